@@ -1,0 +1,2 @@
+/** What a process takes that does nothing. */
+console.log(performance.now())

@@ -1,0 +1,182 @@
+//! A segment as a writer sees it: where a slot's vector and code go, checked once a call.
+
+use crate::encoder::Code;
+use crate::error::{Result, require};
+use crate::kernels::{f16, magnitude, quantise};
+use crate::plan::*;
+use crate::view::View;
+use std::ptr;
+use std::sync::atomic::{AtomicU16, Ordering, fence};
+
+/// Every view of a segment, and every column in it, starts on a multiple of this.
+const ALIGNMENT: usize = 64;
+/// Steps on each side of zero that an int8 component has.
+const STEPS: f32 = 127.0;
+
+/// Checks what every call with a layout relies on.
+pub fn check(layout: &SegmentLayout) -> Result<()> {
+    let d = layout.dimensions as usize;
+    require((1..=MAX_DIMENSIONS).contains(&d), "dimensions are not in 1..=8192")?;
+    require(layout.metric <= L2 && layout.precision <= NONE, "unknown metric or precision")?;
+    require(layout.factor_scale.is_finite() && layout.factor_scale > 0.0, "factor scale is not positive")
+}
+
+/// How vectors are stored, with the kernels that convert.
+#[derive(Clone, Copy)]
+enum Stored {
+    F32,
+    F16 { narrow: f16::Convert<f32, u16>, widen: f16::Convert<u16, f32> },
+    Int8 { magnitude: magnitude::Magnitude, quantise: quantise::Quantise, dequantise: quantise::Dequantise },
+    None,
+}
+
+/// The columns of the rows view that writing and reading vectors need: a generation, a vector
+/// and, for int8, a scale for each of the [`SLOTS`].
+pub struct Rows {
+    generations: *mut u16,
+    scales: *mut f32,
+    vectors: *mut u8,
+    dimensions: usize,
+    stored: Stored,
+}
+
+impl Rows {
+    /// The columns, when they lie inside `rows`.
+    pub fn new(layout: &SegmentLayout, rows: View<u8>) -> Result<Self> {
+        check(layout)?;
+        let stored = match layout.precision {
+            F32 => Stored::F32,
+            F16 => Stored::F16 { narrow: f16::narrow(), widen: f16::widen() },
+            INT8 => Stored::Int8 {
+                magnitude: magnitude::magnitude(),
+                quantise: quantise::quantise(),
+                dequantise: quantise::dequantise(),
+            },
+            _ => Stored::None,
+        };
+        let dimensions = layout.dimensions as usize;
+        let (vector, scale) = match stored {
+            Stored::F32 => (4 * dimensions, 0),
+            Stored::F16 { .. } => (2 * dimensions, 0),
+            Stored::Int8 { .. } => (dimensions, 4),
+            Stored::None => (0, 0),
+        };
+        require(rows.ptr().addr().is_multiple_of(ALIGNMENT), "rows do not start on a multiple of 64")?;
+        let column = |offset: u32, bytes: usize| -> Result<*mut u8> {
+            let offset = offset as usize;
+            require(offset.is_multiple_of(ALIGNMENT), "a column is not 64-byte aligned")?;
+            require(rows.len() >= offset + bytes * SLOTS, "a column outside the rows")?;
+            Ok(rows.ptr().wrapping_add(offset))
+        };
+        Ok(Rows {
+            generations: column(layout.generation_offset, 2)?.cast(),
+            scales: column(layout.scales_offset, scale)?.cast(),
+            vectors: column(layout.vectors_offset, vector)?,
+            dimensions,
+            stored,
+        })
+    }
+
+    /// Whether a vector is stored at all.
+    pub fn have_vectors(&self) -> bool {
+        !matches!(self.stored, Stored::None)
+    }
+
+    /// Runs `write` on a slot with its generation odd.
+    ///
+    /// # Safety
+    /// `slot < SLOTS`, and no other thread writes the slot.
+    #[inline(always)]
+    pub unsafe fn writing(&self, slot: usize, write: impl FnOnce()) {
+        // SAFETY: the column has a generation for every slot, 2-byte aligned, and every thread
+        // accesses it atomically.
+        let generation = unsafe { AtomicU16::from_ptr(self.generations.add(slot)) };
+        // Odd already when a writer died here: the slot still ends with a new even generation.
+        let odd = generation.load(Ordering::Relaxed) | 1;
+        generation.store(odd, Ordering::Relaxed);
+        // A reader that sees any of the bytes written next sees the odd generation too.
+        fence(Ordering::Release);
+        write();
+        generation.store(odd.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Stores the vector at `x` in a slot, at the precision of the column.
+    ///
+    /// # Safety
+    /// `slot < SLOTS`, and `dimensions` elements can be read at `x`.
+    pub unsafe fn store(&self, slot: usize, x: *const f32) {
+        let d = self.dimensions;
+        // SAFETY: the column has `d` elements, and a scale for int8, for every slot.
+        unsafe {
+            match self.stored {
+                Stored::F32 => ptr::copy(x, self.vectors.cast::<f32>().add(slot * d), d),
+                Stored::F16 { narrow, .. } => narrow(x, self.vectors.cast::<u16>().add(slot * d), d),
+                Stored::Int8 { magnitude, quantise, .. } => {
+                    let largest = f32::from_bits(magnitude(x, d));
+                    quantise(x, STEPS / largest, self.vectors.cast::<i8>().add(slot * d), d);
+                    self.scales.add(slot).write(largest / STEPS);
+                }
+                Stored::None => {}
+            }
+        }
+    }
+
+    /// Copies the vector of a slot to `out`, as the f32 values it stands for.
+    ///
+    /// # Safety
+    /// `slot < SLOTS`, and `dimensions` elements can be written at `out`.
+    pub unsafe fn load(&self, slot: usize, out: *mut f32) {
+        let d = self.dimensions;
+        // SAFETY: the column has `d` elements, and a scale for int8, for every slot.
+        unsafe {
+            match self.stored {
+                Stored::F32 => ptr::copy(self.vectors.cast::<f32>().add(slot * d), out, d),
+                Stored::F16 { widen, .. } => widen(self.vectors.cast::<u16>().add(slot * d), out, d),
+                Stored::Int8 { dequantise, .. } => {
+                    dequantise(self.vectors.cast::<i8>().add(slot * d), self.scales.add(slot).read(), out, d);
+                }
+                Stored::None => {}
+            }
+        }
+    }
+}
+
+/// The code column.
+pub struct Codes {
+    blocks: *mut u8,
+    block_bytes: usize,
+    norms: bool,
+}
+
+impl Codes {
+    /// The column, when `codes` has all its blocks.
+    pub fn new(layout: &SegmentLayout, codes: View<u8>) -> Result<Self> {
+        check(layout)?;
+        let norms = layout.metric == L2;
+        let block_bytes = NORMS_OFFSET + if norms { BLOCK * 2 } else { 0 };
+        require(layout.block_bytes as usize == block_bytes, "blocks are not of this metric")?;
+        require(codes.ptr().addr().is_multiple_of(ALIGNMENT), "codes do not start on a multiple of 64")?;
+        require(codes.len() >= block_bytes * BLOCKS, "blocks outside the codes")?;
+        Ok(Codes { blocks: codes.ptr(), block_bytes, norms })
+    }
+
+    /// Stores the code of a slot.
+    ///
+    /// # Safety
+    /// `slot < SLOTS`, and no other thread writes the slot.
+    pub unsafe fn store(&self, slot: usize, code: &Code) {
+        let of_slot = slot % BLOCK;
+        // SAFETY: the column has a block for every 64 slots; byte `g` of a code, a factor and,
+        // for l2, a norm of each of its slots lie inside a block.
+        unsafe {
+            let block = self.blocks.add(slot / BLOCK * self.block_bytes);
+            for (g, byte) in code.bits.iter().enumerate() {
+                block.add(g * BLOCK + of_slot).write(*byte);
+            }
+            block.add(FACTORS_OFFSET).cast::<u16>().add(of_slot).write(code.factor);
+            if self.norms {
+                block.add(NORMS_OFFSET).cast::<u16>().add(of_slot).write(code.norm);
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Views that outlive the call that received them.
+
+use crate::view::{Element, View};
+use napi::bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue};
+use napi::{Error, Result, Status, ValueType, sys};
+
+/// A view whose typed array JavaScript cannot collect: for work on another thread.
+///
+/// It is made and dropped on the thread of `env`: napi drops a task where it resolves it.
+pub struct Held<T> {
+    view: View<T>,
+    env: sys::napi_env,
+    reference: sys::napi_ref,
+}
+
+// SAFETY: other threads use the view only, an address and a length; `env` and `reference` are
+// touched when the value is made and dropped, both on the thread of `env`.
+unsafe impl<T> Send for Held<T> {}
+
+impl<T> Held<T> {
+    /// The view, valid as long as this value.
+    pub fn view(&self) -> View<T>
+    where
+        T: Copy,
+    {
+        self.view
+    }
+}
+
+impl<T> Drop for Held<T> {
+    fn drop(&mut self) {
+        // SAFETY: the reference was made in this `env` and is deleted once. A failure leaves
+        // the array uncollected, which is all that can be done about it.
+        unsafe { sys::napi_delete_reference(self.env, self.reference) };
+    }
+}
+
+impl<T> TypeName for Held<T> {
+    fn type_name() -> &'static str {
+        "TypedArray"
+    }
+    fn value_type() -> ValueType {
+        ValueType::Object
+    }
+}
+
+impl<T> ValidateNapiValue for Held<T> {}
+
+impl<T: Element> FromNapiValue for Held<T> {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        let mut reference = std::ptr::null_mut();
+        // SAFETY: `env` and `value` come from Node-API in this call; the out pointer is ours.
+        let (view, status) =
+            unsafe { (View::from_napi_value(env, value)?, sys::napi_create_reference(env, value, 1, &mut reference)) };
+        if status != sys::Status::napi_ok {
+            return Err(Error::new(Status::GenericFailure, "the typed array could not be held"));
+        }
+        Ok(Held { view, env, reference })
+    }
+}

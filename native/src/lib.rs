@@ -1,0 +1,155 @@
+//! The only file JavaScript can see: check the shapes, call, hand back flat numbers.
+
+mod checksum;
+mod columns;
+mod dispatch;
+mod encoder;
+mod error;
+mod held;
+mod kernels;
+mod norm;
+mod pages;
+mod plan;
+mod query;
+mod rows;
+mod search;
+mod select;
+mod view;
+
+use dispatch::Isa;
+use error::{Result, require};
+use held::Held;
+use napi::bindgen_prelude::AsyncTask;
+use napi_derive::napi;
+use plan::{SearchPlan, SegmentLayout};
+use search::{Arrays, Hits};
+use view::View;
+
+/// Instruction sets of this machine, best first.
+#[napi(catch_unwind)]
+pub fn isas() -> Vec<&'static str> {
+    Isa::ALL.into_iter().filter(|isa| isa.available()).map(Isa::name).collect()
+}
+
+/// The instruction set in force.
+#[napi(catch_unwind)]
+pub fn active_isa() -> &'static str {
+    dispatch::active().name()
+}
+
+/// Puts an instruction set in force for the whole process.
+#[napi(catch_unwind)]
+pub fn use_isa(name: String) -> Result<()> {
+    dispatch::use_isa(&name)
+}
+
+/// Bytes to skip so that `view` starts on a multiple of 64.
+#[napi(catch_unwind, ts_args_type = "view: Uint8Array")]
+pub fn alignment_pad(view: View<u8>) -> u32 {
+    (view.ptr().addr().wrapping_neg() & 63) as u32
+}
+
+/// The CRC-32C of a view.
+#[napi(catch_unwind, js_name = "crc32c")]
+pub fn crc32c(view: View<u8>) -> u32 {
+    checksum::of(view)
+}
+
+/// The CRC-32C of each block of a view, the last one shorter, into `out`.
+#[napi(catch_unwind, js_name = "crc32cBlocks")]
+pub fn crc32c_blocks(view: View<u8>, block_bytes: u32, out: View<u32>) -> Result<()> {
+    checksum::of_blocks(view, block_bytes, out)
+}
+
+/// Compares those checksums with `expected` on the pool; the first block that differs, or -1.
+#[napi(catch_unwind)]
+pub fn verify_blocks(
+    view: Held<u8>,
+    block_bytes: u32,
+    expected: Held<u32>,
+) -> Result<AsyncTask<checksum::Verification>> {
+    checksum::Verification::new(view, block_bytes, expected).map(AsyncTask::new)
+}
+
+/// `c[m x n] = a[m x k] b[k x n]`, with the same bits everywhere.
+#[napi(catch_unwind)]
+pub fn matmul(a: View<f32>, b: View<f32>, c: View<f32>, m: u32, k: u32, n: u32) -> Result<()> {
+    let [m, k, n] = [m, k, n].map(|size| size as usize);
+    let lengths = [(a.len(), m, k), (b.len(), k, n), (c.len(), m, n)];
+    let fit = lengths.into_iter().all(|(len, rows, columns)| rows.checked_mul(columns) == Some(len));
+    require(fit, "the arrays are not m x k, k x n and m x n")?;
+    let apart = |x: View<f32>| {
+        let (from, c_from) = (x.ptr().addr(), c.ptr().addr());
+        from + 4 * x.len() <= c_from || c_from + 4 * c.len() <= from
+    };
+    require(apart(a) && apart(b), "c overlaps a or b")?;
+    // SAFETY: the lengths are those of the shapes and `c` lies apart, both checked above.
+    unsafe { kernels::matmul::matmul()(a.ptr(), b.ptr(), c.ptr(), m, k, n) };
+    Ok(())
+}
+
+/// -1, or `row * 8 + reason` of the first vector that is not finite, not zero and within `limit`.
+#[napi(catch_unwind)]
+pub fn check_vectors(vectors: View<f32>, dimensions: u32, limit: f64) -> Result<i64> {
+    rows::check_vectors(vectors, dimensions, limit)
+}
+
+/// Writes vectors into slots of one segment: their column, their codes and their generations.
+#[napi(catch_unwind)]
+pub fn write_rows(
+    layout: SegmentLayout,
+    vectors: View<f32>,
+    slots: View<u32>,
+    encoder: View<f32>,
+    rows: View<u8>,
+    codes: View<u8>,
+) -> Result<()> {
+    rows::write_rows(&layout, vectors, slots, encoder, rows, codes)
+}
+
+/// Encodes stored vectors of slots `[from, to)` of one segment into another code column.
+#[napi(catch_unwind)]
+pub fn encode_stored(
+    layout: SegmentLayout,
+    from: u32,
+    to: u32,
+    encoder: View<f32>,
+    rows: View<u8>,
+    codes: View<u8>,
+) -> Result<()> {
+    rows::encode_stored(&layout, from, to, encoder, rows, codes)
+}
+
+/// Copies stored vectors of slots of one segment into `out`.
+#[napi(catch_unwind)]
+pub fn read_vectors(layout: SegmentLayout, slots: View<u32>, rows: View<u8>, out: View<f32>) -> Result<()> {
+    rows::read_vectors(&layout, slots, rows, out)
+}
+
+/// Searches the blocks of the plan for every query; 0 when done, 1 when cancelled.
+#[napi(catch_unwind)]
+pub fn search(
+    plan: SearchPlan,
+    rows: Vec<View<u8>>,
+    codes: Vec<View<u8>>,
+    queries: View<f32>,
+    encoder: View<f32>,
+    control: View<i32>,
+    hits: Hits,
+) -> Result<u32> {
+    let arrays = Arrays { rows: &rows, codes: &codes, queries, encoder, control, hits: &hits };
+    search::search(&plan, &arrays).map(u32::from)
+}
+
+/// Reads every byte once and returns a digest.
+#[napi(catch_unwind)]
+pub fn stream_bytes(view: View<u8>) -> u32 {
+    // SAFETY: the view is readable for its length, and `pick` returns what the CPU has.
+    unsafe { kernels::stream::pick()(view.ptr(), view.len()) }
+}
+
+/// Asks the kernel to back the memory with huge pages, where the system can.
+#[napi(catch_unwind)]
+pub fn advise_huge_pages(view: View<u8>) {
+    pages::advise_huge(view.ptr(), view.len());
+}

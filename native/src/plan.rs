@@ -1,0 +1,103 @@
+//! Records mirrored from `src/core/kernels/contract.ts`, which owns defaults and bounds; a test
+//! compares the field names. Rust checks only what memory safety needs.
+
+use napi_derive::napi;
+
+/// Slots of a segment.
+pub const SLOTS: usize = 65_536;
+/// Slots of a block.
+pub const BLOCK: usize = 64;
+/// Blocks of a segment.
+pub const BLOCKS: usize = SLOTS / BLOCK;
+/// Bits of a code.
+pub const CODE_BITS: usize = 256;
+/// Bytes of a code.
+pub const CODE_BYTES: usize = 32;
+/// Where the f16 factors of a block start.
+pub const FACTORS_OFFSET: usize = BLOCK * CODE_BYTES;
+/// Where the f16 squared norms of a block start, when the metric is l2.
+pub const NORMS_OFFSET: usize = FACTORS_OFFSET + BLOCK * 2;
+/// Largest number of components of a vector.
+pub const MAX_DIMENSIONS: usize = 8192;
+
+/// `metric`: inner product of vectors scaled to length 1.
+pub const COSINE: u32 = 0;
+/// `metric`: inner product. What is neither of the others, so only tests ask for it by name.
+#[cfg(test)]
+pub const DOT: u32 = 1;
+/// `metric`: squared distance.
+pub const L2: u32 = 2;
+/// `precision`: 4 bytes a component.
+pub const F32: u32 = 0;
+/// `precision`: 2 bytes a component.
+pub const F16: u32 = 1;
+/// `precision`: 1 byte a component and a scale a vector.
+pub const INT8: u32 = 2;
+/// `precision`: no vectors.
+pub const NONE: u32 = 3;
+/// `mode`: every vector is scored.
+pub const EXACT: u32 = 0;
+/// `mode`: codes are scored by look-up tables of the query.
+pub const FLAT: u32 = 1;
+/// `mode`: codes are scored by their Hamming distance.
+pub const BINARY: u32 = 2;
+
+/// Where the columns of a segment lie.
+#[napi(object)]
+#[derive(Clone, Copy)]
+pub struct SegmentLayout {
+    /// Components of a vector.
+    pub dimensions: u32,
+    /// 0 cosine, 1 dot, 2 l2.
+    pub metric: u32,
+    /// 0 f32, 1 f16, 2 int8, 3 none.
+    pub precision: u32,
+    /// Byte offset of the live words.
+    pub live_offset: u32,
+    /// Byte offset of the generations.
+    pub generation_offset: u32,
+    /// Byte offset of the int8 scales.
+    pub scales_offset: u32,
+    /// Byte offset of the vectors.
+    pub vectors_offset: u32,
+    /// Bytes of a block of codes.
+    pub block_bytes: u32,
+    /// Power of two that factors and norms are divided by.
+    pub factor_scale: f64,
+}
+
+/// One search over consecutive blocks.
+#[napi(object)]
+#[derive(Clone, Copy)]
+pub struct SearchPlan {
+    /// Components of a vector.
+    pub dimensions: u32,
+    /// 0 cosine, 1 dot, 2 l2.
+    pub metric: u32,
+    /// 0 f32, 1 f16, 2 int8, 3 none.
+    pub precision: u32,
+    /// Byte offset of the live words.
+    pub live_offset: u32,
+    /// Byte offset of the generations.
+    pub generation_offset: u32,
+    /// Byte offset of the int8 scales.
+    pub scales_offset: u32,
+    /// Byte offset of the vectors.
+    pub vectors_offset: u32,
+    /// Bytes of a block of codes.
+    pub block_bytes: u32,
+    /// Power of two that factors and norms are divided by.
+    pub factor_scale: f64,
+    /// 0 exact, 1 flat, 2 binary.
+    pub mode: u32,
+    /// Hits to return for each query.
+    pub keep: u32,
+    /// Candidates of the first stage that are scored again.
+    pub rerank: u32,
+    /// First block to scan.
+    pub from_block: u32,
+    /// Block to stop before.
+    pub to_block: u32,
+    /// Index of the word that cancels the search.
+    pub cancel: u32,
+}

@@ -1,0 +1,150 @@
+//! Queries in the forms that the kernels take, to the letter of the format: every step rounds as
+//! the scalar definitions in TypeScript do, so estimates have the same bits everywhere.
+
+use crate::kernels::blocks::{ENTRIES, GROUPS, Table};
+use crate::kernels::fastscan::FlatQuery;
+use crate::kernels::hamming::HammingQuery;
+use crate::kernels::matmul;
+use crate::norm::{dot64, norm2, normalise};
+use crate::plan::{CODE_BITS, CODE_BYTES, COSINE, L2, SearchPlan};
+use crate::view::View;
+
+/// Largest entry of a look-up table: four add up in a byte.
+const MAX_ENTRY: f32 = 63.0;
+
+/// The mean and projection that codes are made with. Its view was checked to hold both.
+#[derive(Clone, Copy)]
+pub struct Encoder {
+    mean: *const f32,
+    projection: *const f32,
+}
+
+impl Encoder {
+    /// `mean (d)` then `projection (d x 256)`.
+    pub fn new(view: View<f32>, d: usize) -> Self {
+        Encoder { mean: view.ptr(), projection: view.ptr().wrapping_add(d) }
+    }
+}
+
+/// Copies the queries, each scaled to length 1 when the metric is cosine.
+///
+/// # Safety
+/// `queries` is readable for its length, a multiple of `dimensions`.
+pub unsafe fn prepared(plan: &SearchPlan, queries: View<f32>) -> Vec<f32> {
+    let d = plan.dimensions as usize;
+    let mut vectors = vec![0f32; queries.len()];
+    for (i, vector) in vectors.chunks_exact_mut(d).enumerate() {
+        let query = queries.ptr().wrapping_add(i * d);
+        // SAFETY: query `i` and `vector` have `d` elements.
+        unsafe {
+            match plan.metric {
+                COSINE => normalise(query, vector.as_mut_ptr(), d),
+                _ => query.copy_to_nonoverlapping(vector.as_mut_ptr(), d),
+            }
+        }
+    }
+    vectors
+}
+
+/// Queries of the flat mode.
+///
+/// # Safety
+/// `encoder` was made for the plan's dimensions.
+pub unsafe fn flat(plan: &SearchPlan, vectors: &[f32], encoder: Encoder) -> Vec<FlatQuery> {
+    let d = plan.dimensions as usize;
+    let centred = (plan.metric == L2).then(|| {
+        // SAFETY: the caller's promise.
+        unsafe { centre(vectors, encoder, d) }
+    });
+    let sources = centred.as_deref().unwrap_or(vectors);
+    // SAFETY: as above.
+    let projected = unsafe { project(sources, encoder, d) };
+    let scale = if plan.metric == L2 { 2.0 } else { 1.0 } * plan.factor_scale;
+    let query = |(source, projected): (&[f32], &[f32])| {
+        // SAFETY: `source` and the mean have `d` elements.
+        let bias = unsafe {
+            match plan.metric {
+                L2 => -(norm2(source.as_ptr(), d) as f32),
+                _ => dot64(encoder.mean, source.as_ptr(), d) as f32,
+            }
+        };
+        let (table, step, lo) = quantised(projected);
+        FlatQuery { table, step: (f64::from(step) * scale) as f32, lo: (f64::from(lo) * scale) as f32, bias }
+    };
+    sources.chunks_exact(d).zip(projected.chunks_exact(CODE_BITS)).map(query).collect()
+}
+
+/// Queries of the binary mode.
+///
+/// # Safety
+/// `encoder` was made for the plan's dimensions.
+pub unsafe fn binary(plan: &SearchPlan, vectors: &[f32], encoder: Encoder) -> Vec<HammingQuery> {
+    let d = plan.dimensions as usize;
+    // SAFETY: the caller's promise.
+    let projected = unsafe { project(&centre(vectors, encoder, d), encoder, d) };
+    let query = |projected: &[f32]| {
+        let mut code = [0u8; CODE_BYTES];
+        for (byte, eight) in code.iter_mut().zip(projected.chunks_exact(8)) {
+            *byte = eight.iter().rev().fold(0, |byte, y| byte << 1 | u8::from(*y >= 0.0));
+        }
+        HammingQuery::new(&code)
+    };
+    projected.chunks_exact(CODE_BITS).map(query).collect()
+}
+
+/// Each vector less the encoder's mean.
+unsafe fn centre(vectors: &[f32], encoder: Encoder, d: usize) -> Vec<f32> {
+    // SAFETY: `i % d` is a component of the mean.
+    let difference = |(i, x): (usize, &f32)| x - unsafe { encoder.mean.add(i % d).read() };
+    vectors.iter().enumerate().map(difference).collect()
+}
+
+/// Each vector times the projection.
+unsafe fn project(vectors: &[f32], encoder: Encoder, d: usize) -> Vec<f32> {
+    let count = vectors.len() / d;
+    let mut projected = vec![0f32; count * CODE_BITS];
+    // SAFETY: `count x d`, `d x CODE_BITS` and `count x CODE_BITS` elements.
+    unsafe { matmul::matmul()(vectors.as_ptr(), encoder.projection, projected.as_mut_ptr(), count, d, CODE_BITS) };
+    projected
+}
+
+/// The table of a projected query with the step and offset that its sums are scaled by.
+fn quantised(projected: &[f32]) -> (Table, f32, f32) {
+    let mut table = Table([0; GROUPS * ENTRIES]);
+    let (mut largest, mut lo) = (0f32, 0f32);
+    for magnitude in projected.chunks_exact(4).map(magnitude) {
+        largest = largest.max(magnitude * 2.0);
+        lo -= magnitude;
+    }
+    if largest == 0.0 {
+        return (table, 0.0, 0.0);
+    }
+    let inverse = MAX_ENTRY / largest;
+    for (entries, group) in table.0.chunks_exact_mut(ENTRIES).zip(projected.chunks_exact(4)) {
+        let magnitude = magnitude(group);
+        for (entry, sum) in entries.iter_mut().zip(signed_sums(group)) {
+            // NaN, from a range that f32 cannot divide, becomes 0.
+            *entry = ((sum + magnitude) * inverse).clamp(0.0, MAX_ENTRY).round_ties_even() as u8;
+        }
+    }
+    (table, largest / MAX_ENTRY, lo)
+}
+
+/// `|a0| + |a1| + |a2| + |a3|`, in that order.
+fn magnitude(group: &[f32]) -> f32 {
+    group.iter().map(|a| a.abs()).reduce(|sum, a| sum + a).unwrap_or(0.0)
+}
+
+/// The sum of the group with the signs of each nibble: bit `b` set adds element `b`, else it is
+/// subtracted.
+fn signed_sums(group: &[f32]) -> [f32; ENTRIES] {
+    let mut sums = [0f32; ENTRIES];
+    if let ([none, ..], Some(all)) = (&mut sums, group.iter().copied().reduce(|sum, a| sum + a)) {
+        *none = -all;
+    }
+    for (b, a) in group.iter().enumerate() {
+        let (without, with) = sums.split_at_mut(1 << b);
+        with.iter_mut().zip(without).for_each(|(with, without)| *with = *without + 2.0 * a);
+    }
+    sums
+}

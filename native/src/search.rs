@@ -1,0 +1,124 @@
+//! One search: checks the plan, scans, scores the candidates again, writes the hits.
+
+mod bounds;
+mod rescore;
+mod scan;
+mod scorer;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+use crate::error::Result;
+use crate::plan::{BINARY, BLOCK, EXACT, FLAT, SearchPlan};
+use crate::query;
+use crate::select::Reservoir;
+use crate::view::View;
+use napi_derive::napi;
+use rescore::Hit;
+use scan::Cancel;
+use scorer::Scorer;
+use segment::Segment;
+
+/// Where a search writes: `queries * keep` elements each, `counts` one a query.
+#[napi(object, object_to_js = false)]
+pub struct Hits {
+    /// `segment * 65536 + slot`, counted over the segments passed.
+    pub rows: View<u32>,
+    /// Generation of each row when it was scored: even.
+    pub generations: View<u16>,
+    /// Final scores, higher is nearer.
+    pub scores: View<f32>,
+    /// First-stage scores.
+    pub estimates: View<f32>,
+    /// Hits written for each query, at most `keep`.
+    pub counts: View<u32>,
+}
+
+/// The arrays of a search, as JavaScript passed them.
+pub struct Arrays<'a> {
+    /// The `rows` buffer of each segment.
+    pub rows: &'a [View<u8>],
+    /// The `codes` buffer of each segment.
+    pub codes: &'a [View<u8>],
+    /// Queries, `dimensions` apart.
+    pub queries: View<f32>,
+    /// Mean and projection.
+    pub encoder: View<f32>,
+    /// Words that cancel searches.
+    pub control: View<i32>,
+    /// What is written.
+    pub hits: &'a Hits,
+}
+
+/// Whether the search was cancelled: then every count is 0.
+pub fn search(plan: &SearchPlan, arrays: &Arrays) -> Result<bool> {
+    let queries = bounds::check(plan, arrays)?;
+    let segments: Vec<Segment> =
+        arrays.rows.iter().zip(arrays.codes).map(|(rows, codes)| Segment::new(plan, *rows, *codes)).collect();
+    let cancel = Cancel::new(arrays.control.ptr().wrapping_add(plan.cancel as usize));
+    // SAFETY: `check` found every array long enough for the plan.
+    let found = unsafe { hits(plan, arrays, queries, &segments, &cancel) };
+    let cancelled = found.is_none();
+    let found = found.unwrap_or_else(|| (0..queries).map(|_| Vec::new()).collect());
+    for (i, found) in found.iter().enumerate() {
+        // SAFETY: as above; `i < queries`, and at most `keep` hits are written.
+        unsafe { write(plan, arrays.hits, i, found) };
+    }
+    Ok(cancelled)
+}
+
+/// The hits of each query, best first; `None` when cancelled.
+///
+/// # Safety
+/// `bounds::check` accepted the plan and the arrays, and counted the queries.
+unsafe fn hits(
+    plan: &SearchPlan,
+    arrays: &Arrays,
+    queries: usize,
+    segments: &[Segment],
+    cancel: &Cancel,
+) -> Option<Vec<Vec<Hit>>> {
+    let d = plan.dimensions as usize;
+    // No more than there are slots, so that a small store asks for little memory whatever the caller wants.
+    let slots = (plan.to_block - plan.from_block) as usize * BLOCK;
+    let candidates = (plan.keep.max(plan.rerank) as usize).min(slots).max(1);
+    let mut sinks: Vec<Reservoir> = (0..queries).map(|_| Reservoir::new(candidates)).collect();
+    // SAFETY: the caller's promise, here and below.
+    unsafe {
+        let vectors = query::prepared(plan, arrays.queries);
+        let scored = plan.mode == EXACT || plan.rerank > 0;
+        let scorer = scored.then(|| Scorer::new(plan, &vectors));
+        let encoder = query::Encoder::new(arrays.encoder, d);
+        match (plan.mode, &scorer) {
+            (FLAT, _) => scan::flat(plan, segments, &query::flat(plan, &vectors, encoder), &mut sinks, cancel)?,
+            (BINARY, _) => scan::binary(plan, segments, &query::binary(plan, &vectors, encoder), &mut sinks, cancel)?,
+            (_, Some(scorer)) => scan::exact(plan, segments, scorer, &mut sinks, cancel)?,
+            (_, None) => {}
+        }
+        let finish = |(i, sink): (usize, Reservoir)| match &scorer {
+            Some(scorer) => rescore::scored(segments, scorer, i, sink.into_best(), cancel),
+            None => Some(rescore::confirmed(segments, sink.into_best())),
+        };
+        sinks.into_iter().enumerate().map(finish).collect()
+    }
+}
+
+/// Writes the best `keep` of `found` as the hits of query `i`.
+///
+/// # Safety
+/// The arrays of `hits` have room for query `i`.
+unsafe fn write(plan: &SearchPlan, hits: &Hits, i: usize, found: &[Hit]) {
+    let keep = plan.keep as usize;
+    for (at, hit) in (i * keep..).zip(found.iter().take(keep)) {
+        let (score, row) = hit.score_and_row();
+        // SAFETY: `at < (i + 1) * keep`.
+        unsafe {
+            hits.rows.ptr().add(at).write(row);
+            hits.generations.ptr().add(at).write(hit.generation);
+            hits.scores.ptr().add(at).write(score);
+            hits.estimates.ptr().add(at).write(hit.estimate);
+        }
+    }
+    // SAFETY: one count a query.
+    unsafe { hits.counts.ptr().add(i).write(found.len().min(keep) as u32) };
+}

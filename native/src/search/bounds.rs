@@ -1,0 +1,67 @@
+//! Everything that memory safety needs of a search, checked once before the first read.
+
+use super::Arrays;
+use crate::error::{Result, require};
+use crate::plan::*;
+use crate::view::View;
+
+/// Most hits or candidates of a query.
+const MAX_KEEP: u32 = 65_536;
+/// Most segments of a search: their rows are a u32.
+const MAX_SEGMENTS: usize = 65_536;
+/// Every view of a segment, and every column in it, starts on a multiple of this.
+const ALIGNMENT: usize = 64;
+
+/// Number of queries, when every array is long enough for the plan.
+pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
+    let d = plan.dimensions as usize;
+    require((1..=MAX_DIMENSIONS).contains(&d), "dimensions are not in 1..=8192")?;
+    require(plan.metric <= L2 && plan.precision <= NONE && plan.mode <= BINARY, "unknown metric, precision or mode")?;
+    require((1..=MAX_KEEP).contains(&plan.keep) && plan.rerank <= MAX_KEEP, "keep or rerank is out of range")?;
+    require(plan.precision != NONE || plan.mode != EXACT && plan.rerank == 0, "no vectors are stored to score")?;
+    segments(plan, arrays)?;
+    require((plan.cancel as usize) < arrays.control.len(), "cancel is outside control")?;
+    let encoder = d + d * CODE_BITS;
+    require(plan.mode == EXACT || arrays.encoder.len() == encoder, "encoder is not a mean and a projection")?;
+    require(arrays.queries.len().is_multiple_of(d), "queries are not whole vectors")?;
+    let queries = arrays.queries.len() / d;
+    let hits = arrays.hits;
+    let room = queries.saturating_mul(plan.keep as usize);
+    let shortest = hits.rows.len().min(hits.generations.len()).min(hits.scores.len()).min(hits.estimates.len());
+    require(room <= shortest && queries <= hits.counts.len(), "hits have no room for every query")?;
+    Ok(queries)
+}
+
+fn segments(plan: &SearchPlan, arrays: &Arrays) -> Result<()> {
+    let (rows, codes) = (arrays.rows, arrays.codes);
+    require(rows.len() == codes.len() && rows.len() <= MAX_SEGMENTS, "rows and codes are not of the same segments")?;
+    let (from, to) = (plan.from_block as usize, plan.to_block as usize);
+    require(from <= to && to <= rows.len() * BLOCKS, "blocks outside the segments")?;
+    require(plan.factor_scale.is_finite() && plan.factor_scale > 0.0, "factor scale is not positive")?;
+    let width = match plan.precision {
+        F32 => 4,
+        F16 => 2,
+        INT8 => 1,
+        _ => 0,
+    } * plan.dimensions as usize;
+    let columns = [
+        (plan.live_offset, BLOCKS * 8),
+        (plan.generation_offset, SLOTS * 2),
+        (plan.scales_offset, if plan.precision == INT8 { SLOTS * 4 } else { 0 }),
+        (plan.vectors_offset, SLOTS * width),
+    ];
+    for (offset, bytes) in columns {
+        let offset = offset as usize;
+        require(offset.is_multiple_of(ALIGNMENT), "a column is not 64-byte aligned")?;
+        require(rows.iter().all(|view| holds(*view, offset + bytes)), "a column outside the rows")?;
+    }
+    let block_bytes = NORMS_OFFSET + if plan.metric == L2 { BLOCK * 2 } else { 0 };
+    require(plan.block_bytes as usize == block_bytes, "blocks are not of this metric")?;
+    let bytes = if plan.mode == EXACT { 0 } else { block_bytes * BLOCKS };
+    require(codes.iter().all(|view| holds(*view, bytes)), "blocks outside the codes")
+}
+
+/// Whether an aligned view has so many bytes.
+fn holds(view: View<u8>, bytes: usize) -> bool {
+    view.len() >= bytes && (bytes == 0 || view.ptr().addr().is_multiple_of(ALIGNMENT))
+}

@@ -1,0 +1,99 @@
+//! The second stage: candidates become hits once their rows are known to be whole.
+
+use super::scan::Cancel;
+use super::scorer::Scorer;
+use super::segment::Segment;
+use crate::plan::SLOTS;
+use crate::select::{pack, unpack};
+use std::cmp::Reverse;
+
+/// Candidates between two looks at the cancel word.
+const CANCEL_ROWS: usize = 4096;
+/// Candidates ahead whose rows are asked for: they lie anywhere in memory.
+const AHEAD: usize = 6;
+
+/// A row that is whole and live, with its score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit {
+    entry: u64,
+    /// First-stage score.
+    pub estimate: f32,
+    /// Generation of the row when it was scored.
+    pub generation: u16,
+}
+
+impl Hit {
+    /// The final score and the row.
+    pub fn score_and_row(&self) -> (f32, u32) {
+        unpack(self.entry)
+    }
+}
+
+/// Scores candidates with the stored vectors, best first. `None` when cancelled.
+///
+/// # Safety
+/// The candidates are rows of the segments, `query` is one of the scorer's, and the cancel word
+/// is mapped.
+pub unsafe fn scored(
+    segments: &[Segment],
+    scorer: &Scorer,
+    query: usize,
+    candidates: Vec<(f32, u32)>,
+    cancel: &Cancel,
+) -> Option<Vec<Hit>> {
+    let mut found = Vec::with_capacity(candidates.len());
+    let mut ahead = candidates.iter();
+    for (_, row) in ahead.by_ref().take(AHEAD) {
+        prefetch(segments, *row);
+    }
+    for (i, (estimate, row)) in candidates.iter().enumerate() {
+        if i % CANCEL_ROWS == 0 {
+            // SAFETY: the caller's promise.
+            unsafe { cancel.check() }?;
+        }
+        if let Some((_, row)) = ahead.next() {
+            prefetch(segments, *row);
+        }
+        let Some((segment, slot)) = locate(segments, *row) else { continue };
+        // SAFETY: a row is a slot of its segment.
+        let whole = unsafe { segment.whole(slot, || scorer.score(segment, slot, query)) };
+        let hit = |(score, generation)| Hit { entry: pack(score, *row), estimate: *estimate, generation };
+        found.extend(whole.map(hit));
+    }
+    Some(sorted(found, scorer.is_first_stage()))
+}
+
+/// Candidates that keep their estimates as scores, best first.
+///
+/// # Safety
+/// The candidates are rows of the segments.
+pub unsafe fn confirmed(segments: &[Segment], candidates: Vec<(f32, u32)>) -> Vec<Hit> {
+    let hit = |(estimate, row): (f32, u32)| {
+        let (segment, slot) = locate(segments, row)?;
+        // SAFETY: a row is a slot of its segment.
+        let ((), generation) = unsafe { segment.whole(slot, || ()) }?;
+        Some(Hit { entry: pack(estimate, row), estimate, generation })
+    };
+    sorted(candidates.into_iter().filter_map(hit).collect(), false)
+}
+
+fn sorted(mut found: Vec<Hit>, estimates_are_scores: bool) -> Vec<Hit> {
+    found.sort_unstable_by_key(|hit| Reverse(hit.entry));
+    if estimates_are_scores {
+        for hit in &mut found {
+            (hit.estimate, _) = hit.score_and_row();
+        }
+    }
+    found
+}
+
+fn prefetch(segments: &[Segment], row: u32) {
+    if let Some((segment, slot)) = locate(segments, row) {
+        segment.prefetch_row(slot);
+    }
+}
+
+fn locate(segments: &[Segment], row: u32) -> Option<(&Segment, usize)> {
+    let row = row as usize;
+    segments.get(row / SLOTS).map(|segment| (segment, row % SLOTS))
+}

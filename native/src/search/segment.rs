@@ -1,0 +1,101 @@
+//! A segment as a reader sees it: its columns by address, its shared words through atomics.
+
+use crate::kernels::blocks::Blocks;
+use crate::kernels::prefetch::{prefetch, prefetch_range};
+use crate::plan::*;
+use crate::view::View;
+use std::sync::atomic::{AtomicU16, Ordering, fence};
+
+/// Columns of one segment. Writers may be at work in them: what is read of a slot counts only
+/// under its live bit or between two equal, even generations.
+#[derive(Clone, Copy)]
+pub struct Segment {
+    codes: *const u8,
+    stride: usize,
+    norm_scale: Option<f32>,
+    live: *mut u64,
+    generations: *mut u16,
+    scales: *const f32,
+    vectors: *const u8,
+    width: usize,
+}
+
+impl Segment {
+    /// The columns of two views that `bounds::check` accepted.
+    pub fn new(plan: &SearchPlan, rows: View<u8>, codes: View<u8>) -> Self {
+        let column = |offset: u32| rows.ptr().wrapping_add(offset as usize);
+        let width = match plan.precision {
+            F32 => 4,
+            F16 => 2,
+            INT8 => 1,
+            _ => 0,
+        };
+        Segment {
+            codes: codes.ptr(),
+            stride: plan.block_bytes as usize,
+            norm_scale: (plan.metric == L2).then_some((plan.factor_scale * plan.factor_scale) as f32),
+            live: column(plan.live_offset).cast(),
+            generations: column(plan.generation_offset).cast(),
+            scales: column(plan.scales_offset).cast_const().cast(),
+            vectors: column(plan.vectors_offset),
+            width: width * plan.dimensions as usize,
+        }
+    }
+
+    /// Consecutive blocks of segment number `index`.
+    pub fn blocks(&self, index: usize, first: usize, count: usize) -> Blocks {
+        Blocks {
+            codes: self.codes.wrapping_add(first * self.stride),
+            stride: self.stride,
+            live: self.live.wrapping_add(first),
+            count,
+            first_row: (index * SLOTS + first * BLOCK) as u32,
+            norm_scale: self.norm_scale,
+        }
+    }
+
+    /// Address of a slot's vector.
+    #[inline(always)]
+    pub fn vector(&self, slot: usize) -> *const u8 {
+        self.vectors.wrapping_add(slot * self.width)
+    }
+
+    /// The scale of a slot's int8 vector.
+    ///
+    /// # Safety
+    /// `slot < SLOTS`, and the precision is int8.
+    #[inline(always)]
+    pub unsafe fn scale(&self, slot: usize) -> f32 {
+        // SAFETY: the column has a scale for every slot.
+        unsafe { self.scales.add(slot).read() }
+    }
+
+    /// Asks for all that [`Segment::whole`] reads of a slot.
+    #[inline(always)]
+    pub fn prefetch_row(&self, slot: usize) {
+        prefetch(self.generations.wrapping_add(slot).cast());
+        prefetch(self.live.wrapping_add(slot / BLOCK).cast());
+        prefetch_range(self.vector(slot), self.width);
+    }
+
+    /// What `read` makes of a slot, with the generation it belongs to. `None` when the slot was
+    /// being written or is no longer live: then `read` may have seen a mixture.
+    ///
+    /// # Safety
+    /// `slot < SLOTS`.
+    #[inline(always)]
+    pub unsafe fn whole<T>(&self, slot: usize, read: impl FnOnce() -> T) -> Option<(T, u16)> {
+        // SAFETY: the columns have a generation for every slot and a live word for its block.
+        let (generation, live) = unsafe {
+            let generation = AtomicU16::from_ptr(self.generations.add(slot));
+            (generation, self.blocks(0, slot / BLOCK, 1))
+        };
+        let before = generation.load(Ordering::Acquire);
+        let value = read();
+        fence(Ordering::Acquire);
+        // SAFETY: block 0 of one.
+        let live = unsafe { live.live(0) } >> (slot % BLOCK) & 1 == 1;
+        let unchanged = generation.load(Ordering::Relaxed) == before;
+        (before.is_multiple_of(2) && unchanged && live).then_some((value, before))
+    }
+}

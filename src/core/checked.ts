@@ -1,0 +1,29 @@
+/** Arguments as callers give them, also callers without types: what is wrong is an `InvalidParameter` that says so. */
+import { InvalidParameter } from "./errors.ts"
+
+/** A value in a message, whatever it is. */
+const shown = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : String(value))
+
+export const wholeNumber = (parameter: string, value: unknown, least: number, most: number): number => {
+  if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value
+  const reason = `wanted a whole number from ${least} to ${most}, got ${shown(value)}`
+  throw new InvalidParameter({ parameter, reason })
+}
+
+export const oneOf = <T extends string>(parameter: string, value: unknown, allowed: ReadonlyArray<T>): T => {
+  const found = allowed.find((name) => name === value)
+  if (found !== undefined) return found
+  throw new InvalidParameter({ parameter, reason: `wanted one of ${allowed.join(", ")}, got ${shown(value)}` })
+}
+
+/** An object that holds what its type says or nothing: the options of a call, an entry of a batch. */
+export const object = <T extends object>(parameter: string, value: T): T => {
+  if (typeof value === "object" && value !== null) return value
+  throw new InvalidParameter({ parameter, reason: `wanted an object, got ${shown(value)}` })
+}
+
+/** A function, or undefined where there may be none. */
+export const optionalFunction = <T>(parameter: string, value: T): T => {
+  if (value === undefined || typeof value === "function") return value
+  throw new InvalidParameter({ parameter, reason: `wanted a function, got ${shown(value)}` })
+}

@@ -1,0 +1,55 @@
+/** A collection of another thread of the process, searched and read where it lies. */
+import { MessagePort } from "node:worker_threads"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { object } from "../checked.ts"
+import type { Embedder } from "../embed/embedder.ts"
+import { InvalidParameter } from "../errors.ts"
+import { attempt } from "../lift.ts"
+import { kernels } from "../native.ts"
+import { Pool } from "../pool.ts"
+import { initialCost } from "../search/cost.ts"
+import { AttachedMemory } from "../store/attach.ts"
+import { checkEmbedder, checkShape } from "./options.ts"
+import { makeReading, type Reading } from "./reading.ts"
+import type { CollectionHandle } from "./share.ts"
+import { embedWith } from "./texts.ts"
+
+export interface AttachOptions {
+  /** Embeds text queries on this thread; the same as the collection's. */
+  readonly embedder?: Embedder | undefined
+  /**
+   * Worker threads for long searches of this thread, 1..256, started when first needed. Default 1: threads that
+   * attach share the processors among themselves already.
+   */
+  readonly threads?: number | undefined
+}
+
+/** A shared collection as a service of the thread that attached to it. */
+export class Attached extends Context.Service<Attached, Reading>()("sabine/Attached") {
+  static readonly layer = (handle: CollectionHandle, { embedder, threads = 1 }: AttachOptions = {}) =>
+    Layer.effect(
+      Attached,
+      Effect.gen(function* () {
+        const pool = yield* Pool
+        yield* attempt(() => {
+          if (!(object("handle", handle).port instanceof MessagePort)) {
+            throw new InvalidParameter({ parameter: "handle", reason: "wanted the handle that share() made" })
+          }
+          checkEmbedder(embedder)
+          checkShape(handle.name, handle.shape, { embedder })
+        })
+        const { name, memory: shared, reader, port } = handle
+        // The port carries memory made later; the owner releases this reader when it closes.
+        yield* Effect.acquireRelease(
+          Effect.sync(() => port.unref()),
+          () => Effect.sync(() => port.close())
+        )
+        const memory = new AttachedMemory(kernels, shared, reader, port)
+        const embed = embedWith(name, () => embedder, pool)
+        const cost = initialCost(memory.shape, kernels.isas().length > 1)
+        return makeReading(name, { memory, pool, cost }, embed)
+      })
+    ).pipe(Layer.provide(Pool.layer(threads)))
+}

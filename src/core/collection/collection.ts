@@ -1,0 +1,66 @@
+/**
+ * A collection on the thread that owns it: reading, and one writer at a time.
+ *
+ * Reads run at once. Writes queue behind one permit, so that a batch, a re-encoding and an image
+ * each see a store that nobody else changes.
+ */
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import type { Builder } from "../builder.ts"
+import type { Embedder } from "../embed/embedder.ts"
+import type { SabineError } from "../errors.ts"
+import type { Pool } from "../pool.ts"
+import { initialCost } from "../search/cost.ts"
+import type { Store } from "../store/store.ts"
+import type { CollectionShape } from "./options.ts"
+import { makeReading, type Reading } from "./reading.ts"
+import { type Share, shareMemory } from "./share.ts"
+import { type CollectionStats, collectionStats } from "./stats.ts"
+import { embedWith } from "./texts.ts"
+import { makeWriting, type Writing } from "./writing.ts"
+
+export interface Collection extends Reading, Writing {
+  readonly shape: CollectionShape
+  /** A handle for another thread of this process, which reads the same memory. */
+  readonly share: () => Share
+  readonly stats: () => CollectionStats
+}
+
+/** A collection and what the database needs of it. */
+export interface OpenCollection {
+  readonly collection: Collection
+  readonly store: Store
+  readonly shape: CollectionShape
+  /** Embeds with this from now on: a collection can be opened before its embedder is at hand. */
+  readonly useEmbedder: (embedder: Embedder) => void
+  /** Runs an effect while nobody writes. */
+  readonly exclusively: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
+}
+
+/** Makes a collection of a store, for the length of the surrounding scope. */
+export const makeCollection = Effect.fnUntraced(function* (
+  name: string,
+  shape: CollectionShape,
+  store: Store,
+  embedder: Embedder | undefined,
+  pool: Pool["Service"],
+  builder: Builder["Service"]
+) {
+  const scope = yield* Effect.scope
+  const permit = yield* Semaphore.make(1)
+  const exclusively = <A>(effect: Effect.Effect<A, SabineError>) => permit.withPermit(effect)
+  let current = embedder
+  const embed = embedWith(name, () => current, pool)
+  const searching = { memory: store, pool, cost: initialCost(shape, store.kernels.isas().length > 1) }
+  const collection: Collection = {
+    ...makeReading(name, searching, embed),
+    ...makeWriting({ name, shape, store, embed, pool, builder, scope, exclusively }),
+    shape,
+    share: () => shareMemory(name, shape, store),
+    stats: () => collectionStats(store, shape)
+  }
+  const useEmbedder = (embedder: Embedder) => {
+    current = embedder
+  }
+  return { collection, store, shape, exclusively, useEmbedder } satisfies OpenCollection
+})

@@ -1,0 +1,67 @@
+/** Entries as callers give them, checked before anything changes. */
+import { InvalidParameter } from "../errors.ts"
+import { MAX_PAYLOAD_BYTES, type StoredPayload } from "../store/records.ts"
+import { type EncodedKey, encodeKey, MAX_KEY_BYTES } from "../store/rows.ts"
+
+/** A JSON value or a `Uint8Array`; absent for nothing. What JSON drops inside a value is dropped: functions, `undefined`. */
+export type Payload = unknown
+
+/** What `add`, `addMany` and `update` take: a vector, or a text for the collection's embedder. */
+export interface EntryInput {
+  /** 1 to 1,024 bytes of UTF-8. */
+  readonly key: string
+  /** As many finite numbers as the collection has dimensions, not all zero. */
+  readonly vector?: ArrayLike<number> | undefined
+  /** Embedded when there is no vector. */
+  readonly text?: string | undefined
+  /** Default `{ text }` when a text is given. */
+  readonly payload?: Payload
+}
+
+/** What `get` and iteration return. */
+export interface Entry {
+  readonly key: string
+  readonly payload: Payload
+  /** The vector as it is stored; absent when the precision is `"none"`. */
+  readonly vector: Float32Array | undefined
+}
+
+/** The key as bytes until the next call on this thread, or `InvalidParameter`. */
+export const checkedKey = (key: unknown, parameter = "key"): EncodedKey => {
+  const encoded = typeof key === "string" ? encodeKey(key) : undefined
+  if (encoded !== undefined) return encoded
+  throw new InvalidParameter({ parameter, reason: `wanted a string of 1 to ${MAX_KEY_BYTES} bytes of UTF-8` })
+}
+
+/** A payload as it is stored, or `InvalidParameter` when it is too long or not a JSON value. */
+export const storedPayload = ({ payload, text }: Omit<EntryInput, "key">): StoredPayload => {
+  if (payload === undefined) return text === undefined ? undefined : { json: jsonText({ text }) }
+  if (!(payload instanceof Uint8Array)) {
+    // JSON would make empty objects of these, or an object of numbered fields.
+    if (ArrayBuffer.isView(payload) || LOST_IN_JSON.some((type) => payload instanceof type)) {
+      throw invalidPayload("wanted a JSON value or a Uint8Array")
+    }
+    return { json: jsonText(payload) }
+  }
+  if (payload.length > MAX_PAYLOAD_BYTES) throw invalidPayload(`longer than ${MAX_PAYLOAD_BYTES} bytes`)
+  return { bytes: payload }
+}
+
+const LOST_IN_JSON = [ArrayBuffer, SharedArrayBuffer, Map, Set]
+
+const invalidPayload = (reason: string) => new InvalidParameter({ parameter: "payload", reason })
+
+const jsonText = (payload: unknown): string => {
+  let json: string | undefined
+  try {
+    json = JSON.stringify(payload)
+  } catch (error) {
+    throw invalidPayload(`not a JSON value: ${String(error)}`)
+  }
+  if (json === undefined) throw invalidPayload(`not a JSON value: a ${typeof payload}`)
+  // A character is at most three bytes: only text that could be too long is measured.
+  if (json.length > MAX_PAYLOAD_BYTES / 3 && Buffer.byteLength(json) > MAX_PAYLOAD_BYTES) {
+    throw invalidPayload(`longer than ${MAX_PAYLOAD_BYTES} bytes as JSON`)
+  }
+  return json
+}

@@ -1,0 +1,124 @@
+/**
+ * Many entries at once: everything is checked, then written, then published row by row.
+ *
+ * Vectors are written and encoded by the pool, from staging buffers in shared memory, or in
+ * slices on this thread when the batch is short. Until the first row is published a failure
+ * leaves nothing behind but slots that are free again.
+ */
+import { DuplicateKey } from "../errors.ts"
+import { type Pool, runOnMemory } from "../pool.ts"
+import { forEachSliced } from "../slice.ts"
+import { settleKeys } from "../store/settle.ts"
+import type { Store } from "../store/store.ts"
+import { writeVectors } from "../store/write.ts"
+import type { Batch } from "./batch.ts"
+import { checkedKey } from "./entries.ts"
+import { checkVectors } from "./vectors.ts"
+
+/** Batches that take longer than this on one thread go to the pool, in microseconds. */
+const POOL_US = 20_000
+/** Longest native call on this thread, in microseconds. */
+const SLICE_US = 700
+const STAGING_BYTES = 1 << 21
+/** Multiply-adds of encoding done in a microsecond, with the addon and without: a low guess. */
+const MACS_US = { native: 15_000, scalar: 600 }
+/** Rows copied between two looks at the clock. */
+const COPY_ROWS = 16
+
+/** Called with the number of entries written so far. */
+export type OnProgress = (done: number) => void
+
+/** Checks keys and vectors of the whole batch. */
+export const checkBatch = async (store: Store, batch: Batch, signal: AbortSignal): Promise<void> => {
+  const seen = new Set<string>()
+  await forEachSliced(batch.count, signal, (i) => {
+    const key = batch.keys[i]!
+    if (store.find(checkedKey(key, `entries[${i}].key`)) >= 0 || seen.has(key)) throw new DuplicateKey({ key })
+    seen.add(key)
+  })
+  const vectors = new Float32Array(COPY_ROWS * store.shape.dimensions)
+  await forEachSliced(Math.ceil(batch.count / COPY_ROWS), signal, (step) => {
+    const from = step * COPY_ROWS
+    const to = Math.min(batch.count, from + COPY_ROWS)
+    const part = vectors.subarray(0, (to - from) * store.shape.dimensions)
+    batch.copyVectors(from, to, part)
+    checkVectors(store.kernels, store.shape, part, from)
+  })
+}
+
+/**
+ * Writes a checked batch: all of it, or none when it fails before the first row is published. `encode` puts the
+ * encoder in force; by then nothing that the caller gave can be refused any more.
+ */
+export const ingest = async (
+  store: Store,
+  pool: Pool["Service"],
+  batch: Batch,
+  encode: () => Promise<void>,
+  signal: AbortSignal,
+  onProgress: OnProgress | undefined
+): Promise<void> => {
+  const addresses = new Float64Array(batch.count).fill(-1)
+  let rows: Uint32Array = new Uint32Array(0)
+  try {
+    await forEachSliced(batch.count, signal, (i) => {
+      const payload = batch.payload(i)
+      addresses[i] = store.writeRecord(checkedKey(batch.keys[i]), payload)
+    })
+    await encode()
+    await settleKeys(store)
+    rows = store.reserve(batch.count)
+    await writeAll(store, pool, batch, rows, signal, onProgress)
+  } catch (error) {
+    for (const address of addresses) if (address >= 0) store.records.free(address)
+    store.unreserve(rows)
+    throw error
+  }
+  await forEachSliced(batch.count, undefined, (i) => {
+    store.publish(rows[i]!, checkedKey(batch.keys[i]), addresses[i]!, -1)
+  })
+}
+
+const writeAll = async (
+  store: Store,
+  pool: Pool["Service"],
+  batch: Batch,
+  rows: Uint32Array,
+  signal: AbortSignal,
+  onProgress: OnProgress | undefined
+): Promise<void> => {
+  const { dimensions } = store.shape
+  const rowUs = (dimensions * 256) / (store.kernels.isas().length > 1 ? MACS_US.native : MACS_US.scalar)
+  const inPool = rowUs * batch.count > POOL_US
+  const chunk = Math.max(1, Math.floor(inPool ? STAGING_BYTES / (4 * dimensions) : SLICE_US / rowUs))
+  let next = 0
+  let done = 0
+  const lane = async (): Promise<void> => {
+    const staging = new Float32Array(new SharedArrayBuffer(Math.min(chunk, batch.count) * dimensions * 4))
+    while (next < batch.count) {
+      signal.throwIfAborted()
+      const from = next
+      const to = Math.min(batch.count, from + chunk)
+      next = to
+      const vectors = staging.subarray(0, (to - from) * dimensions)
+      await copySliced(batch, from, to, dimensions, vectors)
+      // The caller may have changed its own since the whole batch was checked.
+      checkVectors(store.kernels, store.shape, vectors, from)
+      const part = rows.slice(from, to)
+      if (inPool) await runOnMemory(pool, "write", { rows: part, vectors }, store.handle())
+      else writeVectors(store.kernels, store.columns, part, vectors)
+      done += to - from
+      onProgress?.(done)
+      if (!inPool) await new Promise(setImmediate)
+    }
+  }
+  // One lane more than threads: the next chunk is staged while the workers encode.
+  const lanes = await Promise.allSettled(Array.from({ length: inPool ? pool.threads + 1 : 1 }, lane))
+  for (const result of lanes) if (result.status === "rejected") throw result.reason
+}
+
+const copySliced = (batch: Batch, from: number, to: number, dimensions: number, out: Float32Array): Promise<void> =>
+  forEachSliced(Math.ceil((to - from) / COPY_ROWS), undefined, (i) => {
+    const first = from + i * COPY_ROWS
+    batch.copyVectors(first, Math.min(to, first + COPY_ROWS), out.subarray(i * COPY_ROWS * dimensions))
+  })

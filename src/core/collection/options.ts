@@ -1,0 +1,104 @@
+/** What a collection is: options with their defaults, fixed when it is made. */
+import { object, oneOf, wholeNumber } from "../checked.ts"
+import type { Embedder } from "../embed/embedder.ts"
+import { CollectionMismatch, DimensionMismatch, InvalidParameter } from "../errors.ts"
+import { PUBLISHED_SEED } from "../index/projection.ts"
+import { MAX_EMBEDDER_BYTES } from "../store/image/header.ts"
+import { MAX_DIMENSIONS, METRICS, type Metric, PRECISIONS, type Precision } from "../store/layout.ts"
+
+const CODES = ["trained", "published"] as const
+
+/**
+ * How vectors become 256-bit codes.
+ *
+ * - `trained`: a seeded random orthogonal projection until 2,048 rows are there, then PCA and ITQ
+ *   (Gong and Lazebnik, CVPR 2011) learned from them. A collection without vectors
+ *   (`precision: "none"`) keeps the projection.
+ * - `published`: the projection of the published binary semantic cache, bit for bit
+ *   (`numpy.random.default_rng(42).standard_normal((dimensions, 256), float32)`).
+ */
+export type Codes = (typeof CODES)[number]
+
+export interface CollectionOptions {
+  /** Components of a vector, 1..8192. Needed unless an embedder fixes it. */
+  readonly dimensions?: number | undefined
+  /** Default `"cosine"`. Scores are cosine similarity, inner product, or minus the squared distance. */
+  readonly metric?: Metric | undefined
+  /**
+   * How vectors are kept, default `"f32"`: 4, 2 or 1 bytes a component, or `"none"` to keep codes
+   * only. With `cosine` they are kept at length 1.
+   */
+  readonly precision?: Precision | undefined
+  /** Encodes texts. It must be the same each time the collection is opened. */
+  readonly embedder?: Embedder | undefined
+  /** Default `"trained"`. */
+  readonly codes?: Codes | undefined
+  /** Seed of the projection and the training, a whole number from 0 to 2^32 - 1. Default 42; `published` has no other. */
+  readonly seed?: number | undefined
+}
+
+/** What is stored of the options. */
+export interface CollectionShape {
+  readonly dimensions: number
+  readonly metric: Metric
+  readonly precision: Precision
+  readonly codes: Codes
+  readonly seed: number
+  /** Identity of the embedder; empty when vectors come from the caller. */
+  readonly embedder: string
+}
+
+/** Checks what of an embedder is used here: its id is stored, its dimension fixes the collection's. */
+export const checkEmbedder = (embedder: Embedder | undefined): void => {
+  if (embedder === undefined) return
+  const { id, dimensions, embed } = object("embedder", embedder)
+  const wrong = (reason: string) => new InvalidParameter({ parameter: "embedder", reason })
+  const idBytes = typeof id === "string" ? Buffer.byteLength(id) : 0
+  if (idBytes < 1 || idBytes > MAX_EMBEDDER_BYTES)
+    throw wrong(`its id must be 1 to ${MAX_EMBEDDER_BYTES} bytes of text`)
+  if (typeof embed !== "function") throw wrong("it has no function embed")
+  wholeNumber("embedder.dimensions", dimensions, 1, MAX_DIMENSIONS)
+}
+
+/** Options of a new collection with every default; throws `InvalidParameter` or `DimensionMismatch`. */
+export const shapeOf = (options: CollectionOptions): CollectionShape => {
+  const { embedder, dimensions = embedder?.dimensions } = options
+  if (dimensions === undefined) {
+    throw new InvalidParameter({ parameter: "dimensions", reason: "needed, unless an embedder fixes it" })
+  }
+  wholeNumber("dimensions", dimensions, 1, MAX_DIMENSIONS)
+  if (embedder !== undefined && embedder.dimensions !== dimensions) {
+    throw new DimensionMismatch({ expected: embedder.dimensions, got: dimensions })
+  }
+  const codes = oneOf("codes", options.codes ?? "trained", CODES)
+  const seed = wholeNumber("seed", options.seed ?? PUBLISHED_SEED, 0, 2 ** 32 - 1)
+  if (codes === "published" && seed !== PUBLISHED_SEED) {
+    throw new InvalidParameter({ parameter: "seed", reason: `the published codes have seed ${PUBLISHED_SEED}` })
+  }
+  return {
+    dimensions,
+    metric: oneOf("metric", options.metric ?? "cosine", METRICS),
+    precision: oneOf("precision", options.precision ?? "f32", PRECISIONS),
+    codes,
+    seed,
+    embedder: embedder?.id ?? ""
+  }
+}
+
+/** Checks the options a collection is opened with against what it is; absent ones ask for nothing. */
+export const checkShape = (collection: string, stored: CollectionShape, options: CollectionOptions): void => {
+  const wanted: Partial<Record<keyof CollectionShape, string | number | undefined>> = {
+    dimensions: options.dimensions ?? options.embedder?.dimensions,
+    metric: options.metric,
+    precision: options.precision,
+    codes: options.codes,
+    seed: options.seed,
+    embedder: options.embedder?.id
+  }
+  for (const [field, got] of Object.entries(wanted)) {
+    const expected = stored[field as keyof CollectionShape]
+    if (got !== undefined && got !== expected) {
+      throw new CollectionMismatch({ collection, field, expected: String(expected), got: String(got) })
+    }
+  }
+}

@@ -1,0 +1,39 @@
+/** What a collection holds and what it costs, to the byte. */
+import { fallback } from "../native.ts"
+import type { Store } from "../store/store.ts"
+import type { CollectionShape } from "./options.ts"
+
+export interface CollectionStats extends CollectionShape {
+  /** Live entries. */
+  readonly entries: number
+  /** Slots ever used: live, free, and waiting for readers. */
+  readonly rows: number
+  readonly segments: number
+  /** Kind of the encoder in force. */
+  readonly encoder: string
+  /** The instruction set in force. */
+  readonly isa: string
+  /** Why the kernels in TypeScript are in use, in one line; absent with the native addon. */
+  readonly fallback: string | undefined
+  /** Bytes by column: in use below the highest row, and set aside. */
+  readonly columns: ReturnType<Store["columnBytes"]>
+  /** Sums over the columns. */
+  readonly bytes: { readonly touched: number; readonly allocated: number }
+}
+
+export const collectionStats = (store: Store, shape: CollectionShape): CollectionStats => {
+  const columns = store.columnBytes()
+  const sum = (which: "touched" | "allocated") =>
+    Object.values(columns).reduce((total, column) => total + column[which], 0)
+  return {
+    ...shape,
+    entries: store.directory.live,
+    rows: store.directory.rows,
+    segments: store.segments.length,
+    encoder: store.codes.encoder.kind,
+    isa: store.kernels.activeIsa(),
+    fallback,
+    columns,
+    bytes: { touched: sum("touched"), allocated: sum("allocated") }
+  }
+}

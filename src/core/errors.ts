@@ -1,0 +1,254 @@
+/**
+ * Every failure a caller can meet, once.
+ *
+ * `status` serves HTTP and MCP, `retryable` serves clients and remote adapters: no server or
+ * adapter keeps a table of its own. README.md has a heading for each.
+ */
+import * as Data from "effect/Data"
+
+/** A vector, query or embedder of another dimension than the collection's. */
+export class DimensionMismatch extends Data.TaggedError("DimensionMismatch")<{
+  readonly expected: number
+  readonly got: number
+  /** Position in the batch, where there is one. */
+  readonly index?: number
+}> {
+  readonly status = 400
+  readonly retryable = false
+  override get message() {
+    return `expected ${this.expected} components, got ${this.got}`
+  }
+}
+
+/** A vector that has no direction or no finite value: nothing was written. */
+export class InvalidVector extends Data.TaggedError("InvalidVector")<{
+  /** Position in the batch, 0 for a single vector. */
+  readonly index: number
+  readonly reason: "zero" | "not-a-number" | "infinite" | "out-of-range"
+}> {
+  readonly status = 400
+  readonly retryable = false
+  override get message() {
+    return `vector ${this.index} is ${this.reason}`
+  }
+}
+
+/** An option or argument outside its documented range. */
+export class InvalidParameter extends Data.TaggedError("InvalidParameter")<{
+  readonly parameter: string
+  readonly reason: string
+}> {
+  readonly status = 400
+  readonly retryable = false
+  override get message() {
+    return `${this.parameter}: ${this.reason}`
+  }
+}
+
+/** A key that `add` or `addMany` met a second time: nothing of the batch was written. */
+export class DuplicateKey extends Data.TaggedError("DuplicateKey")<{ readonly key: string }> {
+  readonly status = 409
+  readonly retryable = false
+  override get message() {
+    return `key ${JSON.stringify(this.key)} is taken`
+  }
+}
+
+/** A key that `update` did not find. */
+export class KeyNotFound extends Data.TaggedError("KeyNotFound")<{ readonly key: string }> {
+  readonly status = 404
+  readonly retryable = false
+  override get message() {
+    return `no entry has the key ${JSON.stringify(this.key)}`
+  }
+}
+
+/** The collection exists with other settings, or was encoded by another embedder. */
+export class CollectionMismatch extends Data.TaggedError("CollectionMismatch")<{
+  readonly collection: string
+  readonly field: string
+  readonly expected: string
+  readonly got: string
+}> {
+  readonly status = 409
+  readonly retryable = false
+  override get message() {
+    return `collection ${this.collection} has ${this.field} ${this.expected}, got ${this.got}`
+  }
+}
+
+/** A text that the embedder finds no word in. */
+export class EmptyEmbedding extends Data.TaggedError("EmptyEmbedding")<{
+  /** Position in the batch, 0 for a single text. */
+  readonly index: number
+  readonly text: string
+}> {
+  readonly status = 400
+  readonly retryable = false
+  override get message() {
+    return `text ${this.index} has no known word: ${JSON.stringify(String(this.text).slice(0, 80))}`
+  }
+}
+
+/** A text was given to a collection that has no embedder. */
+export class NoEmbedder extends Data.TaggedError("NoEmbedder")<{ readonly collection: string }> {
+  readonly status = 400
+  readonly retryable = false
+  override get message() {
+    return `collection ${this.collection} has no embedder: pass a vector`
+  }
+}
+
+/** The collection's embedder failed, or returned something else than one vector a text. Nothing was written. */
+export class EmbedderFailed extends Data.TaggedError("EmbedderFailed")<{
+  /** Identity of the embedder. */
+  readonly embedder: string
+  readonly cause: unknown
+}> {
+  readonly status = 502
+  readonly retryable = true
+  override get message() {
+    return `embedder ${this.embedder}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+  }
+}
+
+/** More searches at one moment than there are claims for. Nothing was searched. */
+export class Overloaded extends Data.TaggedError("Overloaded")<{
+  /** Searches that can run at one moment. */
+  readonly limit: number
+}> {
+  readonly status = 503
+  readonly retryable = true
+  override get message() {
+    return `more than ${this.limit} searches at once`
+  }
+}
+
+/** What a collection can hold, or what memory the machine gives, is used up: nothing was written. */
+export class CapacityExceeded extends Data.TaggedError("CapacityExceeded")<{
+  readonly resource: string
+  readonly limit: number
+}> {
+  readonly status = 507
+  readonly retryable = false
+  override get message() {
+    return `${this.resource} is limited to ${this.limit}`
+  }
+}
+
+/** A file that is not an image of this collection, or not a whole one: memory is untouched. */
+export class ImageInvalid extends Data.TaggedError("ImageInvalid")<{
+  readonly path: string
+  /** The header field or section at fault, `"checksum"` or `"length"`. */
+  readonly field: string
+  /** First byte of the range at fault. */
+  readonly from: number
+  /** Byte after the range at fault. */
+  readonly to: number
+  readonly reason: string
+}> {
+  readonly status = 500
+  readonly retryable = false
+  override get message() {
+    return `${this.path}: ${this.field} at bytes ${this.from}..${this.to}: ${this.reason}`
+  }
+}
+
+/** The operating system refused a file operation. */
+export class StorageFailure extends Data.TaggedError("StorageFailure")<{
+  readonly operation: string
+  readonly path: string
+  /** The system's code, such as `ENOSPC`. */
+  readonly code: string
+  readonly cause: unknown
+}> {
+  readonly status = 500
+  readonly retryable = true
+  override get message() {
+    return `${this.operation} ${this.path}: ${this.code}`
+  }
+}
+
+/** The folder is open in another process, or already in this one. */
+export class FolderLocked extends Data.TaggedError("FolderLocked")<{
+  readonly path: string
+  readonly pid: number
+}> {
+  readonly status = 423
+  readonly retryable = true
+  override get message() {
+    return `${this.path} is open in process ${this.pid}`
+  }
+}
+
+/** The database was closed, or is being closed. */
+export class Closed extends Data.TaggedError("Closed")<Record<never, never>> {
+  readonly status = 503
+  readonly retryable = false
+  override get message() {
+    return "the database is closed"
+  }
+}
+
+/** The caller's AbortSignal fired. */
+export class Cancelled extends Data.TaggedError("Cancelled")<Record<never, never>> {
+  readonly status = 499
+  readonly retryable = true
+  override get message() {
+    return "cancelled by the caller"
+  }
+}
+
+/** A worker thread died twice on the same task. */
+export class WorkerCrashed extends Data.TaggedError("WorkerCrashed")<{ readonly cause: unknown }> {
+  readonly status = 500
+  readonly retryable = true
+  override get message() {
+    return `a worker died: ${String(this.cause)}`
+  }
+}
+
+/** An attached thread asked for memory that the owner has not handed over in time. */
+export class OwnerUnavailable extends Data.TaggedError("OwnerUnavailable")<Record<never, never>> {
+  readonly status = 503
+  readonly retryable = true
+  override get message() {
+    return "the thread that owns the collection has not shared its newest memory"
+  }
+}
+
+/** `SABINE_ISA` names an instruction set that this machine lacks. */
+export class IsaUnavailable extends Data.TaggedError("IsaUnavailable")<{
+  readonly wanted: string
+  readonly available: ReadonlyArray<string>
+}> {
+  readonly status = 500
+  readonly retryable = false
+  override get message() {
+    return `SABINE_ISA=${this.wanted} is not on this machine: ${this.available.join(", ")}`
+  }
+}
+
+export type SabineError =
+  | DimensionMismatch
+  | InvalidVector
+  | InvalidParameter
+  | DuplicateKey
+  | KeyNotFound
+  | CollectionMismatch
+  | EmptyEmbedding
+  | NoEmbedder
+  | EmbedderFailed
+  | Overloaded
+  | CapacityExceeded
+  | ImageInvalid
+  | StorageFailure
+  | FolderLocked
+  | Closed
+  | Cancelled
+  | WorkerCrashed
+  | OwnerUnavailable
+  | IsaUnavailable
+
+export const isSabineError = (error: unknown): error is SabineError =>
+  error instanceof Error && "_tag" in error && "retryable" in error

@@ -1,0 +1,53 @@
+/** The columns of one segment as typed arrays. */
+import type { SegmentLayout } from "./contract.ts"
+import { requireLayout } from "./refusal.ts"
+import { BLOCKS, METRIC, NORMS_OFFSET, PRECISION, SLOTS } from "./shape.ts"
+
+export interface RowColumns {
+  /** Two halves of a live word a block. */
+  readonly live: Int32Array
+  readonly generations: Uint16Array
+  /** Empty but for int8. */
+  readonly scales: Float32Array
+  /** The vectors; empty but for f32. */
+  readonly f32: Float32Array
+  /** The vectors; empty but for f16. */
+  readonly f16: Uint16Array
+  /** The vectors; empty but for int8. */
+  readonly int8: Int8Array
+}
+
+export interface CodeColumns {
+  readonly codes: Uint8Array
+  /** The same bytes, for factors and norms. */
+  readonly halves: Uint16Array
+}
+
+/** Views of `rows`; refuses a buffer that the columns do not fit in. */
+export const rowColumns = (layout: SegmentLayout, rows: Uint8Array): RowColumns => {
+  const { buffer, byteOffset } = rows
+  const column = (offset: number, elementBytes: number, elements: number) => {
+    requireLayout(offset + elementBytes * elements <= rows.length, "the rows buffer is shorter than its columns")
+    requireLayout((byteOffset + offset) % elementBytes === 0, "a column is not aligned to its elements")
+    return [buffer, byteOffset + offset, elements] as const
+  }
+  const { dimensions, precision } = layout
+  const vectors = (held: number) => (precision === held ? SLOTS * dimensions : 0)
+  return {
+    live: new Int32Array(...column(layout.liveOffset, 4, 2 * BLOCKS)),
+    generations: new Uint16Array(...column(layout.generationOffset, 2, SLOTS)),
+    scales: new Float32Array(...column(layout.scalesOffset, 4, precision === PRECISION.int8 ? SLOTS : 0)),
+    f32: new Float32Array(...column(layout.vectorsOffset, 4, vectors(PRECISION.f32))),
+    f16: new Uint16Array(...column(layout.vectorsOffset, 2, vectors(PRECISION.f16))),
+    int8: new Int8Array(...column(layout.vectorsOffset, 1, vectors(PRECISION.int8)))
+  }
+}
+
+/** Views of `codes`; refuses a buffer that its blocks do not fit in. */
+export const codeColumns = (layout: SegmentLayout, codes: Uint8Array): CodeColumns => {
+  const { blockBytes, metric } = layout
+  requireLayout(blockBytes >= NORMS_OFFSET + (metric === METRIC.l2 ? 128 : 0), "blockBytes is smaller than a block")
+  requireLayout(blockBytes * BLOCKS <= codes.length, "the codes buffer is shorter than its blocks")
+  requireLayout(codes.byteOffset % 2 === 0 && blockBytes % 2 === 0, "factors are not aligned")
+  return { codes, halves: new Uint16Array(codes.buffer, codes.byteOffset, codes.length >>> 1) }
+}

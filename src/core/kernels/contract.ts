@@ -1,0 +1,127 @@
+/**
+ * What the native addon and the scalar kernels both do.
+ *
+ * Every argument is a number or a flat typed array, one call a batch. Views on shared memory
+ * may be written by another thread during a call; the callee tolerates that as ARCHITECTURE.md,
+ * "Concurrency contract", says. `native/src/plan.rs` mirrors the plans field by field.
+ */
+
+/** Where the columns of a segment lie, in bytes from the 64-byte aligned start of its views. */
+export interface SegmentLayout {
+  /** Components of a vector, 1..8192. */
+  readonly dimensions: number
+  /** 0 cosine, 1 dot, 2 l2. */
+  readonly metric: number
+  /** 0 f32, 1 f16, 2 int8, 3 none. */
+  readonly precision: number
+  /** Live bits: one u64 a block of 64 slots. */
+  readonly liveOffset: number
+  /** Slot generations: u16 a slot, odd while the slot is being written. */
+  readonly generationOffset: number
+  /** f32 a slot: the step of an int8 vector. 0 when `precision` is not int8. */
+  readonly scalesOffset: number
+  /** Vectors, row-major without padding. 0 when `precision` is none. */
+  readonly vectorsOffset: number
+  /** Bytes of a block in the code column: 2176, or 2304 with the norms that l2 adds. */
+  readonly blockBytes: number
+  /** Power of two that f16 factors and norms are divided by before they are stored. */
+  readonly factorScale: number
+}
+
+/** One search over consecutive blocks, after every default and bound has been applied. */
+export interface SearchPlan extends SegmentLayout {
+  /** 0 exact, 1 flat, 2 binary. */
+  readonly mode: number
+  /** Hits to return for each query, best first. */
+  readonly keep: number
+  /** Candidates of the first stage that are scored again with stored vectors; 0 for none. */
+  readonly rerank: number
+  /** First block to scan, counted over the segments passed. */
+  readonly fromBlock: number
+  /** Block to stop before. */
+  readonly toBlock: number
+  /** Index in `control` of the word that cancels the search when it becomes non-zero. */
+  readonly cancel: number
+}
+
+/** Where a search writes: `queries * keep` elements each, `counts` one a query. */
+export interface Hits {
+  /** `segment * 65536 + slot`, counted over the segments passed. */
+  readonly rows: Uint32Array
+  /** Generation of each row when it was scored: even. */
+  readonly generations: Uint16Array
+  /** Final scores, higher is nearer. */
+  readonly scores: Float32Array
+  /** First-stage scores: what a merge of shards selects the reranked candidates by. */
+  readonly estimates: Float32Array
+  /** Hits written for each query, at most `keep`. */
+  readonly counts: Uint32Array
+}
+
+export interface Kernels {
+  /** Instruction sets of this machine, best first; `["scalar"]` without the addon. */
+  isas(): Array<string>
+  /** The instruction set in force. */
+  activeIsa(): string
+  /** Puts an instruction set in force for the whole process; refuses (`code: "Isa"`) what the machine lacks. */
+  useIsa(name: string): void
+  /** Bytes to skip so that `view` starts on a multiple of 64: 0..63. */
+  alignmentPad(view: Uint8Array): number
+  /** CRC-32C (Castagnoli, RFC 3720 B.4) of `view`. */
+  crc32c(view: Uint8Array): number
+  /** CRC-32C of each `blockBytes` of `view`, the last one shorter, into `out`. */
+  crc32cBlocks(view: Uint8Array, blockBytes: number, out: Uint32Array): void
+  /** Compares those checksums with `expected` off the calling thread; the first block that differs, or -1. */
+  verifyBlocks(view: Uint8Array, blockBytes: number, expected: Uint32Array): Promise<number>
+  /**
+   * `c[m x n] = a[m x k] b[k x n]`, row-major f32. Each element is summed over k in order with
+   * every product and sum rounded to f32 (no FMA), so the bits are the same everywhere.
+   */
+  matmul(a: Float32Array, b: Float32Array, c: Float32Array, m: number, k: number, n: number): void
+  /**
+   * -1 when every vector is finite, not zero and within `limit` in magnitude, else
+   * `row * 8 + reason` of the first that is not: 1 zero, 2 NaN, 3 infinite, 4 beyond `limit`.
+   */
+  checkVectors(vectors: Float32Array, dimensions: number, limit: number): number
+  /**
+   * Writes `slots.length` vectors into slots of one segment: the vector column at its precision
+   * and the code column under `encoder`. Each slot's generation is odd while it is written; live
+   * bits are not touched. `encoder` is `mean (d)` then `projection (d x 256)`, row-major.
+   */
+  writeRows(
+    layout: SegmentLayout,
+    vectors: Float32Array,
+    slots: Uint32Array,
+    encoder: Float32Array,
+    rows: Uint8Array,
+    codes: Uint8Array
+  ): void
+  /** Encodes stored vectors of slots `[from, to)` of one segment into another code column. */
+  encodeStored(
+    layout: SegmentLayout,
+    from: number,
+    to: number,
+    encoder: Float32Array,
+    rows: Uint8Array,
+    codes: Uint8Array
+  ): void
+  /** Copies stored vectors of `slots` of one segment into `out` as f32. */
+  readVectors(layout: SegmentLayout, slots: Uint32Array, rows: Uint8Array, out: Float32Array): void
+  /**
+   * Searches the blocks of the plan for every query of `queries` (`count x dimensions`).
+   * `rows[i]` and `codes[i]` are the columns of one segment. 0 when done, 1 when cancelled.
+   */
+  search(
+    plan: SearchPlan,
+    rows: ReadonlyArray<Uint8Array>,
+    codes: ReadonlyArray<Uint8Array>,
+    queries: Float32Array,
+    encoder: Float32Array,
+    control: Int32Array,
+    hits: Hits
+  ): number
+  /** Reads every byte once and returns a digest: the memory limit that benches compare with. */
+  streamBytes(view: Uint8Array): number
+  /** Asks the kernel to back the memory with huge pages, where the system can. */
+  adviseHugePages(view: Uint8Array): void
+}

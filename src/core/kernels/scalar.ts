@@ -1,0 +1,34 @@
+/** The kernels in TypeScript: the fallback without the addon, and the oracle of every native variant. */
+import type { Kernels } from "./contract.ts"
+import { crc32c, crc32cBlocks, verifyBlocks } from "./crc32c.ts"
+import { matmul } from "./matmul.ts"
+import { refusal } from "./refusal.ts"
+import { checkVectors, encodeStored, readVectors, writeRows } from "./rows.ts"
+import { search } from "./search.ts"
+
+const ISA = "scalar"
+
+export const scalar: Kernels = {
+  isas: () => [ISA],
+  activeIsa: () => ISA,
+  useIsa: (name) => {
+    if (name !== ISA) throw refusal("Isa", `${name} is not on this machine`)
+  },
+  /** Scalar loads need no more than the alignment that every buffer has. */
+  alignmentPad: () => 0,
+  crc32c,
+  crc32cBlocks,
+  verifyBlocks,
+  matmul,
+  checkVectors,
+  writeRows,
+  encodeStored,
+  readVectors,
+  search,
+  streamBytes: (view) => {
+    let digest = 0
+    for (const byte of view) digest = (digest + byte) | 0
+    return digest >>> 0
+  },
+  adviseHugePages: () => undefined
+}

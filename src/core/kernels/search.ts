@@ -1,0 +1,163 @@
+/** Search over consecutive blocks: a first stage over every live slot, then the best scored again. */
+import { type CodeColumns, codeColumns, type RowColumns, rowColumns } from "./columns.ts"
+import type { Hits, Kernels, SearchPlan } from "./contract.ts"
+import { requireEncoder } from "./encode.ts"
+import { f16Values } from "./f16.ts"
+import { sumBlock } from "./fastscan.ts"
+import { type Estimator, prepareQueries, type Query } from "./query.ts"
+import { requireLayout } from "./refusal.ts"
+import { score } from "./score.ts"
+import { TopRows } from "./select.ts"
+import { beginRead, isWhole, liveHalf } from "./seqlock.ts"
+import { BLOCK, BLOCKS, FACTORS_OFFSET, METRIC, MODE, NORMS_OFFSET, PRECISION, SLOTS } from "./shape.ts"
+
+const { fround } = Math
+
+type Segment = RowColumns & CodeColumns
+
+const DONE = 0
+const CANCELLED = 1
+
+export const search: Kernels["search"] = (plan, rows, codes, queries, encoder, control, hits) => {
+  const segments = rows.map((segment, i) => ({
+    ...rowColumns(plan, segment),
+    ...codeColumns(plan, codes[i] ?? NO_CODES)
+  }))
+  requirePlan(plan, segments.length, queries, encoder, control, hits)
+  const prepared = prepareQueries(plan, queries, encoder)
+  const candidates = Math.min(
+    plan.mode === MODE.exact ? plan.keep : Math.max(plan.keep, plan.rerank),
+    (plan.toBlock - plan.fromBlock) * BLOCK
+  )
+  const best = prepared.map(() => new TopRows(candidates))
+  for (let block = plan.fromBlock; block < plan.toBlock; block++) {
+    if (Atomics.load(control, plan.cancel) !== 0) {
+      hits.counts.fill(0, 0, prepared.length)
+      return CANCELLED
+    }
+    scanBlock(plan, segments[Math.floor(block / BLOCKS)]!, block, prepared, best)
+  }
+  for (let i = 0; i < prepared.length; i++) report(plan, segments, prepared[i]!, best[i]!, hits, i)
+  return DONE
+}
+
+/** Stands for a code column that was not passed, so that its length is refused. */
+const NO_CODES = new Uint8Array(0)
+
+/** Offers every live slot of a block to the selection of each query. */
+const scanBlock = (
+  plan: SearchPlan,
+  segment: Segment,
+  block: number,
+  queries: ReadonlyArray<Query>,
+  best: ReadonlyArray<TopRows>
+): void => {
+  const inSegment = block % BLOCKS
+  const low = liveHalf(segment.live, 2 * inSegment)
+  const high = liveHalf(segment.live, 2 * inSegment + 1)
+  if ((low | high) === 0) return
+  for (let i = 0; i < queries.length; i++) {
+    const query = queries[i]!
+    const top = best[i]!
+    if (query.estimator === undefined) {
+      for (let lane = 0; lane < BLOCK; lane++) {
+        if (isLive(low, high, lane)) {
+          top.offer(score(plan, segment, inSegment * BLOCK + lane, query), block * BLOCK + lane)
+        }
+      }
+    } else {
+      estimateBlock(plan, segment, inSegment, query.estimator)
+      for (let lane = 0; lane < BLOCK; lane++) {
+        if (isLive(low, high, lane)) top.offer(estimates[lane]!, block * BLOCK + lane)
+      }
+    }
+  }
+}
+
+const isLive = (low: number, high: number, lane: number): boolean =>
+  (((lane < 32 ? low : high) >>> (lane & 31)) & 1) === 1
+
+const sums = new Uint16Array(BLOCK)
+const estimates = new Float32Array(BLOCK)
+
+/** Fills `estimates` for the slots of a block, live or not. */
+const estimateBlock = (plan: SearchPlan, segment: Segment, block: number, estimator: Estimator): void => {
+  const { step, low, bias } = estimator
+  const from = block * plan.blockBytes
+  sumBlock(estimator.table, segment.codes, from, sums)
+  if (plan.mode === MODE.binary) {
+    for (let lane = 0; lane < BLOCK; lane++) estimates[lane] = sums[lane]! * step + low
+    return
+  }
+  const values = f16Values()
+  const factors = (from + FACTORS_OFFSET) / 2
+  for (let lane = 0; lane < BLOCK; lane++) {
+    const factor = values[segment.halves[factors + lane]!]!
+    estimates[lane] = fround(factor * fround(fround(sums[lane]! * step) + low)) + bias
+  }
+  if (plan.metric !== METRIC.l2) return
+  const norms = (from + NORMS_OFFSET) / 2
+  const scale = fround(plan.factorScale * plan.factorScale)
+  for (let lane = 0; lane < BLOCK; lane++) {
+    estimates[lane] = estimates[lane]! - fround(values[segment.halves[norms + lane]!]! * scale)
+  }
+}
+
+/** Writes the hits of one query: its candidates that are still whole, scored again where asked. */
+const report = (
+  plan: SearchPlan,
+  segments: ReadonlyArray<Segment>,
+  query: Query,
+  best: TopRows,
+  hits: Hits,
+  index: number
+): void => {
+  const candidates = best.take()
+  const scores = candidates.scores.slice()
+  const generations = new Uint16Array(scores.length)
+  const order = new Uint32Array(scores.length)
+  const rescored = plan.mode === MODE.exact || plan.rerank > 0
+  let whole = 0
+  for (let i = 0; i < scores.length; i++) {
+    const segment = segments[Math.floor(candidates.rows[i]! / SLOTS)]!
+    const slot = candidates.rows[i]! % SLOTS
+    const generation = beginRead(segment.generations, slot)
+    if (rescored) scores[i] = score(plan, segment, slot, query)
+    generations[i] = generation
+    if (isWhole(segment.generations, segment.live, slot, generation)) order[whole++] = i
+  }
+  const ranked = order.subarray(0, whole)
+  if (rescored) ranked.sort((a, b) => scores[b]! - scores[a]! || candidates.rows[a]! - candidates.rows[b]!)
+  const count = Math.min(whole, plan.keep)
+  for (let rank = 0; rank < count; rank++) {
+    const at = index * plan.keep + rank
+    const i = ranked[rank]!
+    hits.rows[at] = candidates.rows[i]!
+    hits.generations[at] = generations[i]!
+    hits.scores[at] = scores[i]!
+    hits.estimates[at] = plan.mode === MODE.exact ? scores[i]! : candidates.scores[i]!
+  }
+  hits.counts[index] = count
+}
+
+const requirePlan = (
+  plan: SearchPlan,
+  segments: number,
+  queries: Float32Array,
+  encoder: Float32Array,
+  control: Int32Array,
+  hits: Hits
+): void => {
+  const { dimensions, mode, precision, rerank, keep, fromBlock, toBlock } = plan
+  const isRescored = mode === MODE.exact || rerank > 0
+  requireLayout(!isRescored || precision !== PRECISION.none, "a store without vectors has no exact scores")
+  requireLayout(fromBlock <= toBlock && toBlock <= segments * BLOCKS, "the blocks are not those of the segments")
+  requireLayout(plan.cancel < control.length, "the cancel word is not in the control array")
+  if (mode !== MODE.exact) requireEncoder(encoder, dimensions)
+  const count = queries.length / dimensions
+  requireLayout(Number.isInteger(count), "the queries are not a whole number of vectors")
+  requireLayout(hits.counts.length >= count, "there is not one count a query")
+  for (const column of [hits.rows, hits.generations, hits.scores, hits.estimates]) {
+    requireLayout(column.length >= count * keep, "the hits do not fit in their arrays")
+  }
+}

@@ -1,0 +1,23 @@
+/** The numbers every kernel is written for; `store/layout.ts` builds the format on them. */
+
+/** Slots of a segment. A row is `segment * SLOTS + slot`. */
+export const SLOTS = 65_536
+/** Slots of a block: one live word, one unit of scanning. */
+export const BLOCK = 64
+/** Blocks of a segment. */
+export const BLOCKS = SLOTS / BLOCK
+/** Bits of a code. */
+export const CODE_BITS = 256
+/** Bytes of a code. */
+export const CODE_BYTES = CODE_BITS / 8
+/** Where the f16 factors of a block start: after byte `g` of all 64 codes, for g in 0..32. */
+export const FACTORS_OFFSET = BLOCK * CODE_BYTES
+/** Where the f16 squared norms of a block start, when the metric is l2. */
+export const NORMS_OFFSET = FACTORS_OFFSET + BLOCK * 2
+
+/** What `SegmentLayout.metric` stands for. */
+export const METRIC = { cosine: 0, dot: 1, l2: 2 } as const
+/** What `SegmentLayout.precision` stands for. */
+export const PRECISION = { f32: 0, f16: 1, int8: 2, none: 3 } as const
+/** What `SearchPlan.mode` stands for. */
+export const MODE = { exact: 0, flat: 1, binary: 2 } as const

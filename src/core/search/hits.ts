@@ -1,0 +1,72 @@
+/** Flat result arrays of a search, and how those of shards become one. */
+import type { Hits, SearchPlan } from "../kernels/contract.ts"
+import { TopRows } from "../kernels/select.ts"
+import { forEachSliced } from "../slice.ts"
+
+export const newHits = (queries: number, keep: number): Hits => ({
+  rows: new Uint32Array(queries * keep),
+  generations: new Uint16Array(queries * keep),
+  scores: new Float32Array(queries * keep),
+  estimates: new Float32Array(queries * keep),
+  counts: new Uint32Array(queries)
+})
+
+/**
+ * Merges what shards of `whole` found: the best `rerank` candidates by estimate, then of those
+ * the best `keep` by score. Ties go to the lower row, as in one scan.
+ */
+export const merge = async (parts: ReadonlyArray<Hits>, whole: SearchPlan, queries: number): Promise<Hits> => {
+  const merged = newHits(queries, whole.keep)
+  await forEachSliced(queries, undefined, (query) => mergeQuery(parts, whole, query, merged))
+  return merged
+}
+
+const mergeQuery = (parts: ReadonlyArray<Hits>, { keep, rerank }: SearchPlan, query: number, merged: Hits): void => {
+  const stride = Math.max(keep, rerank)
+  const forEachFound = (visit: (part: Hits, at: number) => void) => {
+    for (const part of parts) {
+      for (let at = query * stride; at < query * stride + part.counts[query]!; at++) visit(part, at)
+    }
+  }
+  const candidates = new TopRows(stride)
+  forEachFound((part, at) => candidates.offer(part.estimates[at]!, part.rows[at]!))
+  const { rows, scores: estimates } = candidates.take()
+  const last = rerank > 0 ? rows.length - 1 : -1
+  const isCandidate = (estimate: number, row: number) =>
+    last < 0 || estimate > estimates[last]! || (estimate === estimates[last] && row <= rows[last]!)
+  const best = new TopRows(keep)
+  forEachFound((part, at) => {
+    if (isCandidate(part.estimates[at]!, part.rows[at]!)) best.offer(part.scores[at]!, part.rows[at]!)
+  })
+  const found = best.take()
+  merged.counts[query] = found.rows.length
+  merged.rows.set(found.rows, query * keep)
+  merged.scores.set(found.scores, query * keep)
+  const places = new Map(Array.from(found.rows, (row, rank) => [row, query * keep + rank]))
+  forEachFound((part, at) => {
+    const to = places.get(part.rows[at]!)
+    if (to === undefined) return
+    merged.generations[to] = part.generations[at]!
+    merged.estimates[to] = part.estimates[at]!
+  })
+}
+
+/** The hits of consecutive groups of queries as those of one. */
+export const concatenate = (parts: ReadonlyArray<Hits>, keep: number): Hits => {
+  const [first] = parts
+  if (parts.length === 1 && first !== undefined) return first
+  const all = newHits(
+    parts.reduce((queries, part) => queries + part.counts.length, 0),
+    keep
+  )
+  let query = 0
+  for (const part of parts) {
+    all.rows.set(part.rows, query * keep)
+    all.generations.set(part.generations, query * keep)
+    all.scores.set(part.scores, query * keep)
+    all.estimates.set(part.estimates, query * keep)
+    all.counts.set(part.counts, query)
+    query += part.counts.length
+  }
+  return all
+}

@@ -1,0 +1,38 @@
+/** What travels between a thread that searches or writes and its pool workers. */
+import type { Hits, SearchPlan } from "../kernels/contract.ts"
+import type { MemoryHandle } from "../store/memory.ts"
+
+/** The memory a task works on; `memory` is sent when a worker turns out not to have it. */
+export interface OnMemory {
+  readonly id: string
+  readonly growth: number
+  readonly memory?: MemoryHandle
+}
+
+/** `stale` when the worker has not seen this memory. */
+export type Reply<A> = { readonly stale: true } | { readonly stale: false; readonly value: A }
+
+export interface SearchTask extends OnMemory {
+  readonly plan: SearchPlan
+  readonly queries: Float32Array
+}
+
+export interface SearchDone {
+  readonly hits: Hits
+  readonly microseconds: number
+}
+
+/** Writes vector `i` of `vectors` (in shared memory) to `rows[i]`. */
+export interface WriteTask extends OnMemory {
+  readonly rows: Uint32Array
+  readonly vectors: Float32Array
+}
+
+/** Encodes the first `slots` stored vectors of a segment into another code column. */
+export interface EncodeTask extends OnMemory {
+  readonly segment: number
+  readonly slots: number
+  readonly parameters: Float32Array
+  readonly factorScale: number
+  readonly column: SharedArrayBuffer
+}

@@ -1,0 +1,179 @@
+/**
+ * A store as one file: written whole, read in bulk straight into the memory that searches use.
+ * docs/format.md is the byte map.
+ */
+import { type FileHandle, open } from "node:fs/promises"
+import { InvalidParameter } from "../errors.ts"
+import { ENCODER_KINDS, type EncoderIdentity } from "../index/encoder.ts"
+import type { Kernels } from "../kernels/contract.ts"
+import { fails } from "./file-failure.ts"
+import { type CheckedHeader, checkHeader } from "./image/consistency.ts"
+import { checkContents } from "./image/contents.ts"
+import {
+  decodeHeader,
+  encodeHeader,
+  extentFields,
+  type ImageHeader,
+  invalidField,
+  MAX_EMBEDDER_BYTES
+} from "./image/header.ts"
+import { type Invalid, invalidImage } from "./image/invalid.ts"
+import { memoryOf } from "./image/memory.ts"
+import { packRecords } from "./image/packed-records.ts"
+import { HEADER_BYTES, type ImagePlan, layoutHash, planImage, type Range } from "./image/ranges.ts"
+import { readBody } from "./image/read-body.ts"
+import { readVectored, writeVectored } from "./image/vectored.ts"
+import { writeBody } from "./image/write-body.ts"
+import { METRICS, PRECISIONS, SLOTS } from "./layout.ts"
+import type { StoreShape } from "./memory.ts"
+import { replaceFile } from "./replace-file.ts"
+import { settleKeys } from "./settle.ts"
+import { Store } from "./store.ts"
+
+/** What an image says of its store beside what is in it. */
+interface ImageMeta {
+  /** Number of the image: higher is newer. */
+  readonly generation: number
+  /** Identity of what made the vectors; empty where the caller did. */
+  readonly embedder: string
+}
+
+/**
+ * Writes the store to `path` in one step: until it is whole, `path` names what it named before.
+ * Nothing may be written to the store meanwhile; searches go on.
+ */
+export const saveImage = async (store: Store, meta: ImageMeta, path: string): Promise<void> => {
+  if (Buffer.byteLength(meta.embedder) > MAX_EMBEDDER_BYTES) {
+    throw new InvalidParameter({ parameter: "embedder", reason: `its identity is over ${MAX_EMBEDDER_BYTES} bytes` })
+  }
+  await settleKeys(store)
+  const packed = await packRecords(store)
+  const { kernels, shape, directory, keys } = store
+  const keyCapacity = keys.current.length
+  const plan = planImage({ shape, rows: directory.rows, keyCapacity, recordsBytes: packed.bytes })
+  const addressesOf = (segment: number) => packed.addresses.subarray(segment * SLOTS, (segment + 1) * SLOTS)
+  await replaceFile(path, async (file) => {
+    const write = (blocks: ReadonlyArray<Uint8Array>, position: number) =>
+      writeVectored(file, blocks, position).catch(fails("write", path))
+    const checksums = await writeBody(kernels, {
+      plan,
+      memoryOf: (range) => memoryOf(store, addressesOf, range),
+      write,
+      copyRecords: packed.copyNext
+    })
+    const table = new Uint8Array(checksums.buffer)
+    await write([table], plan.extents.checksums.offset)
+    await write([encodeHeader(kernels, headerOf(store, meta, plan, kernels.crc32c(table)))], 0)
+  })
+}
+
+const headerOf = (store: Store, meta: ImageMeta, plan: ImagePlan, checksumsChecksum: number): ImageHeader => {
+  const { kernels, shape, directory, keys, codes } = store
+  return {
+    ...meta,
+    ...extentFields(plan.extents),
+    checksumsChecksum,
+    layoutHash: layoutHash(kernels, shape),
+    dimensions: shape.dimensions,
+    metric: METRICS.indexOf(shape.metric),
+    precision: PRECISIONS.indexOf(shape.precision),
+    rows: directory.rows,
+    live: directory.live,
+    segments: Math.ceil(directory.rows / SLOTS),
+    keyCapacity: keys.current.length,
+    keyCount: keys.size,
+    encoderId: codes.encoder.id,
+    encoderKind: ENCODER_KINDS.indexOf(codes.encoder.kind),
+    encoderChecksum: codes.encoder.checksum,
+    encoderSeed: codes.encoder.seed,
+    factorScale: codes.encoder.factorScale
+  }
+}
+
+/** What an image is of, known before its body is read. */
+export interface ImageIdentity {
+  readonly shape: StoreShape
+  readonly encoder: EncoderIdentity
+  readonly embedder: string
+}
+
+/**
+ * Reads an image into memory of its own. Fails with `ImageInvalid`, or with what `accept` throws when the
+ * image is not the one wanted, and then leaves nothing behind.
+ */
+export const loadImage = async (
+  kernels: Kernels,
+  path: string,
+  accept: (identity: ImageIdentity) => void = () => undefined
+): Promise<{ readonly store: Store; readonly meta: ImageMeta }> => {
+  const file = await open(path).catch(fails("open", path))
+  try {
+    const { size } = await file.stat().catch(fails("stat", path))
+    const image: OpenImage = { kernels, path, file, invalid: invalidImage(path) }
+    const header = decodeHeader(kernels, await readBytes(image, 0, Math.min(size, HEADER_BYTES)), image.invalid)
+    const checked = checkHeader(kernels, header, size, image.invalid)
+    accept({ shape: checked.shape, encoder: checked.encoder, embedder: header.embedder })
+    const store = await readStore(image, header, checked)
+    return { store, meta: { generation: header.generation, embedder: header.embedder } }
+  } finally {
+    await file.close()
+  }
+}
+
+interface OpenImage {
+  readonly kernels: Kernels
+  readonly path: string
+  readonly file: FileHandle
+  readonly invalid: Invalid
+}
+
+const readBytes = async ({ file, path, invalid }: OpenImage, offset: number, length: number): Promise<Buffer> => {
+  const bytes = Buffer.alloc(length)
+  const done = await readVectored(file, [bytes], offset).catch(fails("read", path))
+  if (done < length) throw invalid("length", offset + done, offset + length, "the file ends there")
+  return bytes
+}
+
+const readStore = async (image: OpenImage, header: ImageHeader, checked: CheckedHeader): Promise<Store> => {
+  const { kernels, path, file, invalid } = image
+  const { plan, shape } = checked
+  const { offset, bytes } = plan.extents.checksums
+  const table = await readBytes(image, offset, bytes)
+  if (kernels.crc32c(table) !== header.checksumsChecksum) {
+    throw invalid("checksum", offset, offset + bytes, "the checksums are damaged")
+  }
+  const parameters = new Float32Array(new SharedArrayBuffer(plan.extents.encoder.bytes))
+  const keyTable = new Uint32Array(new SharedArrayBuffer(plan.extents.keys.bytes))
+  const records = new SharedArrayBuffer(plan.extents.records.bytes)
+  // Both are filled, so huge pages save faults and waste nothing.
+  for (const buffer of [keyTable.buffer, records]) kernels.adviseHugePages(new Uint8Array(buffer))
+  const store = new Store(kernels, shape, { ...checked.encoder, parameters }, keyTable, header.keyCount)
+  store.extend(header.segments)
+  const addressesOf = (segment: number) => store.segments[segment]!.records
+  const target = {
+    path,
+    memoryOf: (range: Range) =>
+      range.section === "records" ? new Uint8Array(records) : memoryOf(store, addressesOf, range),
+    checksums: new Uint32Array(table.buffer, table.byteOffset, plan.checksumCount)
+  }
+  const isCodes = (range: Range) => range.section === "segments" && range.buffer === "codes"
+  const read = (ranges: ReadonlyArray<Range>) => readBody(kernels, file, { ...target, ranges }, invalid)
+  await read(plan.ranges.filter((range) => !isCodes(range)))
+  if (kernels.crc32c(new Uint8Array(parameters.buffer)) !== header.encoderChecksum) {
+    throw invalidField(invalid, "encoderChecksum", "is not that of the parameters")
+  }
+  if (records.byteLength > 0) store.records.adoptPacked(records, records.byteLength)
+  const contents = { segments: store.segments, keys: keyTable, records: new Uint32Array(records) }
+  // Other threads read the codes while this one looks through the rest. Both end before the file is closed.
+  const [codes, checkedRows] = await Promise.allSettled([
+    read(plan.ranges.filter(isCodes)),
+    checkContents(contents, header, invalid)
+  ])
+  if (codes.status === "rejected") throw codes.reason
+  if (checkedRows.status === "rejected") throw checkedRows.reason
+  const free = checkedRows.value
+  store.directory.extendRows(header.rows)
+  store.unreserve(free)
+  store.directory.countLive(header.live)
+  return store
+}

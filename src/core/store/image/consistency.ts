@@ -1,0 +1,66 @@
+/** Whether a header fits the format and its file, before anything is allocated. */
+import { ENCODER_KINDS, type EncoderIdentity } from "../../index/encoder.ts"
+import type { Kernels } from "../../kernels/contract.ts"
+import { MAX_DIMENSIONS, METRICS, PRECISIONS, SLOTS } from "../layout.ts"
+import type { StoreShape } from "../memory.ts"
+import { MAX_RECORDS_BYTES, RECORD_UNIT } from "../records.ts"
+import { MAX_SEGMENTS } from "../store.ts"
+import { extentFields, type HeaderField, type ImageHeader, invalidField } from "./header.ts"
+import type { Invalid } from "./invalid.ts"
+import { type ImagePlan, layoutHash, planImage } from "./ranges.ts"
+
+/** A header that has been checked, in the terms of a store. */
+export interface CheckedHeader {
+  readonly shape: StoreShape
+  readonly encoder: EncoderIdentity & { readonly id: number }
+  readonly plan: ImagePlan
+}
+
+export const checkHeader = (
+  kernels: Pick<Kernels, "crc32c">,
+  header: ImageHeader,
+  fileBytes: number,
+  invalid: Invalid
+): CheckedHeader => {
+  const require = (holds: boolean, field: HeaderField, reason: string) => {
+    if (!holds) throw invalidField(invalid, field, reason)
+  }
+  const known = <A>(names: ReadonlyArray<A>, field: HeaderField & keyof ImageHeader): A => {
+    const name = names[header[field] as number]
+    if (name === undefined) throw invalidField(invalid, field, `there is no ${header[field]}`)
+    return name
+  }
+  const { dimensions, rows, keyCapacity, recordsBytes } = header
+  require(dimensions >= 1 && dimensions <= MAX_DIMENSIONS, "dimensions", `${dimensions} is out of range`)
+  const shape = { dimensions, metric: known(METRICS, "metric"), precision: known(PRECISIONS, "precision") }
+  require(header.layoutHash === layoutHash(kernels, shape), "layoutHash", "columns lie elsewhere in this version")
+  require(Number.isSafeInteger(header.generation), "generation", "is out of range")
+  const exponent = Math.log2(header.factorScale)
+  require(Number.isInteger(exponent) && 2 ** exponent === header.factorScale, "factorScale", "is no power of two")
+
+  require(rows <= MAX_SEGMENTS * SLOTS, "rows", `${rows} is out of range`)
+  require(header.segments === Math.ceil(rows / SLOTS), "segments", `${header.segments} do not hold ${rows} rows`)
+  require(header.live <= rows, "live", `${header.live} of ${rows} rows`)
+  require(header.keyCount === header.live, "keyCount", `${header.keyCount} keys for ${header.live} live rows`)
+  // Probing ends at an empty slot.
+  require(keyCapacity > header.keyCount, "keyCapacity", `${keyCapacity} for ${header.keyCount} keys`)
+  require(recordsBytes <= MAX_RECORDS_BYTES && recordsBytes % RECORD_UNIT === 0, "recordsBytes", "is out of range")
+
+  const plan = planImage({ shape, rows, keyCapacity, recordsBytes })
+  for (const [field, value] of Object.entries(extentFields(plan.extents)) as ReadonlyArray<[HeaderField, number]>) {
+    require(header[field as keyof ImageHeader] === value, field, `is not ${value}`)
+  }
+  if (fileBytes !== plan.fileBytes) {
+    const reason = `the file has ${fileBytes} bytes instead of ${plan.fileBytes}`
+    throw invalid("length", Math.min(fileBytes, plan.fileBytes), Math.max(fileBytes, plan.fileBytes), reason)
+  }
+  const encoder = {
+    id: header.encoderId,
+    kind: known(ENCODER_KINDS, "encoderKind"),
+    dimensions,
+    seed: header.encoderSeed,
+    factorScale: header.factorScale,
+    checksum: header.encoderChecksum
+  }
+  return { shape, encoder, plan }
+}

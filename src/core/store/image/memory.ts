@@ -1,0 +1,21 @@
+/** The memory behind the ranges of an image: what is written from, and read into. */
+import type { Store } from "../store.ts"
+import type { Range } from "./ranges.ts"
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)
+
+/** The bytes of any range but records, whose record addresses are given one segment at a time. */
+export const memoryOf = (store: Store, addressesOf: (segment: number) => Uint32Array, range: Range): Uint8Array =>
+  buffer(store, addressesOf, range).subarray(range.from, range.from + range.bytes)
+
+const buffer = (
+  { segments, columns, codes, keys }: Store,
+  addressesOf: (segment: number) => Uint32Array,
+  range: Range
+): Uint8Array => {
+  if (range.section === "encoder") return bytesOf(codes.encoder.parameters)
+  if (range.section === "keys") return bytesOf(keys.current)
+  if (range.buffer === "rows") return segments[range.segment]!.rows
+  return range.buffer === "codes" ? columns.codes[range.segment]! : bytesOf(addressesOf(range.segment))
+}

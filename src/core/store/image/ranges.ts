@@ -1,0 +1,106 @@
+/**
+ * The order of an image's bytes after the header, for the writer and the reader alike.
+ *
+ * A range is a stretch of the file that lies in one buffer. Ranges follow one another without
+ * padding: header and full segments are multiples of 64 bytes, so only what follows a partly used
+ * one may start elsewhere. Checksums start anew with each range, so none spans two buffers.
+ */
+import type { Kernels } from "../../kernels/contract.ts"
+import { BLOCK, BLOCKS, CODE_BITS, codeBlockBytes, rowColumns, rowsBytes, SLOTS } from "../layout.ts"
+import type { StoreShape } from "../memory.ts"
+
+/** Bytes before the first section. */
+export const HEADER_BYTES = 512
+/** Bytes that one checksum covers; fewer at the end of a range. */
+export const CHECKED_BYTES = 1 << 20
+
+/** What follows the header, in this order; the checksums are those of all blocks before them. */
+export const SECTIONS = ["segments", "encoder", "keys", "records", "checksums"] as const
+export type Section = (typeof SECTIONS)[number]
+
+export interface Range {
+  readonly section: Exclude<Section, "checksums">
+  /** Segment and buffer of it, in the section of segments. */
+  readonly segment: number
+  readonly buffer: "rows" | "codes" | "addresses"
+  /** First byte in its buffer. */
+  readonly from: number
+  readonly bytes: number
+  /** First byte in the file. */
+  readonly offset: number
+  /** Number of its first checksum. */
+  readonly checksum: number
+}
+
+/** What decides the length of every section. */
+interface ImageSize {
+  readonly shape: StoreShape
+  readonly rows: number
+  readonly keyCapacity: number
+  readonly recordsBytes: number
+}
+
+/** Where a section lies in the file. */
+export interface Extent {
+  readonly offset: number
+  readonly bytes: number
+}
+
+export interface ImagePlan {
+  readonly ranges: ReadonlyArray<Range>
+  readonly extents: Readonly<Record<Section, Extent>>
+  readonly checksumCount: number
+  readonly fileBytes: number
+}
+
+/** Where everything lies in the file of an image. */
+export const planImage = (size: ImageSize): ImagePlan => {
+  const ranges = rangesOf(size)
+  const last = ranges.at(-1)!
+  const checksumCount = last.checksum + Math.ceil(last.bytes / CHECKED_BYTES)
+  const bytesOf = (section: Section): number =>
+    section === "checksums"
+      ? checksumCount * 4
+      : ranges.reduce((sum, range) => sum + (range.section === section ? range.bytes : 0), 0)
+  let offset = HEADER_BYTES
+  const extents = Object.fromEntries(
+    SECTIONS.map((section) => {
+      const extent = { offset, bytes: bytesOf(section) }
+      offset += extent.bytes
+      return [section, extent]
+    })
+  ) as Record<Section, Extent>
+  return { ranges, extents, checksumCount, fileBytes: offset }
+}
+
+/** Every range in the order of the file. */
+const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
+  const ranges: Array<Range> = []
+  let offset = HEADER_BYTES
+  let checksum = 0
+  const add = (section: Range["section"], bytes: number, segment = 0, buffer: Range["buffer"] = "rows", from = 0) => {
+    if (bytes === 0) return
+    ranges.push({ section, segment, buffer, from, bytes, offset, checksum })
+    offset += bytes
+    checksum += Math.ceil(bytes / CHECKED_BYTES)
+  }
+  const columns = rowColumns(size.shape.precision, size.shape.dimensions)
+  const used = Math.ceil(size.rows / BLOCK)
+  for (let segment = 0; segment * BLOCKS < used; segment++) {
+    const blocks = Math.min(BLOCKS, used - segment * BLOCKS)
+    if (blocks === BLOCKS) add("segments", rowsBytes(columns), segment)
+    else for (const column of columns) add("segments", column.blockBytes * blocks, segment, "rows", column.offset)
+    add("segments", codeBlockBytes(size.shape.metric) * blocks, segment, "codes")
+    add("segments", BLOCK * 4 * blocks, segment, "addresses")
+  }
+  add("encoder", 4 * size.shape.dimensions * (1 + CODE_BITS))
+  add("keys", size.keyCapacity * 4)
+  add("records", size.recordsBytes)
+  return ranges
+}
+
+/** Differs between any two formats of the columns of a segment. */
+export const layoutHash = (kernels: Pick<Kernels, "crc32c">, { dimensions, metric, precision }: StoreShape): number =>
+  kernels.crc32c(
+    new TextEncoder().encode(JSON.stringify([SLOTS, BLOCK, rowColumns(precision, dimensions), codeBlockBytes(metric)]))
+  )

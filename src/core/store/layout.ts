@@ -1,0 +1,96 @@
+/**
+ * The byte layout: the single source of columns, strides, magic and version.
+ *
+ * A segment is two shared buffers. `rows` holds what stays for the life of a slot; `codes`
+ * holds the code blocks, apart because training replaces the whole column at once. Each starts
+ * with a pad that makes every column 64-byte aligned in memory; files carry no pad.
+ */
+import type { SegmentLayout } from "../kernels/contract.ts"
+import {
+  BLOCK,
+  BLOCKS,
+  CODE_BITS,
+  CODE_BYTES,
+  FACTORS_OFFSET,
+  METRIC,
+  NORMS_OFFSET,
+  PRECISION,
+  SLOTS
+} from "../kernels/shape.ts"
+
+export { BLOCK, BLOCKS, CODE_BITS, CODE_BYTES, FACTORS_OFFSET, NORMS_OFFSET, SLOTS }
+
+/** Largest number of components of a vector. */
+export const MAX_DIMENSIONS = 8192
+/** Every column starts on a multiple of this, in memory. */
+export const ALIGNMENT = 64
+
+export const METRICS = ["cosine", "dot", "l2"] as const
+export const PRECISIONS = ["f32", "f16", "int8", "none"] as const
+/** How near is measured; scores are always higher for nearer. */
+export type Metric = (typeof METRICS)[number]
+/** How vectors are kept: 4d, 2d, d + 4 or 0 bytes a row. */
+export type Precision = (typeof PRECISIONS)[number]
+
+/** One column of the rows buffer. */
+export interface Column {
+  readonly name: string
+  /** Bytes from the aligned start of the buffer. */
+  readonly offset: number
+  /** Bytes of one block of 64 slots. */
+  readonly blockBytes: number
+}
+
+/** Bytes a vector takes in its column, the int8 scale apart. */
+const vectorBytes = (precision: Precision, dimensions: number): number =>
+  ({ f32: 4 * dimensions, f16: 2 * dimensions, int8: dimensions, none: 0 })[precision]
+
+/** The columns of the rows buffer in order of offset. */
+export const rowColumns = (precision: Precision, dimensions: number): ReadonlyArray<Column> => {
+  const widths: ReadonlyArray<readonly [name: string, blockBytes: number]> = [
+    ["live", 8],
+    ["generation", 2 * BLOCK],
+    ["tag", 2 * BLOCK],
+    ["scope", 4 * BLOCK],
+    ["frequency", BLOCK],
+    ["flags", BLOCK],
+    ["scales", precision === "int8" ? 4 * BLOCK : 0],
+    ["vectors", vectorBytes(precision, dimensions) * BLOCK]
+  ]
+  let offset = 0
+  return widths
+    .filter(([, blockBytes]) => blockBytes > 0)
+    .map(([name, blockBytes]) => {
+      const column = { name, offset, blockBytes }
+      offset += blockBytes * BLOCKS
+      return column
+    })
+}
+
+/** Bytes of a block of the code column. */
+export const codeBlockBytes = (metric: Metric): number => (metric === "l2" ? NORMS_OFFSET + BLOCK * 2 : NORMS_OFFSET)
+
+/** Bytes of the rows buffer without its pad. */
+export const rowsBytes = (columns: ReadonlyArray<Column>): number =>
+  columns.reduce((end, column) => Math.max(end, column.offset + column.blockBytes * BLOCKS), 0)
+
+/** The flat record that kernels read. */
+export const segmentLayout = (
+  dimensions: number,
+  metric: Metric,
+  precision: Precision,
+  factorScale: number
+): SegmentLayout => {
+  const offsets = new Map(rowColumns(precision, dimensions).map((column) => [column.name, column.offset]))
+  return {
+    dimensions,
+    metric: METRIC[metric],
+    precision: PRECISION[precision],
+    liveOffset: offsets.get("live") ?? 0,
+    generationOffset: offsets.get("generation") ?? 0,
+    scalesOffset: offsets.get("scales") ?? 0,
+    vectorsOffset: offsets.get("vectors") ?? 0,
+    blockBytes: codeBlockBytes(metric),
+    factorScale
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The memory of a store as one thread sees it: typed views over buffers that all threads share.
+ *
+ * A `MemoryHandle` is what crosses to another thread. It is a snapshot of which buffers there
+ * are, not of what is in them: buffers never move or shrink, so an old handle stays readable,
+ * and `Directory.growth` tells when a newer one exists.
+ */
+import type { Encoder } from "../index/encoder.ts"
+import type { Kernels, SegmentLayout } from "../kernels/contract.ts"
+import {
+  ALIGNMENT,
+  BLOCK,
+  BLOCKS,
+  codeBlockBytes,
+  type Metric,
+  type Precision,
+  rowColumns,
+  rowsBytes,
+  SLOTS,
+  segmentLayout
+} from "./layout.ts"
+
+/** What a store is: fixed when it is made. */
+export interface StoreShape {
+  readonly dimensions: number
+  readonly metric: Metric
+  readonly precision: Precision
+}
+
+/** The buffers of one segment. */
+export interface SegmentBuffers {
+  readonly rows: SharedArrayBuffer
+  /** Record address of each slot, u32. */
+  readonly records: SharedArrayBuffer
+}
+
+/** One encoder and the code columns written with it, one a segment. */
+export interface CodeSet {
+  readonly version: number
+  readonly encoder: Encoder
+  readonly columns: ReadonlyArray<SharedArrayBuffer>
+}
+
+/** The packed key index; `previous` is there while it moves to another table. */
+interface KeyTables {
+  readonly current: SharedArrayBuffer
+  readonly previous: SharedArrayBuffer | undefined
+}
+
+export interface MemoryHandle {
+  /** Unique in the process. */
+  readonly id: string
+  readonly shape: StoreShape
+  readonly growth: number
+  readonly directory: SharedArrayBuffer
+  readonly segments: ReadonlyArray<SegmentBuffers>
+  readonly codes: CodeSet
+  readonly chunks: ReadonlyArray<SharedArrayBuffer | undefined>
+  readonly keys: KeyTables
+}
+
+/** Views of one segment on this thread. */
+export interface Segment {
+  /** The aligned rows buffer: what kernels take. */
+  readonly rows: Uint8Array
+  readonly live: Int32Array
+  readonly generation: Uint16Array
+  readonly tag: Uint16Array
+  readonly records: Uint32Array
+}
+
+/** What a search reads: the columns of every segment under one encoder. */
+export interface SearchColumns {
+  readonly layout: SegmentLayout
+  readonly encoder: Float32Array
+  readonly rows: ReadonlyArray<Uint8Array>
+  readonly codes: ReadonlyArray<Uint8Array>
+}
+
+export const newSegmentBuffers = (shape: StoreShape): SegmentBuffers => ({
+  rows: new SharedArrayBuffer(rowsBytes(rowColumns(shape.precision, shape.dimensions)) + ALIGNMENT),
+  records: new SharedArrayBuffer(SLOTS * 4)
+})
+
+export const newCodeColumn = (shape: StoreShape): SharedArrayBuffer =>
+  new SharedArrayBuffer(codeBlockBytes(shape.metric) * BLOCKS + ALIGNMENT)
+
+/** The part of a padded buffer that starts on a multiple of 64 in memory. */
+export const aligned = (kernels: Kernels, buffer: SharedArrayBuffer): Uint8Array =>
+  new Uint8Array(buffer, kernels.alignmentPad(new Uint8Array(buffer)), buffer.byteLength - ALIGNMENT)
+
+export const segmentViews = (kernels: Kernels, shape: StoreShape, buffers: SegmentBuffers): Segment => {
+  const rows = aligned(kernels, buffers.rows)
+  const offsets = new Map(rowColumns(shape.precision, shape.dimensions).map((column) => [column.name, column.offset]))
+  const at = (name: string) => rows.byteOffset + (offsets.get(name) ?? 0)
+  return {
+    rows,
+    live: new Int32Array(buffers.rows, at("live"), (BLOCKS * BLOCK) / 32),
+    generation: new Uint16Array(buffers.rows, at("generation"), SLOTS),
+    tag: new Uint16Array(buffers.rows, at("tag"), SLOTS),
+    records: new Uint32Array(buffers.records)
+  }
+}
+
+export const isLive = (segment: Segment, slot: number): boolean =>
+  ((Atomics.load(segment.live, slot >>> 5) >>> (slot & 31)) & 1) === 1
+
+/** What a search over these segments under this code set reads. */
+export const searchColumns = (
+  kernels: Kernels,
+  handle: Pick<MemoryHandle, "shape" | "codes">,
+  segments: ReadonlyArray<Segment>
+): SearchColumns => {
+  const { dimensions, metric, precision } = handle.shape
+  const { encoder, columns } = handle.codes
+  return {
+    layout: segmentLayout(dimensions, metric, precision, encoder.factorScale),
+    encoder: encoder.parameters,
+    rows: segments.map((segment) => segment.rows),
+    codes: columns.map((column) => aligned(kernels, column))
+  }
+}

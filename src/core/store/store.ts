@@ -1,0 +1,264 @@
+/**
+ * The one writer of a store: slots, live bits, generations, keys and reuse.
+ *
+ * Order is what keeps readers safe. A slot is written while its live bit is clear, and published
+ * by setting the bit; a deleted slot and its record wait in limbo until every reader that could
+ * have seen them has finished. Nothing here waits or allocates for a row, but for a new segment.
+ */
+import { threadId } from "node:worker_threads"
+import { CapacityExceeded } from "../errors.ts"
+import type { Encoder } from "../index/encoder.ts"
+import type { Kernels } from "../kernels/contract.ts"
+import { Directory, notAfter, OWNER } from "./directory.ts"
+import { KeyIndex, tagOf } from "./keys.ts"
+import { BLOCK, codeBlockBytes, rowColumns, SLOTS } from "./layout.ts"
+import {
+  type CodeSet,
+  type MemoryHandle,
+  newCodeColumn,
+  newSegmentBuffers,
+  type SearchColumns,
+  type Segment,
+  type SegmentBuffers,
+  type StoreShape,
+  searchColumns,
+  segmentViews
+} from "./memory.ts"
+import { MAX_RECORDS_BYTES, RecordWriter, type StoredPayload } from "./records.ts"
+import { type EncodedKey, keyedRows } from "./rows.ts"
+import type { Searchable } from "./searchable.ts"
+
+export const MAX_SEGMENTS = 32_767
+/** Freed slots that gather before a new epoch is started for them. */
+const LIMBO_BATCH = 64
+
+/** A slot and its record that readers may still hold. */
+interface Freed {
+  /** -1 when only the record was freed. */
+  readonly row: number
+  readonly address: number
+  readonly epoch: number
+}
+
+/** Bytes of one column of all rows: in use below the highest row, and set aside. */
+export interface ColumnBytes {
+  readonly touched: number
+  readonly allocated: number
+}
+
+let stores = 0
+
+export class Store implements Searchable {
+  readonly id = `${process.pid}-${threadId}-${++stores}`
+  readonly kernels: Kernels
+  readonly shape: StoreShape
+  readonly directory = new Directory()
+  readonly reader = OWNER
+  readonly segments: Array<Segment> = []
+  readonly records: RecordWriter
+  readonly keys: KeyIndex
+  columns: SearchColumns
+  codes: CodeSet
+  /** Replaced, never changed: a handle that is sent later still goes with the codes of its moment. */
+  #buffers: ReadonlyArray<SegmentBuffers> = []
+  readonly #listeners = new Set<(handle: MemoryHandle) => void>()
+  readonly #free: Array<number> = []
+  #limbo: Array<Freed> = []
+
+  /** `keyTable` is a loaded index of `size` keys; absent for an empty store. */
+  constructor(kernels: Kernels, shape: StoreShape, encoder: Encoder, keyTable?: Uint32Array, size?: number) {
+    this.kernels = kernels
+    this.shape = shape
+    this.codes = { version: this.directory.codeSet, encoder, columns: [] }
+    this.columns = searchColumns(kernels, this, [])
+    this.records = new RecordWriter(() => this.announce())
+    this.keys = new KeyIndex(keyedRows(this), () => this.announce(), keyTable, size)
+  }
+
+  /** Which buffers there are, for another thread. */
+  handle(): MemoryHandle {
+    return {
+      id: this.id,
+      shape: this.shape,
+      growth: this.directory.growth,
+      directory: this.directory.buffer,
+      segments: this.#buffers,
+      codes: this.codes,
+      chunks: this.records.buffers,
+      keys: {
+        current: this.keys.current.buffer as SharedArrayBuffer,
+        previous: this.keys.previous?.buffer as SharedArrayBuffer | undefined
+      }
+    }
+  }
+
+  /** Calls `listener` with each newer handle, before anything new can be found in it. */
+  onGrowth(listener: (handle: MemoryHandle) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Hands new buffers to the other threads. */
+  announce(): void {
+    const handle = { ...this.handle(), growth: this.directory.growth + 1 }
+    for (const listener of this.#listeners) listener(handle)
+    this.directory.grown()
+  }
+
+  /** Adds segments until there are `count`; they hold no live row. */
+  extend(count: number): void {
+    if (count > MAX_SEGMENTS) throw new CapacityExceeded({ resource: "rows", limit: MAX_SEGMENTS * SLOTS })
+    if (count <= this.segments.length) return
+    const missing = { length: count - this.segments.length }
+    // Memory may run out at any of these: nothing is in force until all are there.
+    const buffers = Array.from(missing, () => newSegmentBuffers(this.shape))
+    const columns = Array.from(missing, () => newCodeColumn(this.shape))
+    this.segments.push(...buffers.map((made) => segmentViews(this.kernels, this.shape, made)))
+    this.#buffers = [...this.#buffers, ...buffers]
+    this.#useCodes({ ...this.codes, columns: [...this.codes.columns, ...columns] })
+  }
+
+  /** Replaces the encoder and every code column at once; in-flight searches see the switch and start again. */
+  switchCodes(encoder: Encoder, columns: ReadonlyArray<SharedArrayBuffer>): void {
+    this.#useCodes({ version: this.directory.codeSet + 1, encoder, columns })
+    this.directory.switchCodes()
+  }
+
+  /**
+   * Slots for `count` rows, freed ones first, and room for their keys. They are not live, and nobody
+   * else writes them.
+   */
+  reserve(count: number): Uint32Array {
+    if (this.#free.length < count && this.#limbo.length >= LIMBO_BATCH) this.#reclaim()
+    this.#changeKeys(() => this.keys.reserve(count))
+    const reused = Math.min(count, this.#free.length)
+    const from = this.directory.rows
+    this.extend(Math.ceil((from + count - reused) / SLOTS))
+    const rows = new Uint32Array(count)
+    for (let i = 0; i < reused; i++) rows[i] = this.#free.pop()!
+    for (let i = reused; i < count; i++) rows[i] = from + i - reused
+    this.directory.extendRows(from + count - reused)
+    return rows
+  }
+
+  /** Gives back slots that were reserved and not published. */
+  unreserve(rows: Uint32Array): void {
+    for (const row of rows) this.#free.push(row)
+  }
+
+  /** Writes the key and payload of a row that is about to be published. */
+  writeRecord(key: EncodedKey, payload: StoredPayload): number {
+    const address = this.records.append(key.hash, key.bytes, key.length, payload)
+    if (address < 0) throw new CapacityExceeded({ resource: "bytes of keys and payloads", limit: MAX_RECORDS_BYTES })
+    return address
+  }
+
+  /** Makes a written row findable: `replaced` is the row that held the key until now, or -1. */
+  publish(row: number, key: EncodedKey, address: number, replaced: number): void {
+    const segment = this.segments[Math.floor(row / SLOTS)]!
+    const slot = row % SLOTS
+    segment.tag[slot] = tagOf(key.hash)
+    segment.records[slot] = address
+    Atomics.or(segment.live, slot >>> 5, 1 << (slot & 31))
+    this.#changeKeys(() => {
+      if (replaced < 0) this.keys.insert(key.hash, row)
+      else this.keys.replace(key.hash, key.bytes, key.length, row)
+    })
+    if (replaced >= 0) this.#retire(replaced)
+    this.directory.countLive(replaced < 0 ? 1 : 0)
+  }
+
+  remove(row: number, key: EncodedKey): void {
+    this.#changeKeys(() => this.keys.remove(key.hash, key.bytes, key.length))
+    this.#retire(row)
+    this.directory.countLive(-1)
+  }
+
+  /** Gives a live row another record. */
+  replaceRecord(row: number, address: number): void {
+    const { records } = this.segments[Math.floor(row / SLOTS)]!
+    const replaced = Atomics.exchange(records, row % SLOTS, address)
+    this.directory.countLive(0)
+    this.#bury(-1, replaced)
+  }
+
+  find(key: EncodedKey): number {
+    return this.keys.find(key.hash, key.bytes, key.length)
+  }
+
+  sync(): void {
+    // The owner always knows its own memory.
+  }
+
+  /** Moves the key index on while it grows; false when there is nothing left to move. */
+  stepKeys(): boolean {
+    let moving = false
+    this.#changeKeys(() => {
+      moving = this.keys.step()
+    })
+    return moving
+  }
+
+  /** Exact bytes by column. */
+  columnBytes(): Record<string, ColumnBytes> {
+    const blocks = Math.ceil(this.directory.rows / BLOCK)
+    const slots = this.segments.length * SLOTS
+    const widths = [
+      ...rowColumns(this.shape.precision, this.shape.dimensions),
+      { name: "codes", blockBytes: codeBlockBytes(this.shape.metric) }
+    ]
+    return {
+      ...Object.fromEntries(
+        widths.map(({ name, blockBytes }) => [
+          name,
+          { touched: blocks * blockBytes, allocated: (slots / BLOCK) * blockBytes }
+        ])
+      ),
+      keys: { touched: this.keys.touchedBytes, allocated: this.keys.touchedBytes },
+      records: {
+        touched: this.directory.rows * 4 + this.records.touchedBytes,
+        allocated: slots * 4 + this.records.allocatedBytes
+      }
+    }
+  }
+
+  #useCodes(codes: CodeSet): void {
+    this.codes = codes
+    this.columns = searchColumns(this.kernels, this, this.segments)
+    this.announce()
+  }
+
+  #changeKeys(change: () => void): void {
+    this.directory.stepKeySequence()
+    try {
+      change()
+    } finally {
+      this.directory.stepKeySequence()
+    }
+  }
+
+  #retire(row: number): void {
+    const segment = this.segments[Math.floor(row / SLOTS)]!
+    const slot = row % SLOTS
+    Atomics.and(segment.live, slot >>> 5, ~(1 << (slot & 31)))
+    this.#bury(row, segment.records[slot]!)
+  }
+
+  /** Keeps what can no longer be found until no reader can still hold it. */
+  #bury(row: number, address: number): void {
+    this.#limbo.push({ row, address, epoch: this.directory.epoch })
+    if (this.#limbo.length % LIMBO_BATCH === 0) this.#reclaim()
+  }
+
+  #reclaim(): void {
+    const ended = this.directory.advance()
+    const held = this.#limbo.findIndex((freed) => !notAfter(freed.epoch, ended))
+    if (held === 0) return
+    const safe = held < 0 ? this.#limbo : this.#limbo.slice(0, held)
+    this.#limbo = held < 0 ? [] : this.#limbo.slice(held)
+    for (const { row, address } of safe) {
+      this.records.free(address)
+      if (row >= 0) this.#free.push(row)
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/** The Promise door: `open` a database, or `attach` to a collection of another thread. */
+import type * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import { Attached, type AttachOptions } from "./core/collection/attached.ts"
+import type * as Core from "./core/collection/collection.ts"
+import type { CollectionOptions } from "./core/collection/options.ts"
+import type { Reading } from "./core/collection/reading.ts"
+import type { CollectionHandle } from "./core/collection/share.ts"
+import { type DatabaseOptions, Database as DatabaseService } from "./core/database.ts"
+import type { SabineError } from "./core/errors.ts"
+import { type Promised, promised, type Runner, run } from "./promised.ts"
+
+export * from "./public.ts"
+
+/** A collection on the thread that opened the database. */
+export type Collection = Promised<Core.Collection>
+
+interface Closable extends AsyncDisposable {
+  /** Ends threads and releases the folder. Calls in flight reject with `Closed`. Nothing is saved. */
+  readonly close: () => Promise<void>
+}
+
+export interface Database extends Closable {
+  /** A collection by name: as it was saved, or new. */
+  readonly collection: (name: string, options?: CollectionOptions) => Promise<Collection>
+  /** Names of the collections, saved or open. */
+  readonly collections: () => Promise<ReadonlyArray<string>>
+  /** Writes an image of every open collection into the folder, each whole or not at all. */
+  readonly save: () => Promise<void>
+}
+
+/** A collection of another thread: everything but writing. */
+export interface AttachedCollection extends Promised<Reading>, Closable {}
+
+/** Opens a database: a folder, made when it is not there, or `":memory:"`. */
+export const open = async (path: string, options?: DatabaseOptions): Promise<Database> => {
+  const { runtime, runner, closable } = start(DatabaseService.layer(path, options))
+  try {
+    const service = await runtime.runPromise(DatabaseService)
+    return {
+      ...promised(service, runner),
+      collection: async (name, options) => promised(await run(runner, service.collection(name, options)), runner),
+      ...closable
+    }
+  } catch (error) {
+    await closable.close()
+    throw error
+  }
+}
+
+/** Attaches this thread to a collection that another one shared: the same memory, no copy. */
+export const attach = (handle: CollectionHandle, options?: AttachOptions): AttachedCollection => {
+  const { runtime, runner, closable } = start(Attached.layer(handle, options))
+  return { ...promised(runtime.runSync(Attached), runner), ...closable }
+}
+
+/** A runtime for one service, which `close` ends. */
+const start = <S>(layer: Layer.Layer<S, SabineError>) => {
+  const runtime = ManagedRuntime.make(layer)
+  let closed: Promise<void> | undefined
+  const close = () => {
+    closed ??= runtime.dispose()
+    return closed
+  }
+  const runner: Runner = {
+    runExit: (effect) => runtime.runPromiseExit(effect),
+    isClosed: () => closed !== undefined
+  }
+  const closable: Closable = { close, [Symbol.asyncDispose]: close }
+  return { runtime, runner, closable }
+}

@@ -1,0 +1,55 @@
+/**
+ * Data plane: pool workers over shared memory, one native call a message. No Effect here, and no
+ * state but views of the memory that messages brought.
+ */
+import { kernels } from "../core/native.ts"
+import { newHits } from "../core/search/hits.ts"
+import type { EncodeTask, OnMemory, Reply, SearchDone, SearchTask, WriteTask } from "../core/search/task.ts"
+import { aligned, type SearchColumns, searchColumns, segmentViews } from "../core/store/memory.ts"
+import { writeVectors } from "../core/store/write.ts"
+
+export { embedTexts } from "./embed.ts"
+
+interface Known {
+  readonly growth: number
+  readonly directory: Int32Array
+  readonly columns: SearchColumns
+}
+
+/** The newest memory seen of each store. */
+const known = new Map<string, Known>()
+
+const on = <T extends OnMemory, A>(task: T, work: (memory: Known) => A): Reply<A> => {
+  if (task.memory !== undefined) {
+    const { memory } = task
+    const segments = memory.segments.map((buffers) => segmentViews(kernels, memory.shape, buffers))
+    known.set(task.id, {
+      growth: memory.growth,
+      directory: new Int32Array(memory.directory),
+      columns: searchColumns(kernels, memory, segments)
+    })
+  }
+  const memory = known.get(task.id)
+  return memory === undefined || memory.growth !== task.growth ? { stale: true } : { stale: false, value: work(memory) }
+}
+
+export const search = (task: SearchTask): Reply<SearchDone> =>
+  on(task, ({ columns, directory }) => {
+    const { plan, queries } = task
+    const hits = newHits(queries.length / plan.dimensions, plan.keep)
+    const start = performance.now()
+    kernels.search(plan, columns.rows, columns.codes, queries, columns.encoder, directory, hits)
+    return { hits, microseconds: (performance.now() - start) * 1000 }
+  })
+
+export const write = (task: WriteTask): Reply<void> =>
+  on(task, ({ columns }) => {
+    writeVectors(kernels, columns, task.rows, task.vectors)
+  })
+
+export const encode = (task: EncodeTask): Reply<void> =>
+  on(task, ({ columns }) => {
+    const layout = { ...columns.layout, factorScale: task.factorScale }
+    const rows = columns.rows[task.segment]!
+    kernels.encodeStored(layout, 0, task.slots, task.parameters, rows, aligned(kernels, task.column))
+  })

@@ -1,0 +1,273 @@
+/** Searches: bounds, one answer however they are run, and cancelling. */
+import assert from "node:assert/strict"
+import { describe, test } from "node:test"
+import { setTimeout } from "node:timers/promises"
+import { synsets } from "../examples/wordnet/glosses.ts"
+import { kernels } from "../src/core/native.ts"
+import { merge, newHits } from "../src/core/search/hits.ts"
+import { choose, plan, shard } from "../src/core/search/plan.ts"
+import { AttachedMemory } from "../src/core/store/attach.ts"
+import { Directory } from "../src/core/store/directory.ts"
+import { PRECISIONS, type Precision } from "../src/core/store/layout.ts"
+import {
+  type Collection,
+  type Database,
+  open,
+  type SabineError,
+  type SearchOptions,
+  staticEmbedder
+} from "../src/index.ts"
+import { randomVectors } from "./property/kernels/random.ts"
+
+const failsWith = (tag: SabineError["_tag"], field?: string) => (error: unknown) => {
+  assert.equal((error as SabineError)._tag, tag)
+  if (field !== undefined) assert.equal((error as { readonly parameter: string }).parameter, field)
+  return true
+}
+
+const keys = (count: number): ReadonlyArray<string> => Array.from({ length: count }, (_, i) => `k${i}`)
+
+/** Components that repeat, so that scores tie. */
+const coarse = (seed: number, length: number): Float32Array =>
+  randomVectors(seed, length).map((x) => Math.round(2 * x) || 1)
+
+const collectionOf = async (
+  db: Database,
+  rows: number,
+  dimensions: number,
+  precision: Precision = "f32"
+): Promise<Collection> => {
+  const collection = await db.collection(`c-${rows}-${dimensions}-${precision}`, {
+    dimensions,
+    metric: "dot",
+    precision
+  })
+  await collection.addMany({ keys: keys(rows), vectors: coarse(1, rows * dimensions) })
+  return collection
+}
+
+/** Whether no search holds an epoch. */
+const isFree = (collection: Collection): boolean => {
+  const directory = new Directory(collection.share().handle.memory.directory)
+  const { epoch } = directory
+  return directory.advance() === epoch
+}
+
+describe("options", () => {
+  const shape = { dimensions: 3, metric: "cosine", precision: "f32" } as const
+
+  test("defaults", () => {
+    assert.deepEqual(choose({}, shape), { mode: 1, keep: 10, rerank: 128 })
+    assert.deepEqual(choose({ k: 1024 }, shape), { mode: 1, keep: 1024, rerank: 10_240 })
+    assert.deepEqual(choose({ mode: "binary" }, shape), { mode: 2, keep: 10, rerank: 0 })
+    assert.deepEqual(choose({ mode: "exact", rerank: 50 }, shape), { mode: 0, keep: 10, rerank: 0 })
+    assert.deepEqual(choose({}, { ...shape, precision: "none" }), { mode: 1, keep: 10, rerank: 0 })
+    assert.deepEqual(choose({ k: 20, rerank: 5 }, shape), { mode: 1, keep: 20, rerank: 20 })
+  })
+
+  const WRONG: ReadonlyArray<readonly [field: string, options: SearchOptions]> = [
+    ...[0, -1, 1.5, 1025, Number.NaN, Number.POSITIVE_INFINITY, "10" as unknown as number].map(
+      (k) => ["k", { k }] as const
+    ),
+    ...[-1, 0.5, 16_385, Number.NaN].map((rerank) => ["rerank", { rerank }] as const),
+    ["mode", { mode: "hnsw" as "flat" }]
+  ]
+
+  test("everything out of bounds is an InvalidParameter that names the option", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const collection = await collectionOf(db, 10, 3)
+    for (const [field, options] of WRONG) {
+      await assert.rejects(collection.search([1, 2, 3], options), failsWith("InvalidParameter", field))
+      await assert.rejects(
+        collection.searchMany(Float32Array.of(1, 2, 3), options),
+        failsWith("InvalidParameter", field)
+      )
+    }
+    const coded = await collectionOf(db, 10, 3, "none")
+    await assert.rejects(coded.search([1, 2, 3], { mode: "exact" }), failsWith("InvalidParameter", "mode"))
+    await assert.rejects(coded.search([1, 2, 3], { rerank: 1 }), failsWith("InvalidParameter", "rerank"))
+  })
+
+  test("queries are checked as vectors are", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const collection = await collectionOf(db, 10, 3)
+    await assert.rejects(collection.search([1, 2]), failsWith("DimensionMismatch"))
+    await assert.rejects(collection.search([0, 0, 0]), failsWith("InvalidVector"))
+    await assert.rejects(collection.search("text"), failsWith("NoEmbedder"))
+    await assert.rejects(collection.searchMany(["text"]), failsWith("NoEmbedder"))
+    await assert.rejects(collection.searchMany(Float32Array.of(1, 2, 3, 4)), failsWith("DimensionMismatch"))
+    await assert.rejects(collection.searchMany(Float32Array.of(1, 2, 3, 1, Number.NaN, 1)), (error) => {
+      failsWith("InvalidVector")(error)
+      assert.equal((error as { readonly index: number }).index, 1)
+      return true
+    })
+    assert.deepEqual((await collection.searchMany(new Float32Array())).counts, new Uint32Array())
+  })
+
+  test("an empty collection has no hits, before and after it had a row", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const collection = await db.collection("empty", { dimensions: 2 })
+    assert.deepEqual(await collection.search([1, 0]), [])
+    await collection.add({ key: "a", vector: [1, 0] })
+    await collection.delete("a")
+    assert.deepEqual(await collection.search([1, 0]), [])
+  })
+
+  test("threads are 1 to 256", async () => {
+    for (const threads of [0, -1, 1.5, 257, Number.NaN]) {
+      await assert.rejects(open(":memory:", { threads }), failsWith("InvalidParameter", "threads"))
+    }
+  })
+})
+
+test("shards merged are one scan, for every mode, precision and number of shards", async () => {
+  await using db = await open(":memory:", { threads: 1 })
+  for (const precision of PRECISIONS) {
+    const dimensions = 5
+    const collection = await collectionOf(db, 3000, dimensions, precision)
+    for (let i = 0; i < 3000; i += 7) await collection.delete(`k${i}`)
+    const { handle } = collection.share()
+    const memory = new AttachedMemory(kernels, handle.memory, handle.reader, handle.port)
+    const queries = coarse(2, 3 * dimensions)
+    const { rows, codes, encoder } = memory.columns
+    for (const mode of precision === "none" ? (["flat", "binary"] as const) : (["exact", "flat", "binary"] as const)) {
+      for (const rerank of precision === "none" || mode === "exact" ? [0] : [0, 30, 500]) {
+        const claim = memory.directory.claim(memory.reader)
+        const whole = plan(
+          choose({ k: 25, mode, rerank }, memory.shape),
+          memory.columns,
+          3000,
+          memory.directory.cancelWord(claim)
+        )
+        const run = (part: typeof whole) => {
+          const hits = newHits(3, part.keep)
+          kernels.search(part, rows, codes, queries, encoder, memory.directory.words, hits)
+          return hits
+        }
+        const one = run(whole)
+        for (const shards of [1, 2, 3, 7]) {
+          const parts = Array.from({ length: shards }, (_, i) => run(shard(whole, i, shards)))
+          assert.deepEqual(await merge(parts, whole, 3), one, `${precision} ${mode} ${rerank} in ${shards}`)
+        }
+        memory.directory.release(claim, memory.reader)
+      }
+    }
+    handle.port.close()
+  }
+})
+
+test("the pool answers as the calling thread does, whatever the number of threads", async () => {
+  const dimensions = 64
+  const rows = 12_000
+  const queries = coarse(3, 40 * dimensions)
+  const answers: Array<unknown> = []
+  for (const threads of [1, 3]) {
+    await using db = await open(":memory:", { threads })
+    const collection = await collectionOf(db, rows, dimensions)
+    for (const mode of ["exact", "flat", "binary"] as const) {
+      const many = await collection.searchMany(queries, { k: 20, mode })
+      const again = await collection.searchMany(queries, { k: 20, mode })
+      assert.deepEqual(again, many)
+      for (let q = 0; q < 40; q += 13) {
+        const hits = await collection.search(queries.subarray(q * dimensions, (q + 1) * dimensions), { k: 20, mode })
+        assert.deepEqual(
+          hits.map(({ key }) => key),
+          many.keys.slice(q * 20, (q + 1) * 20)
+        )
+        assert.deepEqual(
+          Float32Array.from(hits, ({ score }) => score),
+          many.scores.slice(q * 20, (q + 1) * 20)
+        )
+      }
+      answers.push(many)
+    }
+  }
+  assert.deepEqual(answers.slice(3), answers.slice(0, 3))
+})
+
+test("ties go to the older row", async () => {
+  await using db = await open(":memory:", { threads: 1 })
+  const collection = await db.collection("ties", { dimensions: 2 })
+  await collection.addMany(keys(200).map((key) => ({ key, vector: [3, 4] })))
+  for (const mode of ["exact", "flat", "binary"] as const) {
+    const hits = await collection.search([3, 4], { k: 50, mode })
+    assert.deepEqual(
+      hits.map(({ key }) => key),
+      keys(50)
+    )
+  }
+})
+
+test("flat finds what exact finds on real text", async () => {
+  await using db = await open(":memory:")
+  const embedder = staticEmbedder()
+  const glosses = (await synsets()).filter((_, i) => i % 23 === 0).slice(0, 5000)
+  const collection = await db.collection("glosses", { embedder })
+  await collection.addMany(glosses.map(({ key, gloss }) => ({ key, text: gloss })))
+  assert.equal(collection.stats().encoder, "itq")
+  const queries = (await synsets()).filter((_, i) => i % 1151 === 7).map(({ gloss }) => gloss)
+  const k = 10
+  const exact = await collection.searchMany(queries, { k, mode: "exact" })
+  const recall = async (options: SearchOptions) => {
+    const found = await collection.searchMany(queries, { k, ...options })
+    const hits = queries.map((_, q) => {
+      const wanted = new Set(exact.keys.slice(q * k, (q + 1) * k))
+      return found.keys.slice(q * k, (q + 1) * k).filter((key) => wanted.has(key)).length
+    })
+    return hits.reduce((sum, n) => sum + n, 0) / (queries.length * k)
+  }
+  const flat = await recall({})
+  assert.ok(flat >= 0.98, `recall of flat is ${flat}`)
+  const estimates = await recall({ rerank: 0 })
+  assert.ok(estimates >= 0.6, `recall of the estimates is ${estimates}`)
+})
+
+describe("cancelling", () => {
+  /** Long enough for the pool, and to be cancelled in the middle. */
+  const ROWS = 8000
+  const DIMENSIONS = 128
+  const QUERIES = 2048
+
+  test("before the search begins", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const collection = await collectionOf(db, 10, 3)
+    await assert.rejects(collection.search([1, 2, 3], { signal: AbortSignal.abort() }), failsWith("Cancelled"))
+    assert.ok(isFree(collection))
+  })
+
+  test("while the pool searches: the claim is released and the next search is right", async () => {
+    await using db = await open(":memory:", { threads: 2 })
+    const collection = await collectionOf(db, ROWS, DIMENSIONS)
+    const queries = coarse(5, QUERIES * DIMENSIONS)
+    const whole = await collection.searchMany(queries.subarray(0, DIMENSIONS), { mode: "exact" })
+    for (const wait of [0, 1, 5]) {
+      const controller = new AbortController()
+      const search = collection.searchMany(queries, { mode: "exact", signal: controller.signal })
+      const rejected = assert.rejects(search, failsWith("Cancelled"))
+      await setTimeout(wait)
+      assert.equal(isFree(collection), false, "the search had not begun")
+      controller.abort()
+      await rejected
+      assert.ok(isFree(collection), "a cancelled search kept its claim")
+    }
+    assert.deepEqual(await collection.searchMany(queries.subarray(0, DIMENSIONS), { mode: "exact" }), whole)
+  })
+
+  test("a batch that is being added leaves nothing behind", async () => {
+    await using db = await open(":memory:", { threads: 2 })
+    const collection = await db.collection("c", { dimensions: DIMENSIONS, metric: "dot" })
+    await collection.add({ key: "first", vector: coarse(1, DIMENSIONS) })
+    const vectors = coarse(1, ROWS * DIMENSIONS)
+    const controller = new AbortController()
+    const added = collection.addMany({ keys: keys(ROWS), vectors }, { signal: controller.signal })
+    const rejected = assert.rejects(added, failsWith("Cancelled"))
+    await setTimeout(2)
+    controller.abort()
+    await rejected
+    assert.equal(collection.size(), 1)
+    assert.equal(await collection.has("k0"), false)
+    await collection.addMany({ keys: keys(ROWS), vectors })
+    assert.equal(collection.size(), ROWS + 1)
+    assert.ok(collection.stats().rows <= 2 * ROWS + 1)
+  })
+})
