@@ -6,9 +6,7 @@ import type { Store } from "./store.ts"
  * Leaves one key table: what an image holds, and what a table can grow from at once. Each step moves at least one
  * slot of the old one.
  */
-export const settleKeys = async (store: Store): Promise<void> => {
-  let moving = true
-  await forEachSliced(store.keys.previous?.length ?? 0, undefined, () => {
-    moving &&= store.stepKeys()
+export const settleKeys = (store: Store): Promise<void> =>
+  forEachSliced(store.keys.previous?.length ?? 0, undefined, () => {
+    if (store.keys.previous !== undefined) store.stepKeys()
   })
-}
