@@ -32,7 +32,7 @@ pub struct FlatQuery {
     pub bias: f32,
 }
 
-/// The kernel for `NQ` queries a pass: 1 or 4.
+/// The kernel for `NQ` queries a pass: 1, 4 or 8.
 pub fn pick<const NQ: usize>() -> Scan<FlatQuery, NQ> {
     dispatch::pick(Variants::<NQ>::ALL, scalar)
 }

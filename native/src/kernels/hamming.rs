@@ -35,7 +35,7 @@ impl HammingQuery {
     }
 }
 
-/// The kernel for `NQ` queries a pass: 1 or 4.
+/// The kernel for `NQ` queries a pass: 1, 4 or 8.
 pub fn pick<const NQ: usize>() -> Scan<HammingQuery, NQ> {
     dispatch::pick(Variants::<NQ>::ALL, scalar)
 }

@@ -46,7 +46,7 @@ pub unsafe fn flat(
     sinks: &mut [Reservoir],
     cancel: &Cancel,
 ) -> Option<()> {
-    let passes = Passes { one: fastscan::pick(), four: fastscan::pick() };
+    let passes = Passes { one: fastscan::pick(), four: fastscan::pick(), eight: fastscan::pick() };
     // SAFETY: the caller's promise, and `pick` returns what the CPU has.
     unsafe { tiles(plan, segments, TILE_BLOCKS, cancel, |_, blocks| passes.run(blocks, queries, sinks)) }
 }
@@ -62,7 +62,7 @@ pub unsafe fn binary(
     sinks: &mut [Reservoir],
     cancel: &Cancel,
 ) -> Option<()> {
-    let passes = Passes { one: hamming::pick(), four: hamming::pick() };
+    let passes = Passes { one: hamming::pick(), four: hamming::pick(), eight: hamming::pick() };
     // SAFETY: the caller's promise, and `pick` returns what the CPU has.
     unsafe { tiles(plan, segments, TILE_BLOCKS, cancel, |_, blocks| passes.run(blocks, queries, sinks)) }
 }
@@ -127,6 +127,7 @@ unsafe fn tiles(
 struct Passes<Q> {
     one: Scan<Q, 1>,
     four: Scan<Q, 4>,
+    eight: Scan<Q, 8>,
 }
 
 impl<Q> Passes<Q> {
@@ -135,12 +136,15 @@ impl<Q> Passes<Q> {
     /// # Safety
     /// The CPU has the kernels' instructions, and the blocks are readable.
     unsafe fn run(&self, blocks: &Blocks, queries: &[Q], sinks: &mut [Reservoir]) {
-        let (fours, ones) = queries.as_chunks::<4>();
-        let (four_sinks, one_sinks) = sinks.as_chunks_mut::<4>();
+        let (eights, rest) = queries.as_chunks::<8>();
+        let (eight_sinks, rest_sinks) = sinks.as_chunks_mut::<8>();
+        let (fours, ones) = rest.as_chunks::<4>();
+        let (four_sinks, one_sinks) = rest_sinks.as_chunks_mut::<4>();
         let (ones, _) = ones.as_chunks::<1>();
         let (one_sinks, _) = one_sinks.as_chunks_mut::<1>();
         // SAFETY: the caller's promise.
         unsafe {
+            eights.iter().zip(eight_sinks).for_each(|(queries, sinks)| (self.eight)(blocks, queries, sinks));
             fours.iter().zip(four_sinks).for_each(|(queries, sinks)| (self.four)(blocks, queries, sinks));
             ones.iter().zip(one_sinks).for_each(|(queries, sinks)| (self.one)(blocks, queries, sinks));
         }

@@ -29,7 +29,7 @@ export interface Used<A> {
 
 /** Times a search is run again because codes were replaced or rows vanished while it ran. */
 const MAX_RUNS = 4
-/** Queries that share one pass over memory. */
+/** Queries that share one pass over memory: the most that a native scan takes at a time. */
 const QUERIES_A_PASS = 8
 
 /**
