@@ -1,6 +1,7 @@
 /**
  * The suite once more, on the oldest Node that Sabine supports: what runs there unbuilt. Node 22 cannot parse
- * `using`; what those files test is run there on the built package, by `package.test.ts`.
+ * `using`, so tests written with it are left out; of what they cover, `package.test.ts` runs only opening, adding
+ * and searching there, on the built package.
  */
 import assert from "node:assert/strict"
 import { globSync, readFileSync } from "node:fs"
@@ -10,7 +11,7 @@ import { inRepository, node22, run } from "./programs.ts"
 /** What does not depend on the Node it runs on, or runs Node 22 itself. */
 const APART = /^test[\\/](tidy[\\/]|node-22|package\.test|readme\.test)/
 
-/** Whether Node 22 can parse a test and what it imports from beside it. */
+/** Whether Node 22 can parse a test file. */
 const isPlain = (path: string): boolean => !/^\s*(await )?using \w/m.test(readFileSync(inRepository(path), "utf8"))
 
 test("the suite passes on Node 22", async (t) => {
