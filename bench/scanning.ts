@@ -19,7 +19,7 @@ export const scanner = (
   const part: SearchPlan = { ...whole, toBlock: toBlock ?? whole.toBlock }
   const hits = newHits(count, choice.keep)
   return (queries) => {
-    kernels.search(part, columns.rows, columns.codes, queries, columns.encoder, directory.words, hits)
+    kernels.search(part, columns, queries, directory.words, hits)
     return hits
   }
 }

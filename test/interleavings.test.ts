@@ -122,7 +122,7 @@ test("candidates that the scan itself dropped, because they were being replaced,
     search: (...args) => {
       const result = kernels.search(...args)
       if (++searches > 1) return result
-      args[6].counts[0] = 2
+      args[4].counts[0] = 2
       put(store, ["new"], 5)
       return result
     }

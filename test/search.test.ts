@@ -129,7 +129,6 @@ test("shards merged are one scan, for every mode, precision and number of shards
     const { handle } = collection.share()
     const memory = new AttachedMemory(kernels, handle.memory, handle.reader, handle.port)
     const queries = coarse(2, 3 * dimensions)
-    const { rows, codes, encoder } = memory.columns
     for (const mode of precision === "none" ? (["flat", "binary"] as const) : (["exact", "flat", "binary"] as const)) {
       for (const rerank of precision === "none" || mode === "exact" ? [0] : [0, 30, 500]) {
         const claim = memory.directory.claim(memory.reader)
@@ -141,7 +140,7 @@ test("shards merged are one scan, for every mode, precision and number of shards
         )
         const run = (part: typeof whole) => {
           const hits = newHits(3, part.keep)
-          kernels.search(part, rows, codes, queries, encoder, memory.directory.words, hits)
+          kernels.search(part, memory.columns, queries, memory.directory.words, hits)
           return hits
         }
         const one = run(whole)

@@ -99,7 +99,6 @@ const columnsOf = (store: Store): ReadonlyArray<Uint8Array> => {
 
 const searchesOf = (store: Store, seed: number) => {
   const queries = randomVectors(seed, 3 * store.shape.dimensions)
-  const { rows, codes, encoder } = store.columns
   return MODES.filter((mode) => mode !== "exact" || store.shape.precision !== "none").map((mode) => {
     const claim = store.directory.claim(store.reader)
     const whole = plan(
@@ -109,7 +108,7 @@ const searchesOf = (store: Store, seed: number) => {
       store.directory.cancelWord(claim)
     )
     const hits = newHits(3, whole.keep)
-    store.kernels.search(whole, rows, codes, queries, encoder, store.directory.words, hits)
+    store.kernels.search(whole, store.columns, queries, store.directory.words, hits)
     store.directory.release(claim, store.reader)
     return hits
   })

@@ -22,7 +22,7 @@ use held::Held;
 use napi::bindgen_prelude::AsyncTask;
 use napi_derive::napi;
 use plan::{SearchPlan, SegmentLayout};
-use search::{Arrays, Hits};
+use search::{Arrays, Columns, Hits};
 use view::View;
 
 /// Instruction sets of this machine, best first.
@@ -128,16 +128,8 @@ pub fn read_vectors(layout: SegmentLayout, slots: View<u32>, rows: View<u8>, out
 
 /// Searches the blocks of the plan for every query; 0 when done, 1 when cancelled.
 #[napi(catch_unwind)]
-pub fn search(
-    plan: SearchPlan,
-    rows: Vec<View<u8>>,
-    codes: Vec<View<u8>>,
-    queries: View<f32>,
-    encoder: View<f32>,
-    control: View<i32>,
-    hits: Hits,
-) -> Result<u32> {
-    let arrays = Arrays { rows: &rows, codes: &codes, queries, encoder, control, hits: &hits };
+pub fn search(plan: SearchPlan, columns: Columns, queries: View<f32>, control: View<i32>, hits: Hits) -> Result<u32> {
+    let arrays = Arrays { columns: &columns, queries, control, hits: &hits };
     search::search(&plan, &arrays).map(u32::from)
 }
 

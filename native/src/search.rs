@@ -19,6 +19,17 @@ use scan::Cancel;
 use scorer::Scorer;
 use segment::Segment;
 
+/// What a search reads: `SearchColumns` of the contract.
+#[napi(object, object_to_js = false)]
+pub struct Columns {
+    /// The `rows` buffer of each segment.
+    pub rows: Vec<View<u8>>,
+    /// The `codes` buffer of each segment.
+    pub codes: Vec<View<u8>>,
+    /// Mean and projection.
+    pub encoder: View<f32>,
+}
+
 /// Where a search writes: `queries * keep` elements each, `counts` one a query.
 #[napi(object, object_to_js = false)]
 pub struct Hits {
@@ -36,14 +47,10 @@ pub struct Hits {
 
 /// The arrays of a search, as JavaScript passed them.
 pub struct Arrays<'a> {
-    /// The `rows` buffer of each segment.
-    pub rows: &'a [View<u8>],
-    /// The `codes` buffer of each segment.
-    pub codes: &'a [View<u8>],
+    /// What is searched.
+    pub columns: &'a Columns,
     /// Queries, `dimensions` apart.
     pub queries: View<f32>,
-    /// Mean and projection.
-    pub encoder: View<f32>,
     /// Words that cancel searches.
     pub control: View<i32>,
     /// What is written.
@@ -53,8 +60,9 @@ pub struct Arrays<'a> {
 /// Whether the search was cancelled: then every count is 0.
 pub fn search(plan: &SearchPlan, arrays: &Arrays) -> Result<bool> {
     let queries = bounds::check(plan, arrays)?;
+    let Columns { rows, codes, .. } = arrays.columns;
     let segments: Vec<Segment> =
-        arrays.rows.iter().zip(arrays.codes).map(|(rows, codes)| Segment::new(plan, *rows, *codes)).collect();
+        rows.iter().zip(codes).map(|(rows, codes)| Segment::new(plan, *rows, *codes)).collect();
     let cancel = Cancel::new(arrays.control.ptr().wrapping_add(plan.cancel as usize));
     // SAFETY: `check` found every array long enough for the plan.
     let found = unsafe { hits(plan, arrays, queries, &segments, &cancel) };
@@ -88,7 +96,7 @@ unsafe fn hits(
         let vectors = query::prepared(plan, arrays.queries);
         let scored = plan.mode == EXACT || plan.rerank > 0;
         let scorer = scored.then(|| Scorer::new(plan, &vectors));
-        let encoder = query::Encoder::new(arrays.encoder, d);
+        let encoder = query::Encoder::new(arrays.columns.encoder, d);
         match (plan.mode, &scorer) {
             (FLAT, _) => scan::flat(plan, segments, &query::flat(plan, &vectors, encoder), &mut sinks, cancel)?,
             (BINARY, _) => scan::binary(plan, segments, &query::binary(plan, &vectors, encoder), &mut sinks, cancel)?,

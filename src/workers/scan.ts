@@ -38,7 +38,7 @@ export const search = (task: SearchTask): Reply<SearchDone> =>
     const { plan, queries } = task
     const hits = newHits(queries.length / plan.dimensions, plan.keep)
     const start = performance.now()
-    kernels.search(plan, columns.rows, columns.codes, queries, columns.encoder, directory, hits)
+    kernels.search(plan, columns, queries, directory, hits)
     return { hits, microseconds: (performance.now() - start) * 1000 }
   })
 

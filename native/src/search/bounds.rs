@@ -1,6 +1,6 @@
 //! Everything that memory safety needs of a search, checked once before the first read.
 
-use super::Arrays;
+use super::{Arrays, Columns};
 use crate::error::{Result, require};
 use crate::plan::*;
 use crate::view::View;
@@ -22,7 +22,7 @@ pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
     segments(plan, arrays)?;
     require((plan.cancel as usize) < arrays.control.len(), "cancel is outside control")?;
     let encoder = d + d * CODE_BITS;
-    require(plan.mode == EXACT || arrays.encoder.len() == encoder, "encoder is not a mean and a projection")?;
+    require(plan.mode == EXACT || arrays.columns.encoder.len() == encoder, "encoder is not a mean and a projection")?;
     require(arrays.queries.len().is_multiple_of(d), "queries are not whole vectors")?;
     let queries = arrays.queries.len() / d;
     let hits = arrays.hits;
@@ -33,7 +33,7 @@ pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
 }
 
 fn segments(plan: &SearchPlan, arrays: &Arrays) -> Result<()> {
-    let (rows, codes) = (arrays.rows, arrays.codes);
+    let Columns { rows, codes, .. } = arrays.columns;
     require(rows.len() == codes.len() && rows.len() <= MAX_SEGMENTS, "rows and codes are not of the same segments")?;
     let (from, to) = (plan.from_block as usize, plan.to_block as usize);
     require(from <= to && to <= rows.len() * BLOCKS, "blocks outside the segments")?;

@@ -102,11 +102,11 @@ impl Store {
             estimates: View::from_raw(estimates.as_mut_ptr(), estimates.len()),
             counts: View::from_raw(counts.as_mut_ptr(), counts.len()),
         };
+        let encoder = View::from_raw(self.encoder.as_mut_ptr(), self.encoder.len());
+        let columns = Columns { rows, codes, encoder };
         let arrays = Arrays {
-            rows: &rows,
-            codes: &codes,
+            columns: &columns,
             queries: View::from_raw(self.queries.as_mut_ptr(), self.queries.len()),
-            encoder: View::from_raw(self.encoder.as_mut_ptr(), self.encoder.len()),
             control: View::from_raw(self.control.as_mut_ptr(), self.control.len()),
             hits: &hits,
         };

@@ -44,6 +44,16 @@ export interface SearchPlan extends SegmentLayout {
   readonly cancel: number
 }
 
+/** What a search reads: the columns of every segment, under one encoder. */
+export interface SearchColumns {
+  /** The rows buffer of each segment. */
+  readonly rows: ReadonlyArray<Uint8Array>
+  /** The code column of each segment. */
+  readonly codes: ReadonlyArray<Uint8Array>
+  /** Mean (d), then projection (d x 256). */
+  readonly encoder: Float32Array
+}
+
 /** Where a search writes: `queries * keep` elements each, `counts` one a query. */
 export interface Hits {
   /** `segment * 65536 + slot`, counted over the segments passed. */
@@ -108,18 +118,10 @@ export interface Kernels {
   /** Copies stored vectors of `slots` of one segment into `out` as f32. */
   readVectors(layout: SegmentLayout, slots: Uint32Array, rows: Uint8Array, out: Float32Array): void
   /**
-   * Searches the blocks of the plan for every query of `queries` (`count x dimensions`).
-   * `rows[i]` and `codes[i]` are the columns of one segment. 0 when done, 1 when cancelled.
+   * Searches the blocks of the plan for every query of `queries` (`count x dimensions`). 0 when done, 1 when
+   * cancelled.
    */
-  search(
-    plan: SearchPlan,
-    rows: ReadonlyArray<Uint8Array>,
-    codes: ReadonlyArray<Uint8Array>,
-    queries: Float32Array,
-    encoder: Float32Array,
-    control: Int32Array,
-    hits: Hits
-  ): number
+  search(plan: SearchPlan, columns: SearchColumns, queries: Float32Array, control: Int32Array, hits: Hits): number
   /** Reads every byte once and returns a digest: the memory limit that benches compare with. */
   streamBytes(view: Uint8Array): number
   /** Asks the kernel to back the memory with huge pages, where the system can. */

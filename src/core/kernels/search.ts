@@ -18,7 +18,8 @@ type Segment = RowColumns & CodeColumns
 const DONE = 0
 const CANCELLED = 1
 
-export const search: Kernels["search"] = (plan, rows, codes, queries, encoder, control, hits) => {
+export const search: Kernels["search"] = (plan, columns, queries, control, hits) => {
+  const { rows, codes, encoder } = columns
   const segments = rows.map((segment, i) => ({
     ...rowColumns(plan, segment),
     ...codeColumns(plan, codes[i] ?? NO_CODES)

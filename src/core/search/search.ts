@@ -75,10 +75,9 @@ const microseconds = (cost: ScanCost, plan: SearchPlan, queries: number): number
   cost.microseconds(plan, scannedRows(plan), queries)
 
 const scanInPlace = (memory: Searchable, cost: ScanCost, { whole, queries, count }: Work): Hits => {
-  const { rows, codes, encoder } = memory.columns
   const hits = newHits(count, whole.keep)
   const start = performance.now()
-  memory.kernels.search(whole, rows, codes, queries, encoder, memory.directory.words, hits)
+  memory.kernels.search(whole, memory.columns, queries, memory.directory.words, hits)
   cost.observe(whole, scannedRows(whole), count, (performance.now() - start) * 1000)
   return hits
 }

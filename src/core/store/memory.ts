@@ -6,7 +6,7 @@
  * and `Directory.growth` tells when a newer one exists.
  */
 import type { Encoder } from "../index/encoder.ts"
-import type { Kernels, SegmentLayout } from "../kernels/contract.ts"
+import type { SearchColumns as Columns, Kernels, SegmentLayout } from "../kernels/contract.ts"
 import {
   ALIGNMENT,
   BLOCK,
@@ -69,12 +69,9 @@ export interface Segment {
   readonly records: Uint32Array
 }
 
-/** What a search reads: the columns of every segment under one encoder. */
-export interface SearchColumns {
+/** What a search reads, with where it lies in each segment. */
+export interface SearchColumns extends Columns {
   readonly layout: SegmentLayout
-  readonly encoder: Float32Array
-  readonly rows: ReadonlyArray<Uint8Array>
-  readonly codes: ReadonlyArray<Uint8Array>
 }
 
 export const newSegmentBuffers = (shape: StoreShape): SegmentBuffers => ({

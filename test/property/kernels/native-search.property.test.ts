@@ -63,10 +63,8 @@ const searchOf = (drawn: Shape, asked: Request, mode: number): Search => {
 const search = (kernels: Kernels, { plan, segments, queries, encoder }: Search, control: Int32Array, hits: Hits) =>
   kernels.search(
     plan,
-    segments.map(({ rows }) => rows),
-    segments.map(({ codes }) => codes),
+    { rows: segments.map(({ rows }) => rows), codes: segments.map(({ codes }) => codes), encoder },
     queries,
-    encoder,
     control,
     hits
   )

@@ -25,7 +25,8 @@ const searched = (drawn: Shape, mode: number, rerank = 0) => {
   const { segment, vectors, encoder, query } = written(drawn)
   const hits = emptyHits(1, ROWS)
   const plan = { ...layoutOf(drawn), mode, keep: ROWS, rerank, fromBlock: 0, toBlock: BLOCKS, cancel: 0 }
-  scalar.search(plan, [segment.rows], [segment.codes], query, encoder, new Int32Array(1), hits)
+  const columns = { rows: [segment.rows], codes: [segment.codes], encoder }
+  scalar.search(plan, columns, query, new Int32Array(1), hits)
   assert.equal(hits.counts[0], ROWS)
   return { hits, vectors, encoder, query }
 }
@@ -162,8 +163,9 @@ test("what does not fit the layout is refused by name", () => {
   const layout = layoutOf(drawn)
   const plan = { ...layout, mode: MODE.flat, keep: 1, rerank: 0, fromBlock: 0, toBlock: BLOCKS, cancel: 0 }
   const refused = { code: "Layout" }
+  const columns = { rows: [segment.rows], codes: [segment.codes], encoder }
   const find = (changes: Partial<SearchPlan>, queries = query, control = new Int32Array(1)) =>
-    scalar.search({ ...plan, ...changes }, [segment.rows], [segment.codes], queries, encoder, control, emptyHits(1, 1))
+    scalar.search({ ...plan, ...changes }, columns, queries, control, emptyHits(1, 1))
   assert.equal(find({}), 0)
   assert.throws(() => find({ mode: MODE.exact }), refused)
   assert.throws(() => find({ rerank: 1 }), refused)
