@@ -3,7 +3,7 @@ import type { Hits, Kernels, SearchPlan } from "../src/core/kernels/contract.ts"
 import { newHits } from "../src/core/search/hits.ts"
 import type { SearchOptions } from "../src/core/search/options.ts"
 import { choose, plan } from "../src/core/search/plan.ts"
-import { BLOCK, SLOTS } from "../src/core/store/layout.ts"
+import { BLOCK, type Column, codeColumns, SLOTS } from "../src/core/store/layout.ts"
 import { claimEpoch } from "../src/core/store/searchable.ts"
 import type { Store } from "../src/core/store/store.ts"
 
@@ -69,11 +69,17 @@ const bestOf = (trials: number, run: () => unknown): number => {
   return Math.min(...times)
 }
 
-/** Codes and factors of the rows in use, one view a segment. */
-export const codeViews = ({ columns, directory }: Store): ReadonlyArray<Uint8Array> =>
-  columns.codes.map((column, segment) => {
+/** What a flat scan reads of the rows in use: their codes, factors and, for l2, norms, one view each a segment. */
+export const codeViews = (store: Store): ReadonlyArray<Uint8Array> => viewsOf(store, codeColumns(store.shape.metric))
+
+/** What a binary scan reads: codes alone. */
+export const bitViews = (store: Store): ReadonlyArray<Uint8Array> =>
+  viewsOf(store, codeColumns(store.shape.metric).slice(0, 1))
+
+const viewsOf = ({ columns, directory }: Store, wanted: ReadonlyArray<Column>): ReadonlyArray<Uint8Array> =>
+  columns.codes.flatMap((codes, segment) => {
     const blocks = Math.ceil(rowsOf(directory.rows, segment) / BLOCK)
-    return column.subarray(0, blocks * columns.layout.blockBytes)
+    return wanted.map(({ offset, blockBytes }) => codes.subarray(offset, offset + blocks * blockBytes))
   })
 
 /** Vectors of the rows in use, one view a segment; the scales of int8 are left out. */

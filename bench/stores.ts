@@ -3,7 +3,7 @@ import { type Encoder, encoderParameters, factorScaleOf, makeEncoder } from "../
 import { TRAINING_ROWS, trainItq } from "../src/core/index/itq.ts"
 import type { Kernels } from "../src/core/kernels/contract.ts"
 import { normalise } from "../src/core/kernels/norm.ts"
-import { BLOCK, CODE_BITS, CODE_BYTES, FACTORS_OFFSET, type Precision } from "../src/core/store/layout.ts"
+import { CODE_BITS, CODE_BYTES, FACTORS_OFFSET, type Precision, SLOTS } from "../src/core/store/layout.ts"
 import type { StoreShape } from "../src/core/store/memory.ts"
 import { encodeKey } from "../src/core/store/rows.ts"
 import { Store } from "../src/core/store/store.ts"
@@ -67,13 +67,10 @@ export const randomCodes = (kernels: Kernels, count: number): Store => {
   const store = new Store(kernels, shape, randomEncoder(kernels, shape.dimensions))
   const rows = store.reserve(count)
   const random = randomWords(SEED)
-  const { blockBytes } = store.columns.layout
-  for (const column of store.columns.codes) {
-    for (let at = 0; at + blockBytes <= column.length; at += blockBytes) {
-      const codes = new Uint32Array(column.buffer, column.byteOffset + at, FACTORS_OFFSET / 4)
-      for (let i = 0; i < codes.length; i++) codes[i] = random()
-      new Uint16Array(column.buffer, column.byteOffset + at + FACTORS_OFFSET, BLOCK).fill(HALF)
-    }
+  for (const { buffer, byteOffset } of store.columns.codes) {
+    const codes = new Uint32Array(buffer, byteOffset, FACTORS_OFFSET / 4)
+    for (let i = 0; i < codes.length; i++) codes[i] = random()
+    new Uint16Array(buffer, byteOffset + FACTORS_OFFSET, SLOTS).fill(HALF)
   }
   publishAll(store, rows)
   return store

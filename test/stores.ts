@@ -6,7 +6,7 @@ import { newHits } from "../src/core/search/hits.ts"
 import { MODES } from "../src/core/search/options.ts"
 import { choose, plan } from "../src/core/search/plan.ts"
 import { type ImagePlan, planImage } from "../src/core/store/image/ranges.ts"
-import { BLOCK, codeBlockBytes, rowColumns, SLOTS } from "../src/core/store/layout.ts"
+import { BLOCK, type Column, codeColumns, rowColumns, SLOTS } from "../src/core/store/layout.ts"
 import type { StoreShape } from "../src/core/store/memory.ts"
 import type { StoredPayload } from "../src/core/store/records.ts"
 import { addressOf, encodeKey, vectorOf } from "../src/core/store/rows.ts"
@@ -87,12 +87,11 @@ const columnsOf = (store: Store): ReadonlyArray<Uint8Array> => {
   const used = Math.ceil(store.directory.rows / BLOCK)
   return store.segments.flatMap(({ rows }, i) => {
     const blocks = Math.max(0, Math.min(SLOTS / BLOCK, used - i * (SLOTS / BLOCK)))
-    const part = (view: Uint8Array, offset: number, width: number) => view.slice(offset, offset + blocks * width)
+    const parts = (view: Uint8Array, columns: ReadonlyArray<Column>) =>
+      columns.map(({ offset, blockBytes }) => view.slice(offset, offset + blocks * blockBytes))
     return [
-      ...rowColumns(store.shape.precision, store.shape.dimensions).map((column) =>
-        part(rows, column.offset, column.blockBytes)
-      ),
-      part(store.columns.codes[i]!, 0, codeBlockBytes(store.shape.metric))
+      ...parts(rows, rowColumns(store.shape.precision, store.shape.dimensions)),
+      ...parts(store.columns.codes[i]!, codeColumns(store.shape.metric))
     ]
   })
 }

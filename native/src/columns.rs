@@ -141,23 +141,25 @@ impl Rows {
     }
 }
 
-/// The code column.
+/// The columns of a codes buffer.
 pub struct Codes {
-    blocks: *mut u8,
-    block_bytes: usize,
-    norms: bool,
+    bits: *mut u8,
+    factors: *mut u16,
+    norms: Option<*mut u16>,
 }
 
 impl Codes {
-    /// The column, when `codes` has all its blocks.
+    /// The columns, when `codes` has all of them.
     pub fn new(layout: &SegmentLayout, codes: View<u8>) -> Result<Self> {
         check(layout)?;
-        let norms = layout.metric == L2;
-        let block_bytes = NORMS_OFFSET + if norms { BLOCK * 2 } else { 0 };
-        require(layout.block_bytes as usize == block_bytes, "blocks are not of this metric")?;
         require(codes.ptr().addr().is_multiple_of(ALIGNMENT), "codes do not start on a multiple of 64")?;
-        require(codes.len() >= block_bytes * BLOCKS, "blocks outside the codes")?;
-        Ok(Codes { blocks: codes.ptr(), block_bytes, norms })
+        require(codes.len() >= codes_bytes(layout.metric), "a column outside the codes")?;
+        let halves = |offset: usize| codes.ptr().wrapping_add(offset).cast::<u16>();
+        Ok(Codes {
+            bits: codes.ptr(),
+            factors: halves(FACTORS_OFFSET),
+            norms: (layout.metric == L2).then(|| halves(NORMS_OFFSET)),
+        })
     }
 
     /// Stores the code of a slot.
@@ -165,17 +167,16 @@ impl Codes {
     /// # Safety
     /// `slot < SLOTS`, and no other thread writes the slot.
     pub unsafe fn store(&self, slot: usize, code: &Code) {
-        let of_slot = slot % BLOCK;
-        // SAFETY: the column has a block for every 64 slots; byte `g` of a code, a factor and,
-        // for l2, a norm of each of its slots lie inside a block.
+        // SAFETY: there is a block of bits for every 64 slots, which holds byte `g` of the code of
+        // each of them, and a factor and, for l2, a norm for every slot.
         unsafe {
-            let block = self.blocks.add(slot / BLOCK * self.block_bytes);
+            let bits = self.bits.add(slot / BLOCK * CODE_BLOCK_BYTES + slot % BLOCK);
             for (g, byte) in code.bits.iter().enumerate() {
-                block.add(g * BLOCK + of_slot).write(*byte);
+                bits.add(g * BLOCK).write(*byte);
             }
-            block.add(FACTORS_OFFSET).cast::<u16>().add(of_slot).write(code.factor);
-            if self.norms {
-                block.add(NORMS_OFFSET).cast::<u16>().add(of_slot).write(code.norm);
+            self.factors.add(slot).write(code.factor);
+            if let Some(norms) = self.norms {
+                norms.add(slot).write(code.norm);
             }
         }
     }

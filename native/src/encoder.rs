@@ -16,7 +16,7 @@ const TILE_ELEMENTS: usize = 65_536;
 const TILE_STEP: usize = 12;
 const MAX_TILE: usize = 8 * TILE_STEP;
 
-/// What the code column keeps of a row.
+/// What the codes buffer keeps of a row.
 pub struct Code {
     /// Bit `m`, least significant first: whether component `m` of the projection is `>= 0`.
     pub bits: [u8; CODE_BYTES],

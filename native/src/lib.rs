@@ -107,7 +107,7 @@ pub fn write_rows(
     rows::write_rows(&layout, vectors, slots, encoder, rows, codes)
 }
 
-/// Encodes stored vectors of slots `[from, to)` of one segment into another code column.
+/// Encodes stored vectors of slots `[from, to)` of one segment into another codes buffer.
 #[napi(catch_unwind)]
 pub fn encode_stored(
     layout: SegmentLayout,

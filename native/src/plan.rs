@@ -13,10 +13,12 @@ pub const BLOCKS: usize = SLOTS / BLOCK;
 pub const CODE_BITS: usize = 256;
 /// Bytes of a code.
 pub const CODE_BYTES: usize = 32;
-/// Where the f16 factors of a block start.
-pub const FACTORS_OFFSET: usize = BLOCK * CODE_BYTES;
-/// Where the f16 squared norms of a block start, when the metric is l2.
-pub const NORMS_OFFSET: usize = FACTORS_OFFSET + BLOCK * 2;
+/// Bytes of the codes of a block: byte `g` of all 64, for each `g`.
+pub const CODE_BLOCK_BYTES: usize = BLOCK * CODE_BYTES;
+/// Where the f16 factors start in a codes buffer: after the codes of all blocks.
+pub const FACTORS_OFFSET: usize = BLOCKS * CODE_BLOCK_BYTES;
+/// Where the f16 squared norms start, when the metric is l2.
+pub const NORMS_OFFSET: usize = FACTORS_OFFSET + SLOTS * 2;
 /// Largest number of components of a vector.
 pub const MAX_DIMENSIONS: usize = 8192;
 
@@ -60,8 +62,6 @@ pub struct SegmentLayout {
     pub scales_offset: u32,
     /// Byte offset of the vectors.
     pub vectors_offset: u32,
-    /// Bytes of a block of codes.
-    pub block_bytes: u32,
     /// Power of two that factors and norms are divided by.
     pub factor_scale: f64,
 }
@@ -84,8 +84,6 @@ pub struct SearchPlan {
     pub scales_offset: u32,
     /// Byte offset of the vectors.
     pub vectors_offset: u32,
-    /// Bytes of a block of codes.
-    pub block_bytes: u32,
     /// Power of two that factors and norms are divided by.
     pub factor_scale: f64,
     /// 0 exact, 1 flat, 2 binary.
@@ -100,4 +98,9 @@ pub struct SearchPlan {
     pub to_block: u32,
     /// Index of the word that cancels the search.
     pub cancel: u32,
+}
+
+/// Bytes of a codes buffer: codes, factors and, for l2, norms of all its blocks.
+pub fn codes_bytes(metric: u32) -> usize {
+    NORMS_OFFSET + if metric == L2 { SLOTS * 2 } else { 0 }
 }

@@ -97,7 +97,7 @@ pub fn write_rows(
     Ok(())
 }
 
-/// Encodes the stored vectors of slots `[from, to)`, as they are, into another code column.
+/// Encodes the stored vectors of slots `[from, to)`, as they are, into another codes buffer.
 pub fn encode_stored(
     layout: &SegmentLayout,
     from: u32,

@@ -24,7 +24,7 @@ use segment::Segment;
 pub struct Columns {
     /// The `rows` buffer of each segment.
     pub rows: Vec<View<u8>>,
-    /// The `codes` buffer of each segment.
+    /// The codes buffer of each segment: codes, factors and, for l2, norms of all its blocks.
     pub codes: Vec<View<u8>>,
     /// Mean and projection.
     pub encoder: View<f32>,

@@ -7,11 +7,11 @@ import {
   ALIGNMENT,
   BLOCK,
   BLOCKS,
-  codeBlockBytes,
+  bufferBytes,
+  codeColumns,
   METRICS,
   PRECISIONS,
   rowColumns,
-  rowsBytes,
   SLOTS,
   segmentLayout
 } from "../../src/core/store/layout.ts"
@@ -22,33 +22,46 @@ const dimensions = fc.oneof(fc.integer({ min: 1, max: 8192 }), fc.constantFrom(1
 
 test("columns do not overlap and start on 64 bytes", () => {
   fc.assert(
-    fc.property(dimensions, fc.constantFrom(...PRECISIONS), (dimensions, precision) => {
-      const columns = rowColumns(precision, dimensions)
-      let end = 0
-      for (const { offset, blockBytes } of columns) {
-        assert.equal(offset % ALIGNMENT, 0)
-        assert.equal(offset, end)
-        end = offset + blockBytes * BLOCKS
+    fc.property(
+      dimensions,
+      fc.constantFrom(...METRICS),
+      fc.constantFrom(...PRECISIONS),
+      (dimensions, metric, precision) => {
+        const columns = rowColumns(precision, dimensions)
+        for (const buffer of [columns, codeColumns(metric)]) {
+          let end = 0
+          for (const { offset, blockBytes } of buffer) {
+            assert.equal(offset % ALIGNMENT, 0)
+            assert.equal(offset, end)
+            end = offset + blockBytes * BLOCKS
+          }
+          assert.equal(bufferBytes(buffer), end)
+        }
+        const bytes = { f32: 4 * dimensions, f16: 2 * dimensions, int8: dimensions + 4, none: 0 }[precision]
+        const vectors = columns.filter(({ name }) => name === "vectors" || name === "scales")
+        assert.equal(
+          vectors.reduce((sum, { blockBytes }) => sum + blockBytes, 0),
+          bytes * BLOCK
+        )
       }
-      assert.equal(rowsBytes(columns), end)
-      const bytes = { f32: 4 * dimensions, f16: 2 * dimensions, int8: dimensions + 4, none: 0 }[precision]
-      const vectors = columns.filter(({ name }) => name === "vectors" || name === "scales")
-      assert.equal(
-        vectors.reduce((sum, { blockBytes }) => sum + blockBytes, 0),
-        bytes * BLOCK
-      )
-    })
+    )
   )
 })
 
 test("codes, factors and cold columns take 44 bytes an entry, and norms 2 more", () => {
   const cold = ["generation", "tag", "scope", "frequency", "flags"]
-  const coldBytes = rowColumns("none", 384)
-    .filter(({ name }) => cold.includes(name))
-    .reduce((sum, { blockBytes }) => sum + blockBytes, 0)
-  assert.equal(codeBlockBytes("cosine") + coldBytes, 44 * BLOCK)
-  assert.equal(codeBlockBytes("dot") + coldBytes, 44 * BLOCK)
-  assert.equal(codeBlockBytes("l2") + coldBytes, 46 * BLOCK)
+  const coldColumns = rowColumns("none", 384).filter(({ name }) => cold.includes(name))
+  for (const [metric, bytes] of [
+    ["cosine", 44],
+    ["dot", 44],
+    ["l2", 46]
+  ] as const) {
+    const columns = [...coldColumns, ...codeColumns(metric)]
+    assert.equal(
+      columns.reduce((sum, { blockBytes }) => sum + blockBytes, 0),
+      bytes * BLOCK
+    )
+  }
 })
 
 test("the record that kernels read names the same offsets", () => {
@@ -60,7 +73,6 @@ test("the record that kernels read names the same offsets", () => {
       assert.equal(layout.generationOffset, offset("generation"))
       assert.equal(layout.scalesOffset, offset("scales"))
       assert.equal(layout.vectorsOffset, offset("vectors"))
-      assert.equal(layout.blockBytes, codeBlockBytes(metric))
     }
   }
 })
@@ -70,7 +82,7 @@ test("views of a segment lie on its columns", () => {
     const shape = { dimensions: 3, metric: "l2", precision } as const
     const segment = segmentViews(kernels, shape, newSegmentBuffers(shape))
     const layout = segmentLayout(3, "l2", precision, 1)
-    assert.equal(segment.rows.byteLength, rowsBytes(rowColumns(precision, 3)))
+    assert.equal(segment.rows.byteLength, bufferBytes(rowColumns(precision, 3)))
     assert.equal(segment.live.byteOffset - segment.rows.byteOffset, layout.liveOffset)
     assert.equal(segment.generation.byteOffset - segment.rows.byteOffset, layout.generationOffset)
     assert.deepEqual([segment.generation.length, segment.tag.length, segment.records.length], [SLOTS, SLOTS, SLOTS])

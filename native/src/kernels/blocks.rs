@@ -3,7 +3,7 @@
 #[cfg(test)]
 pub mod fixture;
 
-use crate::plan::{CODE_BITS, CODE_BYTES};
+use crate::plan::{BLOCK, CODE_BITS, CODE_BLOCK_BYTES, CODE_BYTES, FACTORS_OFFSET, NORMS_OFFSET};
 use crate::select::Reservoir;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,24 +12,89 @@ pub const GROUPS: usize = CODE_BITS / 4;
 /// Entries of the table of a group.
 pub const ENTRIES: usize = 16;
 
-/// Consecutive blocks of one segment.
+/// The columns of a codes buffer: the codes of 1,024 blocks, then their factors, then, for l2, their
+/// squared norms. A segment has one; any other memory laid out alike can be scanned as well.
+#[derive(Clone, Copy)]
+pub struct CodeColumns {
+    start: *const u8,
+    norm_scale: Option<f32>,
+}
+
+impl CodeColumns {
+    /// The columns that start at `start`, 64-byte aligned. `norm_scale` is what stored squared norms
+    /// are multiplied by; `None` where there are none.
+    pub fn new(start: *const u8, norm_scale: Option<f32>) -> Self {
+        CodeColumns { start, norm_scale }
+    }
+
+    /// `count` blocks from block `first` on, with the live word of the first and the row that its
+    /// first slot goes by.
+    pub fn blocks(&self, first: usize, count: usize, live: *mut u64, first_row: u32) -> Blocks {
+        let halves = |offset: usize| self.start.wrapping_add(offset).cast::<u16>().wrapping_add(first * BLOCK);
+        Blocks {
+            codes: self.start.wrapping_add(first * CODE_BLOCK_BYTES),
+            factors: halves(FACTORS_OFFSET),
+            norms: self.norm_scale.map(|scale| Norms { start: halves(NORMS_OFFSET), scale }),
+            live,
+            count,
+            first_row,
+        }
+    }
+}
+
+/// Consecutive blocks of one codes buffer.
 #[derive(Clone, Copy)]
 pub struct Blocks {
     /// The first block of codes, 64-byte aligned.
     pub codes: *const u8,
-    /// Bytes from a block to the next, a multiple of 64.
-    pub stride: usize,
+    /// The f16 factors of its slots, 64-byte aligned.
+    pub factors: *const u16,
+    /// Their squared norms, when the metric is l2.
+    pub norms: Option<Norms>,
     /// The live word of the first block.
     pub live: *mut u64,
     /// Number of blocks.
     pub count: usize,
     /// Row of the first slot.
     pub first_row: u32,
-    /// What the stored squared norms are multiplied by, when the metric is l2.
-    pub norm_scale: Option<f32>,
+}
+
+/// Squared norms of slots in the order of their factors.
+#[derive(Clone, Copy)]
+pub struct Norms {
+    /// The f16 norm of the first slot, 64-byte aligned.
+    pub start: *const u16,
+    /// What a stored norm is multiplied by.
+    pub scale: f32,
+}
+
+impl Norms {
+    /// Norms of block `b`.
+    #[inline(always)]
+    pub fn block(&self, b: usize) -> *const u16 {
+        self.start.wrapping_add(b * BLOCK)
+    }
 }
 
 impl Blocks {
+    /// Codes of block `b`.
+    #[inline(always)]
+    pub fn block(&self, b: usize) -> *const u8 {
+        self.codes.wrapping_add(b * CODE_BLOCK_BYTES)
+    }
+
+    /// Factors of block `b`.
+    #[inline(always)]
+    pub fn factors(&self, b: usize) -> *const u16 {
+        self.factors.wrapping_add(b * BLOCK)
+    }
+
+    /// Row of the first slot of block `b`.
+    #[inline(always)]
+    pub fn row(&self, b: usize) -> u32 {
+        self.first_row + (b * BLOCK) as u32
+    }
+
     /// Live word of block `b`. Codes read after it are whole where its bits are set.
     ///
     /// # Safety
@@ -59,6 +124,6 @@ impl Table {
 /// A kernel that scores a run of blocks for `NQ` queries in one pass and pushes what beats the
 /// thresholds into the reservoirs.
 ///
-/// Safety of a call: the CPU has the kernel's instruction set and the blocks and live words are
-/// readable. Slots without a live bit may hold anything, also bytes being written.
+/// Safety of a call: the CPU has the kernel's instruction set, and live words and codes are readable;
+/// for a [flat](super::fastscan) scan factors and norms as well. Slots without a live bit may hold anything, also bytes being written.
 pub type Scan<Q, const NQ: usize> = unsafe fn(&Blocks, &[Q; NQ], &mut [Reservoir; NQ]);

@@ -16,10 +16,10 @@ mod tests;
 use crate::dispatch::{self, Isa};
 use crate::kernels::blocks::{Blocks, ENTRIES, Scan, Table};
 use crate::kernels::lanes::{Lanes, Scalar};
-use crate::plan::{BLOCK, FACTORS_OFFSET, NORMS_OFFSET};
+use crate::plan::BLOCK;
 use crate::select::Reservoir;
 
-/// A query of the flat mode: `estimate = factor * (sum * step + lo) + bias - norm * norm_scale`.
+/// A query of the flat mode: `estimate = factor * (sum * step + lo) + bias - norm * scale`.
 #[derive(Clone)]
 pub struct FlatQuery {
     /// Quantised contributions of each group of four bits, each at most 63.
@@ -91,23 +91,20 @@ unsafe fn scan_sums<L: Lanes, const NQ: usize>(
         if live == 0 {
             continue;
         }
-        let block = blocks.codes.wrapping_add(b * blocks.stride);
-        let floats = |offset: usize| {
+        let floats = |halves: *const u16| {
             let mut floats = [0f32; BLOCK];
             for (vector, floats) in floats.chunks_exact_mut(L::WIDTH).enumerate() {
-                // SAFETY: factors and norms of a block are 64 f16 each, inside its stride.
-                unsafe {
-                    let halves = block.add(offset).cast::<u16>().add(vector * L::WIDTH);
-                    L::store(floats.as_mut_ptr(), L::widen(halves));
-                }
+                // SAFETY: factors and norms of a block are 64 f16 each.
+                unsafe { L::store(floats.as_mut_ptr(), L::widen(halves.add(vector * L::WIDTH))) };
             }
             floats
         };
-        let (factors, norms) = (floats(FACTORS_OFFSET), blocks.norm_scale.map(|scale| (scale, floats(NORMS_OFFSET))));
+        let (factors, norms) =
+            (floats(blocks.factors(b)), blocks.norms.map(|norms| (norms.scale, floats(norms.block(b)))));
         for (query, sink) in queries.iter().zip(sinks.iter_mut()) {
             let mut passed = 0u64;
             let mut scores = [0f32; BLOCK];
-            for ((score, sum), factor) in scores.iter_mut().zip(sums(block, &query.table)).zip(factors) {
+            for ((score, sum), factor) in scores.iter_mut().zip(sums(blocks.block(b), &query.table)).zip(factors) {
                 *score = factor * (f32::from(sum) * query.step + query.lo) + query.bias;
             }
             if let Some((scale, norms)) = norms {
@@ -117,7 +114,7 @@ unsafe fn scan_sums<L: Lanes, const NQ: usize>(
                 passed |= u64::from(*score > sink.threshold()) << slot;
             }
             if passed & live != 0 {
-                sink.admit(passed & live, &scores, blocks.first_row + (b * BLOCK) as u32);
+                sink.admit(passed & live, &scores, blocks.row(b));
             }
         }
     }

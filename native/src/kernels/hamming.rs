@@ -129,7 +129,7 @@ unsafe fn scan_counts<const NQ: usize>(
         if live == 0 {
             continue;
         }
-        let block = blocks.codes.wrapping_add(b * blocks.stride);
+        let block = blocks.block(b);
         for (query, sink) in queries.iter().zip(sinks.iter_mut()) {
             let (first, second) = query.bytes.split_at(CODE_BYTES / 2);
             let (low, high) = (count(block, first), count(block.wrapping_add(CODE_BYTES / 2 * BLOCK), second));
@@ -140,7 +140,7 @@ unsafe fn scan_counts<const NQ: usize>(
                 }
             }
             if passed != 0 {
-                admit(sink, passed, &[low, high], 1, blocks.first_row + (b * BLOCK) as u32);
+                admit(sink, passed, &[low, high], 1, blocks.row(b));
             }
         }
     }

@@ -27,11 +27,10 @@ impl Memory {
             generation_offset,
             scales_offset,
             vectors_offset: scales_offset + 4 * SLOTS as u32,
-            block_bytes: (NORMS_OFFSET + if metric == L2 { 128 } else { 0 }) as u32,
             factor_scale: 2.0,
         };
         let rows = vec![[0; 8]; (layout.vectors_offset as usize + 4 * D * SLOTS) / 64 + 1];
-        let codes = vec![[0; 8]; layout.block_bytes as usize * BLOCKS / 64 + 1];
+        let codes = vec![[0; 8]; codes_bytes(metric) / 64 + 1];
         let pad = [rows.as_ptr().addr(), codes.as_ptr().addr()].map(|at| at.wrapping_neg() & 63);
         Memory { layout, rows, codes, pad }
     }
@@ -64,15 +63,15 @@ impl Memory {
         unsafe { at.add(slot).read() }
     }
 
-    /// Byte `at` of the code column.
+    /// Byte `at` of the codes buffer.
     fn code_byte(&mut self, at: usize) -> u8 {
-        // SAFETY: inside the column.
+        // SAFETY: inside the buffer.
         unsafe { self.codes().ptr().add(at).read() }
     }
 
-    /// The f16 of a slot in the column of a block that starts at `offset`.
+    /// The f16 of a slot in the column that starts at `offset`.
     fn half(&mut self, slot: usize, offset: usize) -> u16 {
-        let at = slot / BLOCK * self.layout.block_bytes as usize + offset + slot % BLOCK * 2;
+        let at = offset + slot * 2;
         u16::from_le_bytes([self.code_byte(at), self.code_byte(at + 1)])
     }
 }
@@ -114,7 +113,7 @@ fn codes_and_factors_are_those_of_the_definition() {
         for (x, slot) in stored.chunks(D).zip(slots) {
             let slot = slot as usize;
             let (bits, factor) = naive_code(x, &encoder);
-            let block = slot / BLOCK * memory.layout.block_bytes as usize;
+            let block = slot / BLOCK * CODE_BLOCK_BYTES;
             for (m, bit) in bits.into_iter().enumerate() {
                 let byte = memory.code_byte(block + m / 8 * BLOCK + slot % BLOCK);
                 assert_eq!(byte >> (m % 8) & 1 == 1, bit, "metric {metric} slot {slot} bit {m}");
@@ -190,7 +189,7 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
         SegmentLayout { precision: 4, ..sound },
         SegmentLayout { generation_offset: 2, ..sound },
         SegmentLayout { vectors_offset: !63, ..sound },
-        SegmentLayout { block_bytes: 2304, ..sound },
+        SegmentLayout { metric: L2, ..sound },
         SegmentLayout { factor_scale: f64::NAN, ..sound },
     ];
     for layout in broken {

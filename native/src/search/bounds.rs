@@ -55,10 +55,8 @@ fn segments(plan: &SearchPlan, arrays: &Arrays) -> Result<()> {
         require(offset.is_multiple_of(ALIGNMENT), "a column is not 64-byte aligned")?;
         require(rows.iter().all(|view| holds(*view, offset + bytes)), "a column outside the rows")?;
     }
-    let block_bytes = NORMS_OFFSET + if plan.metric == L2 { BLOCK * 2 } else { 0 };
-    require(plan.block_bytes as usize == block_bytes, "blocks are not of this metric")?;
-    let bytes = if plan.mode == EXACT { 0 } else { block_bytes * BLOCKS };
-    require(codes.iter().all(|view| holds(*view, bytes)), "blocks outside the codes")
+    let bytes = if plan.mode == EXACT { 0 } else { codes_bytes(plan.metric) };
+    require(codes.iter().all(|view| holds(*view, bytes)), "a column outside the codes")
 }
 
 /// Whether an aligned view has so many bytes.

@@ -1,6 +1,6 @@
 //! A segment as a reader sees it: its columns by address, its shared words through atomics.
 
-use crate::kernels::blocks::Blocks;
+use crate::kernels::blocks::{Blocks, CodeColumns};
 use crate::kernels::prefetch::{prefetch, prefetch_range};
 use crate::plan::*;
 use crate::view::View;
@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering, fence};
 /// under its live bit or between two equal, even generations.
 #[derive(Clone, Copy)]
 pub struct Segment {
-    codes: *const u8,
-    stride: usize,
-    norm_scale: Option<f32>,
+    codes: CodeColumns,
     live: *mut u64,
     generations: *mut u16,
     scales: *const f32,
@@ -31,9 +29,7 @@ impl Segment {
             _ => 0,
         };
         Segment {
-            codes: codes.ptr(),
-            stride: plan.block_bytes as usize,
-            norm_scale: (plan.metric == L2).then_some((plan.factor_scale * plan.factor_scale) as f32),
+            codes: CodeColumns::new(codes.ptr(), norm_scale(plan)),
             live: column(plan.live_offset).cast(),
             generations: column(plan.generation_offset).cast(),
             scales: column(plan.scales_offset).cast_const().cast(),
@@ -44,14 +40,7 @@ impl Segment {
 
     /// Consecutive blocks of segment number `index`.
     pub fn blocks(&self, index: usize, first: usize, count: usize) -> Blocks {
-        Blocks {
-            codes: self.codes.wrapping_add(first * self.stride),
-            stride: self.stride,
-            live: self.live.wrapping_add(first),
-            count,
-            first_row: (index * SLOTS + first * BLOCK) as u32,
-            norm_scale: self.norm_scale,
-        }
+        self.codes.blocks(first, count, self.live.wrapping_add(first), (index * SLOTS + first * BLOCK) as u32)
     }
 
     /// Address of a slot's vector.
@@ -98,4 +87,9 @@ impl Segment {
         let unchanged = generation.load(Ordering::Relaxed) == before;
         (before.is_multiple_of(2) && unchanged && live).then_some((value, before))
     }
+}
+
+/// What stored squared norms are multiplied by, when the metric is l2.
+fn norm_scale(plan: &SearchPlan) -> Option<f32> {
+    (plan.metric == L2).then_some((plan.factor_scale * plan.factor_scale) as f32)
 }

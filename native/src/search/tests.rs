@@ -33,7 +33,6 @@ fn float(next: &mut impl FnMut() -> u64) -> f32 {
 impl Store {
     fn new(metric: u32, precision: u32, mode: u32, blocks: usize) -> Self {
         let mut next = random(u64::from(metric * 16 + precision * 4 + mode));
-        let block_bytes = if metric == L2 { 2304 } else { 2176 };
         let width = [4, 2, 1, 0][precision as usize] * D;
         let (generations, scales, vectors) = (8 * BLOCKS, 8 * BLOCKS + 2 * SLOTS, 8 * BLOCKS + 6 * SLOTS);
         let plan = SearchPlan {
@@ -44,7 +43,6 @@ impl Store {
             generation_offset: generations as u32,
             scales_offset: scales as u32,
             vectors_offset: vectors as u32,
-            block_bytes,
             factor_scale: 2.0,
             mode,
             keep: 10,
@@ -56,14 +54,16 @@ impl Store {
         let (mut rows, mut codes) = (Vec::new(), Vec::new());
         for segment in 0..blocks.div_ceil(BLOCKS) {
             let mut row = AlignedBytes::zeroed(vectors + width * SLOTS);
-            let mut code = AlignedBytes::zeroed(block_bytes as usize * BLOCKS);
+            let mut code = AlignedBytes::zeroed(codes_bytes(metric));
             for b in 0..BLOCKS.min(blocks - segment * BLOCKS) {
                 let live = next() << 32 | next() & 0xffff_ffff;
                 row.bytes()[b * 8..][..8].copy_from_slice(&live.to_le_bytes());
-                let block = &mut code.bytes()[b * block_bytes as usize..][..block_bytes as usize];
-                block[..FACTORS_OFFSET].iter_mut().for_each(|byte| *byte = next() as u8);
-                for half in block[FACTORS_OFFSET..].chunks_exact_mut(2) {
-                    half.copy_from_slice(&(0x3800 + (next() % 0xc00) as u16).to_le_bytes());
+                let (bits, halves) = code.bytes().split_at_mut(FACTORS_OFFSET);
+                bits[b * CODE_BLOCK_BYTES..][..CODE_BLOCK_BYTES].iter_mut().for_each(|byte| *byte = next() as u8);
+                for column in halves.chunks_exact_mut(2 * SLOTS) {
+                    for half in column[b * BLOCK * 2..][..BLOCK * 2].chunks_exact_mut(2) {
+                        half.copy_from_slice(&(0x3800 + (next() % 0xc00) as u16).to_le_bytes());
+                    }
                 }
             }
             for slot in 0..SLOTS.min((blocks - segment * BLOCKS) * BLOCK) {
@@ -280,7 +280,7 @@ fn what_does_not_fit_is_refused() {
         |s| s.plan.from_block = 71,
         |s| s.plan.live_offset = 8,
         |s| s.plan.vectors_offset += 64,
-        |s| s.plan.block_bytes = 2304,
+        |s| s.plan.metric = L2,
         |s| s.plan.factor_scale = f64::NAN,
         |s| s.encoder.truncate(D),
         |s| s.queries.truncate(D + 1),

@@ -22,7 +22,7 @@ export interface EncoderIdentity {
 }
 
 export interface Encoder extends EncoderIdentity {
-  /** Number of the encoder within its collection; every code column names the one it was made by. */
+  /** Number of the encoder within its collection; every codes buffer names the one it was made by. */
   readonly id: number
   /** Shared: mean (`dimensions`), then projection (`dimensions x 256`), row-major. */
   readonly parameters: Float32Array<SharedArrayBuffer>

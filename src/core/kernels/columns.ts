@@ -1,7 +1,7 @@
 /** The columns of one segment as typed arrays. */
 import type { SegmentLayout } from "./contract.ts"
 import { requireLayout } from "./refusal.ts"
-import { BLOCKS, METRIC, NORMS_OFFSET, PRECISION, SLOTS } from "./shape.ts"
+import { BLOCKS, FACTORS_OFFSET, METRIC, NORMS_OFFSET, PRECISION, SLOTS } from "./shape.ts"
 
 export interface RowColumns {
   /** Two halves of a live word a block. */
@@ -19,8 +19,10 @@ export interface RowColumns {
 
 export interface CodeColumns {
   readonly codes: Uint8Array
-  /** The same bytes, for factors and norms. */
-  readonly halves: Uint16Array
+  /** f16 a slot. */
+  readonly factors: Uint16Array
+  /** f16 a slot; empty but for l2. */
+  readonly norms: Uint16Array
 }
 
 /** Views of `rows`; refuses a buffer that the columns do not fit in. */
@@ -43,11 +45,19 @@ export const rowColumns = (layout: SegmentLayout, rows: Uint8Array): RowColumns 
   }
 }
 
-/** Views of `codes`; refuses a buffer that its blocks do not fit in. */
+/** Views of `codes`; refuses a buffer that the columns do not fit in. */
 export const codeColumns = (layout: SegmentLayout, codes: Uint8Array): CodeColumns => {
-  const { blockBytes, metric } = layout
-  requireLayout(blockBytes >= NORMS_OFFSET + (metric === METRIC.l2 ? 128 : 0), "blockBytes is smaller than a block")
-  requireLayout(blockBytes * BLOCKS <= codes.length, "the codes buffer is shorter than its blocks")
-  requireLayout(codes.byteOffset % 2 === 0 && blockBytes % 2 === 0, "factors are not aligned")
-  return { codes, halves: new Uint16Array(codes.buffer, codes.byteOffset, codes.length >>> 1) }
+  const { buffer, byteOffset } = codes
+  const halves = (offset: number, elements: number) => {
+    requireLayout(offset + 2 * elements <= codes.length, "the codes buffer is shorter than its columns")
+    requireLayout((byteOffset + offset) % 2 === 0, "factors are not aligned")
+    return new Uint16Array(buffer, byteOffset + offset, elements)
+  }
+  return {
+    codes,
+    factors: halves(FACTORS_OFFSET, SLOTS),
+    norms: layout.metric === METRIC.l2 ? halves(NORMS_OFFSET, SLOTS) : NO_NORMS
+  }
 }
+
+const NO_NORMS = new Uint16Array(0)

@@ -22,8 +22,6 @@ export interface SegmentLayout {
   readonly scalesOffset: number
   /** Vectors, row-major without padding. 0 when `precision` is none. */
   readonly vectorsOffset: number
-  /** Bytes of a block in the code column: 2176, or 2304 with the norms that l2 adds. */
-  readonly blockBytes: number
   /** Power of two that f16 factors and norms are divided by before they are stored. */
   readonly factorScale: number
 }
@@ -48,7 +46,7 @@ export interface SearchPlan extends SegmentLayout {
 export interface SearchColumns {
   /** The rows buffer of each segment. */
   readonly rows: ReadonlyArray<Uint8Array>
-  /** The code column of each segment. */
+  /** The codes buffer of each segment: codes, factors and, for l2, norms of all its blocks. */
   readonly codes: ReadonlyArray<Uint8Array>
   /** Mean (d), then projection (d x 256). */
   readonly encoder: Float32Array
@@ -95,7 +93,7 @@ export interface Kernels {
   checkVectors(vectors: Float32Array, dimensions: number, limit: number): number
   /**
    * Writes `slots.length` vectors into slots of one segment: the vector column at its precision
-   * and the code column under `encoder`. Each slot's generation is odd while it is written; live
+   * and the codes buffer under `encoder`. Each slot's generation is odd while it is written; live
    * bits are not touched. `encoder` is `mean (d)` then `projection (d x 256)`, row-major.
    */
   writeRows(
@@ -106,7 +104,7 @@ export interface Kernels {
     rows: Uint8Array,
     codes: Uint8Array
   ): void
-  /** Encodes stored vectors of slots `[from, to)` of one segment into another code column. */
+  /** Encodes stored vectors of slots `[from, to)` of one segment into another codes buffer. */
   encodeStored(
     layout: SegmentLayout,
     from: number,

@@ -5,7 +5,7 @@ import { F16_MAX, toF16 } from "./f16.ts"
 import { matmul } from "./matmul.ts"
 import { norm2 } from "./norm.ts"
 import { requireLayout } from "./refusal.ts"
-import { BLOCK, CODE_BITS, CODE_BYTES, FACTORS_OFFSET, METRIC, NORMS_OFFSET } from "./shape.ts"
+import { BLOCK, CODE_BITS, CODE_BLOCK_BYTES, CODE_BYTES, METRIC } from "./shape.ts"
 
 const { abs, fround } = Math
 
@@ -59,16 +59,15 @@ export const storeCode = (
   columns: CodeColumns,
   slot: number
 ): void => {
-  const block = Math.floor(slot / BLOCK) * layout.blockBytes
-  const lane = slot % BLOCK
+  const at = Math.floor(slot / BLOCK) * CODE_BLOCK_BYTES + (slot % BLOCK)
   const from = index * CODE_BITS
-  for (let g = 0; g < CODE_BYTES; g++) columns.codes[block + g * BLOCK + lane] = signByte(scratch.projected, from, g)
+  for (let g = 0; g < CODE_BYTES; g++) columns.codes[at + g * BLOCK] = signByte(scratch.projected, from, g)
   const factor = fround(rabitqFactor(scratch.projected, from) / layout.factorScale)
-  columns.halves[(block + FACTORS_OFFSET) / 2 + lane] = toF16(clamp(factor))
+  columns.factors[slot] = toF16(clamp(factor))
   if (layout.metric === METRIC.l2) {
     const squared = fround(norm2(scratch.residuals, index * layout.dimensions, layout.dimensions))
     const norm = fround(squared / (layout.factorScale * layout.factorScale))
-    columns.halves[(block + NORMS_OFFSET) / 2 + lane] = toF16(clamp(norm))
+    columns.norms[slot] = toF16(clamp(norm))
   }
 }
 

@@ -9,7 +9,7 @@ import { requireLayout } from "./refusal.ts"
 import { score } from "./score.ts"
 import { TopRows } from "./select.ts"
 import { beginRead, isWhole, liveHalf } from "./seqlock.ts"
-import { BLOCK, BLOCKS, FACTORS_OFFSET, METRIC, MODE, NORMS_OFFSET, PRECISION, SLOTS } from "./shape.ts"
+import { BLOCK, BLOCKS, CODE_BLOCK_BYTES, METRIC, MODE, PRECISION, SLOTS } from "./shape.ts"
 
 const { fround } = Math
 
@@ -42,7 +42,7 @@ export const search: Kernels["search"] = (plan, columns, queries, control, hits)
   return DONE
 }
 
-/** Stands for a code column that was not passed, so that its length is refused. */
+/** Stands for a codes buffer that was not passed, so that its length is refused. */
 const NO_CODES = new Uint8Array(0)
 
 /** Offers every live slot of a block to the selection of each query. */
@@ -84,23 +84,21 @@ const estimates = new Float32Array(BLOCK)
 /** Fills `estimates` for the slots of a block, live or not. */
 const estimateBlock = (plan: SearchPlan, segment: Segment, block: number, estimator: Estimator): void => {
   const { step, low, bias } = estimator
-  const from = block * plan.blockBytes
-  sumBlock(estimator.table, segment.codes, from, sums)
+  sumBlock(estimator.table, segment.codes, block * CODE_BLOCK_BYTES, sums)
   if (plan.mode === MODE.binary) {
     for (let lane = 0; lane < BLOCK; lane++) estimates[lane] = sums[lane]! * step + low
     return
   }
   const values = f16Values()
-  const factors = (from + FACTORS_OFFSET) / 2
+  const first = block * BLOCK
   for (let lane = 0; lane < BLOCK; lane++) {
-    const factor = values[segment.halves[factors + lane]!]!
+    const factor = values[segment.factors[first + lane]!]!
     estimates[lane] = fround(factor * fround(fround(sums[lane]! * step) + low)) + bias
   }
   if (plan.metric !== METRIC.l2) return
-  const norms = (from + NORMS_OFFSET) / 2
   const scale = fround(plan.factorScale * plan.factorScale)
   for (let lane = 0; lane < BLOCK; lane++) {
-    estimates[lane] = estimates[lane]! - fround(values[segment.halves[norms + lane]!]! * scale)
+    estimates[lane] = estimates[lane]! - fround(values[segment.norms[first + lane]!]! * scale)
   }
 }
 

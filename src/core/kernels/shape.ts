@@ -10,10 +10,12 @@ export const BLOCKS = SLOTS / BLOCK
 export const CODE_BITS = 256
 /** Bytes of a code. */
 export const CODE_BYTES = CODE_BITS / 8
-/** Where the f16 factors of a block start: after byte `g` of all 64 codes, for g in 0..32. */
-export const FACTORS_OFFSET = BLOCK * CODE_BYTES
-/** Where the f16 squared norms of a block start, when the metric is l2. */
-export const NORMS_OFFSET = FACTORS_OFFSET + BLOCK * 2
+/** Bytes of the codes of a block: byte `g` of all 64, for g in 0..32. */
+export const CODE_BLOCK_BYTES = BLOCK * CODE_BYTES
+/** Where the f16 factors start in a codes buffer, one a slot: after the codes of all blocks. */
+export const FACTORS_OFFSET = BLOCKS * CODE_BLOCK_BYTES
+/** Where the f16 squared norms start, one a slot, when the metric is l2. */
+export const NORMS_OFFSET = FACTORS_OFFSET + SLOTS * 2
 
 /** What `SegmentLayout.metric` stands for. */
 export const METRIC = { cosine: 0, dot: 1, l2: 2 } as const

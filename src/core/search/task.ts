@@ -28,7 +28,7 @@ export interface WriteTask extends OnMemory {
   readonly vectors: Float32Array
 }
 
-/** Encodes the first `slots` stored vectors of a segment into another code column. */
+/** Encodes the first `slots` stored vectors of a segment into another codes buffer. */
 export interface EncodeTask extends OnMemory {
   readonly segment: number
   readonly slots: number

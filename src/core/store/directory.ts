@@ -17,7 +17,7 @@ const ROWS = 2
 const LIVE = 3
 /** Moves with every change that a search can see; wraps. */
 const CHANGES = 4
-/** Names the code column in force: moves when training replaces it. */
+/** Names the codes in force: moves when training replaces it. */
 const CODE_SET = 5
 /** Odd while the key index is being changed. */
 const KEY_SEQUENCE = 6

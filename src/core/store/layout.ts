@@ -2,7 +2,7 @@
  * The byte layout: the single source of columns, strides, magic and version.
  *
  * A segment is two shared buffers. `rows` holds what stays for the life of a slot; `codes`
- * holds the code blocks, apart because training replaces the whole column at once. Each starts
+ * holds codes and what belongs to them, apart because training replaces all of it at once. Each starts
  * with a pad that makes every column 64-byte aligned in memory; files carry no pad.
  */
 import type { SegmentLayout } from "../kernels/contract.ts"
@@ -10,6 +10,7 @@ import {
   BLOCK,
   BLOCKS,
   CODE_BITS,
+  CODE_BLOCK_BYTES,
   CODE_BYTES,
   FACTORS_OFFSET,
   METRIC,
@@ -18,7 +19,7 @@ import {
   SLOTS
 } from "../kernels/shape.ts"
 
-export { BLOCK, BLOCKS, CODE_BITS, CODE_BYTES, FACTORS_OFFSET, NORMS_OFFSET, SLOTS }
+export { BLOCK, BLOCKS, CODE_BITS, CODE_BLOCK_BYTES, CODE_BYTES, FACTORS_OFFSET, NORMS_OFFSET, SLOTS }
 
 /** Largest number of components of a vector. */
 export const MAX_DIMENSIONS = 8192
@@ -32,7 +33,7 @@ export type Metric = (typeof METRICS)[number]
 /** How vectors are kept: 4d, 2d, d + 4 or 0 bytes a row. */
 export type Precision = (typeof PRECISIONS)[number]
 
-/** One column of the rows buffer. */
+/** One column of a buffer. */
 export interface Column {
   readonly name: string
   /** Bytes from the aligned start of the buffer. */
@@ -67,11 +68,15 @@ export const rowColumns = (precision: Precision, dimensions: number): ReadonlyAr
     })
 }
 
-/** Bytes of a block of the code column. */
-export const codeBlockBytes = (metric: Metric): number => (metric === "l2" ? NORMS_OFFSET + BLOCK * 2 : NORMS_OFFSET)
+/** The columns of the codes buffer: a scan that needs no factors reads none. */
+export const codeColumns = (metric: Metric): ReadonlyArray<Column> => [
+  { name: "codes", offset: 0, blockBytes: CODE_BLOCK_BYTES },
+  { name: "factors", offset: FACTORS_OFFSET, blockBytes: 2 * BLOCK },
+  ...(metric === "l2" ? [{ name: "norms", offset: NORMS_OFFSET, blockBytes: 2 * BLOCK }] : [])
+]
 
-/** Bytes of the rows buffer without its pad. */
-export const rowsBytes = (columns: ReadonlyArray<Column>): number =>
+/** Bytes of a buffer of these columns without its pad. */
+export const bufferBytes = (columns: ReadonlyArray<Column>): number =>
   columns.reduce((end, column) => Math.max(end, column.offset + column.blockBytes * BLOCKS), 0)
 
 /** The flat record that kernels read. */
@@ -90,7 +95,6 @@ export const segmentLayout = (
     generationOffset: offsets.get("generation") ?? 0,
     scalesOffset: offsets.get("scales") ?? 0,
     vectorsOffset: offsets.get("vectors") ?? 0,
-    blockBytes: codeBlockBytes(metric),
     factorScale
   }
 }

@@ -11,11 +11,11 @@ import {
   ALIGNMENT,
   BLOCK,
   BLOCKS,
-  codeBlockBytes,
+  bufferBytes,
+  codeColumns,
   type Metric,
   type Precision,
   rowColumns,
-  rowsBytes,
   SLOTS,
   segmentLayout
 } from "./layout.ts"
@@ -34,7 +34,7 @@ export interface SegmentBuffers {
   readonly records: SharedArrayBuffer
 }
 
-/** One encoder and the code columns written with it, one a segment. */
+/** One encoder and the codes buffers written with it, one a segment. */
 export interface CodeSet {
   readonly version: number
   readonly encoder: Encoder
@@ -75,12 +75,12 @@ export interface SearchColumns extends Columns {
 }
 
 export const newSegmentBuffers = (shape: StoreShape): SegmentBuffers => ({
-  rows: new SharedArrayBuffer(rowsBytes(rowColumns(shape.precision, shape.dimensions)) + ALIGNMENT),
+  rows: new SharedArrayBuffer(bufferBytes(rowColumns(shape.precision, shape.dimensions)) + ALIGNMENT),
   records: new SharedArrayBuffer(SLOTS * 4)
 })
 
 export const newCodeColumn = (shape: StoreShape): SharedArrayBuffer =>
-  new SharedArrayBuffer(codeBlockBytes(shape.metric) * BLOCKS + ALIGNMENT)
+  new SharedArrayBuffer(bufferBytes(codeColumns(shape.metric)) + ALIGNMENT)
 
 /** The part of a padded buffer that starts on a multiple of 64 in memory. */
 export const aligned = (kernels: Kernels, buffer: SharedArrayBuffer): Uint8Array =>

@@ -11,7 +11,7 @@ import type { Encoder } from "../index/encoder.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import { Directory, notAfter, OWNER } from "./directory.ts"
 import { KeyIndex, tagOf } from "./keys.ts"
-import { BLOCK, codeBlockBytes, rowColumns, SLOTS } from "./layout.ts"
+import { BLOCK, codeColumns, rowColumns, SLOTS } from "./layout.ts"
 import {
   type CodeSet,
   type MemoryHandle,
@@ -118,7 +118,7 @@ export class Store implements Searchable {
     this.#useCodes({ ...this.codes, columns: [...this.codes.columns, ...columns] })
   }
 
-  /** Replaces the encoder and every code column at once; in-flight searches see the switch and start again. */
+  /** Replaces the encoder and every codes buffer at once; in-flight searches see the switch and start again. */
   switchCodes(encoder: Encoder, columns: ReadonlyArray<SharedArrayBuffer>): void {
     this.#useCodes({ version: this.directory.codeSet + 1, encoder, columns })
     this.directory.switchCodes()
@@ -203,13 +203,10 @@ export class Store implements Searchable {
   columnBytes(): Record<string, ColumnBytes> {
     const blocks = Math.ceil(this.directory.rows / BLOCK)
     const slots = this.segments.length * SLOTS
-    const widths = [
-      ...rowColumns(this.shape.precision, this.shape.dimensions),
-      { name: "codes", blockBytes: codeBlockBytes(this.shape.metric) }
-    ]
+    const columns = [...rowColumns(this.shape.precision, this.shape.dimensions), ...codeColumns(this.shape.metric)]
     return {
       ...Object.fromEntries(
-        widths.map(({ name, blockBytes }) => [
+        columns.map(({ name, blockBytes }) => [
           name,
           { touched: blocks * blockBytes, allocated: (slots / BLOCK) * blockBytes }
         ])

@@ -2,14 +2,15 @@
 import fc from "fast-check"
 import type { Hits, SegmentLayout } from "../../../src/core/kernels/contract.ts"
 import { scalar } from "../../../src/core/kernels/scalar.ts"
-import { BLOCKS, SLOTS } from "../../../src/core/kernels/shape.ts"
+import { SLOTS } from "../../../src/core/kernels/shape.ts"
 import {
+  bufferBytes,
+  codeColumns,
   METRICS,
   type Metric,
   PRECISIONS,
   type Precision,
   rowColumns,
-  rowsBytes,
   segmentLayout
 } from "../../../src/core/store/layout.ts"
 import { addon } from "./addon.ts"
@@ -79,8 +80,8 @@ const aligned = (bytes: number): Uint8Array => {
 }
 
 export const emptySegment = (shape: Shape): Segment => ({
-  rows: aligned(rowsBytes(rowColumns(shape.precision, shape.dimensions))),
-  codes: aligned(layoutOf(shape).blockBytes * BLOCKS)
+  rows: aligned(bufferBytes(rowColumns(shape.precision, shape.dimensions))),
+  codes: aligned(bufferBytes(codeColumns(shape.metric)))
 })
 
 /** `count` slots, most of them near the start so that blocks are shared, at times one in the last block. */

@@ -1,8 +1,8 @@
-//! Random code columns and the naive scan that every kernel is compared with.
+//! Random codes and the naive scan that every kernel is compared with.
 
-use super::Blocks;
+use super::{Blocks, CodeColumns};
 use crate::kernels::f16;
-use crate::plan::{BLOCK, FACTORS_OFFSET, NORMS_OFFSET};
+use crate::plan::*;
 use crate::select::Reservoir;
 
 /// A stream of numbers, the same for the same seed.
@@ -37,7 +37,7 @@ impl AlignedBytes {
     }
 }
 
-/// Blocks of codes with their live words.
+/// A codes buffer with live words for its first blocks.
 pub struct Column {
     codes: AlignedBytes,
     pub live: Vec<u64>,
@@ -47,13 +47,12 @@ pub struct Column {
 impl Column {
     /// Random codes, factors in 0.5..4 and norms in 0.5..4; three slots in four are live.
     pub fn random(blocks: usize, norm_scale: Option<f32>) -> Self {
-        let stride = Self::stride(norm_scale);
         let mut next = random(blocks as u64 + 1);
-        let mut codes = AlignedBytes::zeroed(blocks * stride);
-        for block in codes.bytes().chunks_exact_mut(stride) {
-            let (code, floats) = block.split_at_mut(FACTORS_OFFSET);
-            code.iter_mut().for_each(|byte| *byte = next() as u8);
-            for float in floats.chunks_exact_mut(2) {
+        let mut codes = AlignedBytes::zeroed(codes_bytes(if norm_scale.is_some() { L2 } else { DOT }));
+        let (code, floats) = codes.bytes().split_at_mut(FACTORS_OFFSET);
+        code[..blocks * CODE_BLOCK_BYTES].iter_mut().for_each(|byte| *byte = next() as u8);
+        for column in floats.chunks_exact_mut(2 * SLOTS) {
+            for float in column[..blocks * BLOCK * 2].chunks_exact_mut(2) {
                 float.copy_from_slice(&(0x3800 + (next() % 0xc00) as u16).to_le_bytes());
             }
         }
@@ -61,14 +60,9 @@ impl Column {
         Column { codes, live, norm_scale }
     }
 
-    fn stride(norm_scale: Option<f32>) -> usize {
-        NORMS_OFFSET + if norm_scale.is_some() { 2 * BLOCK } else { 0 }
-    }
-
     /// Byte `g` of the code of a slot.
     pub fn byte(&mut self, slot: usize, g: usize) -> &mut u8 {
-        let at = self.at(slot) + g * BLOCK + slot % BLOCK;
-        &mut self.codes.bytes()[at]
+        &mut self.codes.bytes()[slot / BLOCK * CODE_BLOCK_BYTES + g * BLOCK + slot % BLOCK]
     }
 
     /// Bits `4g..4g + 4` of the code of a slot.
@@ -77,33 +71,22 @@ impl Column {
     }
 
     pub fn factor(&mut self, slot: usize) -> f32 {
-        self.float(slot, FACTORS_OFFSET)
+        self.float(FACTORS_OFFSET + 2 * slot)
     }
 
     pub fn norm(&mut self, slot: usize) -> f32 {
-        self.float(slot, NORMS_OFFSET)
+        self.float(NORMS_OFFSET + 2 * slot)
     }
 
-    fn float(&mut self, slot: usize, offset: usize) -> f32 {
-        let at = self.at(slot) + offset + slot % BLOCK * 2;
+    fn float(&mut self, at: usize) -> f32 {
         let bytes = self.codes.bytes();
         f16::to_f32(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
     }
 
-    fn at(&self, slot: usize) -> usize {
-        slot / BLOCK * Self::stride(self.norm_scale)
-    }
-
     /// All blocks, as kernels take them.
     pub fn blocks(&mut self) -> Blocks {
-        Blocks {
-            codes: self.codes.bytes().as_ptr(),
-            stride: Self::stride(self.norm_scale),
-            live: self.live.as_mut_ptr(),
-            count: self.live.len(),
-            first_row: 1000,
-            norm_scale: self.norm_scale,
-        }
+        let columns = CodeColumns::new(self.codes.bytes().as_ptr(), self.norm_scale);
+        columns.blocks(0, self.live.len(), self.live.as_mut_ptr(), 1000)
     }
 
     /// The best live slots by a full sort.

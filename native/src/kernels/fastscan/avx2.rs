@@ -3,7 +3,7 @@
 use super::FlatQuery;
 use crate::kernels::blocks::Blocks;
 use crate::kernels::prefetch::prefetch_page_after;
-use crate::plan::{BLOCK, CODE_BYTES, FACTORS_OFFSET, NORMS_OFFSET};
+use crate::plan::{BLOCK, CODE_BYTES};
 use crate::select::Reservoir;
 use std::arch::x86_64::*;
 
@@ -15,14 +15,13 @@ pub unsafe fn scan<const NQ: usize>(blocks: &Blocks, queries: &[FlatQuery; NQ], 
         if live == 0 {
             continue;
         }
-        let block = blocks.codes.wrapping_add(b * blocks.stride);
+        let block = blocks.block(b);
         prefetch_page_after(block);
-        let row = blocks.first_row + (b * BLOCK) as u32;
         // SAFETY: the block is readable, by the caller's promise.
         let (left, right) = unsafe { (sums(block, queries), sums(block.add(BLOCK / 2), queries)) };
         for (((query, left), right), sink) in queries.iter().zip(left).zip(right).zip(sinks.iter_mut()) {
             // SAFETY: as above.
-            unsafe { offer(blocks, block, row, live, query, [left, right], sink) };
+            unsafe { offer(blocks, b, live, query, [left, right], sink) };
         }
     }
 }
@@ -76,8 +75,7 @@ unsafe fn tables(table: *const u8) -> [__m256i; 4] {
 #[target_feature(enable = "avx2,f16c")]
 unsafe fn offer(
     blocks: &Blocks,
-    block: *const u8,
-    row: u32,
+    b: usize,
     live: u64,
     query: &FlatQuery,
     halves: [(__m256i, __m256i); 2],
@@ -89,22 +87,22 @@ unsafe fn offer(
     let mut passed = 0u64;
     for (half, (even, odd)) in halves.into_iter().enumerate() {
         // Slots 0..8 and 16..24 of the half, then slots 8..16 and 24..32.
-        let (a, b) = (_mm256_unpacklo_epi16(even, odd), _mm256_unpackhi_epi16(even, odd));
+        let (low, high) = (_mm256_unpacklo_epi16(even, odd), _mm256_unpackhi_epi16(even, odd));
         let sums = [
-            _mm256_castsi256_si128(a),
-            _mm256_castsi256_si128(b),
-            _mm256_extracti128_si256::<1>(a),
-            _mm256_extracti128_si256::<1>(b),
+            _mm256_castsi256_si128(low),
+            _mm256_castsi256_si128(high),
+            _mm256_extracti128_si256::<1>(low),
+            _mm256_extracti128_si256::<1>(high),
         ];
         for (i, sum) in sums.into_iter().enumerate() {
             let first = half * 32 + i * 8;
             // SAFETY: 8 of the 64 factors and norms of the block, 16-byte aligned.
-            let halves = |offset| unsafe { _mm256_cvtph_ps(_mm_load_si128(block.add(offset + first * 2).cast())) };
+            let floats = |halves: *const u16| unsafe { _mm256_cvtph_ps(_mm_load_si128(halves.add(first).cast())) };
             let sum = _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(sum));
             let inner = _mm256_add_ps(_mm256_mul_ps(sum, step), lo);
-            let mut estimate = _mm256_add_ps(_mm256_mul_ps(halves(FACTORS_OFFSET), inner), bias);
-            if let Some(scale) = blocks.norm_scale {
-                let norm = _mm256_mul_ps(halves(NORMS_OFFSET), _mm256_set1_ps(scale));
+            let mut estimate = _mm256_add_ps(_mm256_mul_ps(floats(blocks.factors(b)), inner), bias);
+            if let Some(norms) = blocks.norms {
+                let norm = _mm256_mul_ps(floats(norms.block(b)), _mm256_set1_ps(norms.scale));
                 estimate = _mm256_sub_ps(estimate, norm);
             }
             let beats = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(estimate, threshold));
@@ -114,6 +112,6 @@ unsafe fn offer(
         }
     }
     if passed & live != 0 {
-        sink.admit(passed & live, &scores, row);
+        sink.admit(passed & live, &scores, blocks.row(b));
     }
 }

@@ -3,7 +3,7 @@
 use super::FlatQuery;
 use crate::kernels::blocks::{Blocks, ENTRIES, GROUPS};
 use crate::kernels::prefetch::prefetch_page_after;
-use crate::plan::{BLOCK, CODE_BYTES, FACTORS_OFFSET, NORMS_OFFSET};
+use crate::plan::{BLOCK, CODE_BYTES};
 use crate::select::Reservoir;
 use std::arch::x86_64::*;
 
@@ -31,10 +31,10 @@ macro_rules! scan {
         #[target_feature(enable = $features)]
         pub unsafe fn $scan<const NQ: usize>(blocks: &Blocks, queries: &[FlatQuery; NQ], sinks: &mut [Reservoir; NQ]) {
             let tables = tables(queries);
-            let finish = |(block, row, live, sums): Scanned<NQ>, sinks: &mut [Reservoir; NQ]| {
+            let finish = |(b, live, sums): Scanned<NQ>, sinks: &mut [Reservoir; NQ]| {
                 for ((query, sums), sink) in queries.iter().zip(sums).zip(sinks) {
                     // SAFETY: the block is readable, by the caller's promise.
-                    unsafe { offer(blocks, block, row, live, query, sums, sink) };
+                    unsafe { offer(blocks, b, live, query, sums, sink) };
                 }
             };
             // The estimates of one query wait until the look-ups of the next block are under way: else
@@ -46,12 +46,11 @@ macro_rules! scan {
                 if live == 0 {
                     continue;
                 }
-                let block = blocks.codes.wrapping_add(b * blocks.stride);
+                let block = blocks.block(b);
                 prefetch_page_after(block);
                 // SAFETY: the block is readable, by the caller's promise.
                 let sums = unsafe { $sums(block, &tables) };
-                let row = blocks.first_row + (b * BLOCK) as u32;
-                let now = (block, row, live, sums);
+                let now = (b, live, sums);
                 if let Some(ready) = if NQ == 1 { scanned.replace(now) } else { Some(now) } {
                     finish(ready, sinks);
                 }
@@ -113,9 +112,8 @@ fn permuted(bytes: __m512i, low: __m512i, high: __m512i) -> __m512i {
     _mm512_add_epi8(low, high)
 }
 
-/// A block, its first row, its live word and its sums for each query: u16 of even slots, u16 of
-/// odd slots.
-type Scanned<const NQ: usize> = (*const u8, u32, u64, [(__m512i, __m512i); NQ]);
+/// A block, its live word and its sums for each query: u16 of even slots, u16 of odd slots.
+type Scanned<const NQ: usize> = (usize, u64, [(__m512i, __m512i); NQ]);
 
 /// Each table of a query in all four 128-bit lanes of a register, in the order of the groups.
 type Wide = [__m512i; GROUPS];
@@ -140,8 +138,7 @@ fn tables<const NQ: usize>(queries: &[FlatQuery; NQ]) -> [Wide; NQ] {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,f16c")]
 unsafe fn offer(
     blocks: &Blocks,
-    block: *const u8,
-    row: u32,
+    b: usize,
     live: u64,
     query: &FlatQuery,
     (even, odd): (__m512i, __m512i),
@@ -164,12 +161,12 @@ unsafe fn offer(
     let mut passed = 0u64;
     for (i, (sum, estimate)) in sums.into_iter().zip(&mut estimates).enumerate() {
         // SAFETY: 16 of the 64 factors and norms of the block, 32-byte aligned.
-        let halves = |offset| unsafe { _mm512_cvtph_ps(_mm256_load_si256(block.add(offset + i * 32).cast())) };
+        let floats = |halves: *const u16| unsafe { _mm512_cvtph_ps(_mm256_load_si256(halves.add(16 * i).cast())) };
         let sum = _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(sum));
         let inner = _mm512_add_ps(_mm512_mul_ps(sum, step), lo);
-        *estimate = _mm512_add_ps(_mm512_mul_ps(halves(FACTORS_OFFSET), inner), bias);
-        if let Some(scale) = blocks.norm_scale {
-            let norm = _mm512_mul_ps(halves(NORMS_OFFSET), _mm512_set1_ps(scale));
+        *estimate = _mm512_add_ps(_mm512_mul_ps(floats(blocks.factors(b)), inner), bias);
+        if let Some(norms) = blocks.norms {
+            let norm = _mm512_mul_ps(floats(norms.block(b)), _mm512_set1_ps(norms.scale));
             *estimate = _mm512_sub_ps(*estimate, norm);
         }
         passed |= u64::from(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(*estimate, threshold)) << (16 * i);
@@ -180,6 +177,6 @@ unsafe fn offer(
             // SAFETY: a chunk is 16 floats.
             unsafe { _mm512_storeu_ps(chunk.as_mut_ptr(), estimate) };
         }
-        sink.admit(passed & live, &scores, row);
+        sink.admit(passed & live, &scores, blocks.row(b));
     }
 }

@@ -17,7 +17,7 @@ pub unsafe fn scan<const NQ: usize>(blocks: &Blocks, queries: &[HammingQuery; NQ
         if live == 0 {
             continue;
         }
-        let block = blocks.codes.wrapping_add(b * blocks.stride);
+        let block = blocks.block(b);
         prefetch_page_after(block);
         // Bits by which low and high nibbles differ, of slots 0..32 and of slots 32..64.
         let mut counts = [[_mm256_setzero_si256(); 4]; NQ];
@@ -36,7 +36,7 @@ pub unsafe fn scan<const NQ: usize>(blocks: &Blocks, queries: &[HammingQuery; NQ
                 *d = _mm256_add_epi8(*d, _mm256_shuffle_epi8(high, y_high));
             }
         }
-        let row = blocks.first_row + (b * BLOCK) as u32;
+        let row = blocks.row(b);
         for ([a, b, c, d], sink) in counts.into_iter().zip(sinks.iter_mut()) {
             offer(live, [[a, b], [c, d]], sink, row);
         }

@@ -15,7 +15,7 @@ pub unsafe fn scan_bitalg<const NQ: usize>(blocks: &Blocks, queries: &[HammingQu
         if live == 0 {
             continue;
         }
-        let block = blocks.codes.wrapping_add(b * blocks.stride);
+        let block = blocks.block(b);
         prefetch_page_after(block);
         let (mut low, mut high) = ([_mm512_setzero_si512(); NQ], [_mm512_setzero_si512(); NQ]);
         // SAFETY: the block is readable, by the caller's promise.
@@ -23,7 +23,7 @@ pub unsafe fn scan_bitalg<const NQ: usize>(blocks: &Blocks, queries: &[HammingQu
             add_differences(block, 0, queries, &mut low);
             add_differences(block, CODE_BYTES / 2, queries, &mut high);
         }
-        let row = blocks.first_row + (b * BLOCK) as u32;
+        let row = blocks.row(b);
         for ((low, high), sink) in low.into_iter().zip(high).zip(sinks.iter_mut()) {
             offer(live, _mm512_adds_epu8(low, high), [low, high], 1, sink, row);
         }
@@ -58,9 +58,9 @@ pub unsafe fn scan_bw<const NQ: usize>(blocks: &Blocks, queries: &[HammingQuery;
         if live == 0 {
             continue;
         }
-        let block = blocks.codes.wrapping_add(b * blocks.stride);
+        let block = blocks.block(b);
         prefetch_page_after(block);
-        let row = blocks.first_row + (b * BLOCK) as u32;
+        let row = blocks.row(b);
         for (query, sink) in queries.iter().zip(sinks.iter_mut()) {
             // SAFETY: the block is readable, by the caller's promise.
             let [rest, eights] = unsafe { counts(block, query) };

@@ -6,7 +6,7 @@
  * one may start elsewhere. Checksums start anew with each range, so none spans two buffers.
  */
 import type { Kernels } from "../../kernels/contract.ts"
-import { BLOCK, BLOCKS, CODE_BITS, codeBlockBytes, rowColumns, rowsBytes, SLOTS } from "../layout.ts"
+import { BLOCK, BLOCKS, bufferBytes, CODE_BITS, codeColumns, rowColumns, SLOTS } from "../layout.ts"
 import type { StoreShape } from "../memory.ts"
 
 /** Bytes before the first section. */
@@ -84,13 +84,17 @@ const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
     offset += bytes
     checksum += Math.ceil(bytes / CHECKED_BYTES)
   }
-  const columns = rowColumns(size.shape.precision, size.shape.dimensions)
+  const buffers = [
+    { name: "rows", columns: rowColumns(size.shape.precision, size.shape.dimensions) },
+    { name: "codes", columns: codeColumns(size.shape.metric) }
+  ] as const
   const used = Math.ceil(size.rows / BLOCK)
   for (let segment = 0; segment * BLOCKS < used; segment++) {
     const blocks = Math.min(BLOCKS, used - segment * BLOCKS)
-    if (blocks === BLOCKS) add("segments", rowsBytes(columns), segment)
-    else for (const column of columns) add("segments", column.blockBytes * blocks, segment, "rows", column.offset)
-    add("segments", codeBlockBytes(size.shape.metric) * blocks, segment, "codes")
+    for (const { name, columns } of buffers) {
+      if (blocks === BLOCKS) add("segments", bufferBytes(columns), segment, name)
+      else for (const column of columns) add("segments", column.blockBytes * blocks, segment, name, column.offset)
+    }
     add("segments", BLOCK * 4 * blocks, segment, "addresses")
   }
   add("encoder", 4 * size.shape.dimensions * (1 + CODE_BITS))
@@ -102,5 +106,5 @@ const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
 /** Differs between any two formats of the columns of a segment. */
 export const layoutHash = (kernels: Pick<Kernels, "crc32c">, { dimensions, metric, precision }: StoreShape): number =>
   kernels.crc32c(
-    new TextEncoder().encode(JSON.stringify([SLOTS, BLOCK, rowColumns(precision, dimensions), codeBlockBytes(metric)]))
+    new TextEncoder().encode(JSON.stringify([SLOTS, BLOCK, rowColumns(precision, dimensions), codeColumns(metric)]))
   )
