@@ -162,6 +162,25 @@ impl Codes {
         })
     }
 
+    /// The row of a slot as its code has it: signs of the bits, all of the factor's magnitude.
+    ///
+    /// # Safety
+    /// `slot < SLOTS`.
+    pub unsafe fn decode(&self, slot: usize, scale: f32, out: &mut [f32]) {
+        // SAFETY: there is a block of bits for every 64 slots, which holds byte `g` of the code of each of them, and
+        // a factor for every slot.
+        unsafe {
+            let bits = self.bits.add(slot / BLOCK * CODE_BLOCK_BYTES + slot % BLOCK);
+            let factor = f16::to_f32(self.factors.add(slot).read()) * scale;
+            for (g, eight) in out.chunks_exact_mut(8).take(CODE_BYTES).enumerate() {
+                let byte = bits.add(g * BLOCK).read();
+                for (bit, value) in eight.iter_mut().enumerate() {
+                    *value = if byte >> bit & 1 == 1 { factor } else { -factor };
+                }
+            }
+        }
+    }
+
     /// Stores the code of a slot.
     ///
     /// # Safety

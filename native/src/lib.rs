@@ -7,6 +7,7 @@ mod encoder;
 mod error;
 mod held;
 mod kernels;
+mod lists;
 mod norm;
 mod pages;
 mod plan;
@@ -118,6 +119,19 @@ pub fn encode_stored(
     codes: View<u8>,
 ) -> Result<()> {
     rows::encode_stored(&layout, from, to, encoder, rows, codes)
+}
+
+/// The list of each slot of one segment, by its code.
+#[napi(catch_unwind)]
+pub fn assign_lists(
+    layout: SegmentLayout,
+    slots: View<u32>,
+    codes: View<u8>,
+    centroids: View<f32>,
+    half_norms: View<f32>,
+    out: View<u32>,
+) -> Result<()> {
+    lists::assign(&layout, slots, codes, centroids, half_norms, out)
 }
 
 /// Copies stored vectors of slots of one segment into `out`.

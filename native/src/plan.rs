@@ -43,6 +43,15 @@ pub const EXACT: u32 = 0;
 pub const FLAT: u32 = 1;
 /// `mode`: codes are scored by their Hamming distance.
 pub const BINARY: u32 = 2;
+/// `mode`: codes in the lists nearest to the query are scored as by `FLAT`.
+pub const IVF: u32 = 3;
+
+/// Where, in the links of a chunk of list blocks, the next block of each starts.
+pub const NEXT_OFFSET: usize = BLOCKS * 8;
+/// Where the rows of its slots start.
+pub const LISTED_OFFSET: usize = NEXT_OFFSET + BLOCKS * 4;
+/// Bytes of the links of a chunk.
+pub const LINKS_BYTES: usize = LISTED_OFFSET + SLOTS * 4;
 
 /// Where the columns of a segment lie.
 #[napi(object)]
@@ -86,12 +95,14 @@ pub struct SearchPlan {
     pub vectors_offset: u32,
     /// Power of two that factors and norms are divided by.
     pub factor_scale: f64,
-    /// 0 exact, 1 flat, 2 binary.
+    /// 0 exact, 1 flat, 2 binary, 3 ivf.
     pub mode: u32,
     /// Hits to return for each query.
     pub keep: u32,
     /// Candidates of the first stage that are scored again.
     pub rerank: u32,
+    /// Lists that a query of mode ivf visits.
+    pub nprobe: u32,
     /// First block to scan.
     pub from_block: u32,
     /// Block to stop before.

@@ -46,11 +46,11 @@ pub unsafe fn prepared(plan: &SearchPlan, queries: View<f32>) -> Vec<f32> {
     vectors
 }
 
-/// Queries of the flat mode.
+/// Queries of the flat mode, and their projections: [`CODE_BITS`] each.
 ///
 /// # Safety
 /// `encoder` was made for the plan's dimensions.
-pub unsafe fn flat(plan: &SearchPlan, vectors: &[f32], encoder: Encoder) -> Vec<FlatQuery> {
+pub unsafe fn flat(plan: &SearchPlan, vectors: &[f32], encoder: Encoder) -> (Vec<FlatQuery>, Vec<f32>) {
     let d = plan.dimensions as usize;
     let centred = (plan.metric == L2).then(|| {
         // SAFETY: the caller's promise.
@@ -71,7 +71,8 @@ pub unsafe fn flat(plan: &SearchPlan, vectors: &[f32], encoder: Encoder) -> Vec<
         let (table, step, lo) = quantised(projected);
         FlatQuery { table, step: (f64::from(step) * scale) as f32, lo: (f64::from(lo) * scale) as f32, bias }
     };
-    sources.chunks_exact(d).zip(projected.chunks_exact(CODE_BITS)).map(query).collect()
+    let queries = sources.chunks_exact(d).zip(projected.chunks_exact(CODE_BITS)).map(query).collect();
+    (queries, projected)
 }
 
 /// Queries of the binary mode.

@@ -1,6 +1,7 @@
 //! One search: checks the plan, scans, scores the candidates again, writes the hits.
 
 mod bounds;
+mod lists;
 mod rescore;
 mod scan;
 mod scorer;
@@ -9,10 +10,11 @@ mod segment;
 mod tests;
 
 use crate::error::Result;
-use crate::plan::{BINARY, BLOCK, EXACT, FLAT, SearchPlan};
+use crate::plan::{BINARY, BLOCK, EXACT, FLAT, IVF, SearchPlan};
 use crate::query;
 use crate::select::Reservoir;
 use crate::view::View;
+use lists::Lists;
 use napi_derive::napi;
 use rescore::Hit;
 use scan::Cancel;
@@ -28,6 +30,23 @@ pub struct Columns {
     pub codes: Vec<View<u8>>,
     /// Mean and projection.
     pub encoder: View<f32>,
+    /// What mode ivf searches.
+    pub lists: Option<ListColumns>,
+}
+
+/// Inverted lists: `ListColumns` of the contract.
+#[napi(object, object_to_js = false)]
+pub struct ListColumns {
+    /// `256 x lists`.
+    pub centroids: View<f32>,
+    /// One a list.
+    pub biases: View<f32>,
+    /// First block of each list plus one.
+    pub heads: View<u32>,
+    /// Codes of the blocks of each chunk.
+    pub codes: Vec<View<u8>>,
+    /// Live words, next blocks and rows of each chunk.
+    pub links: Vec<View<u8>>,
 }
 
 /// Where a search writes: `queries * keep` elements each, `counts` one a query.
@@ -98,7 +117,13 @@ unsafe fn hits(
         let scorer = scored.then(|| Scorer::new(plan, &vectors));
         let encoder = query::Encoder::new(arrays.columns.encoder, d);
         match (plan.mode, &scorer) {
-            (FLAT, _) => scan::flat(plan, segments, &query::flat(plan, &vectors, encoder), &mut sinks, cancel)?,
+            (FLAT, _) => scan::flat(plan, segments, &query::flat(plan, &vectors, encoder).0, &mut sinks, cancel)?,
+            (IVF, _) => {
+                if let Some(columns) = &arrays.columns.lists {
+                    let (queries, projected) = query::flat(plan, &vectors, encoder);
+                    Lists::new(plan, columns).scan(plan, &queries, &projected, &mut sinks, cancel)?;
+                }
+            }
             (BINARY, _) => scan::binary(plan, segments, &query::binary(plan, &vectors, encoder), &mut sinks, cancel)?,
             (_, Some(scorer)) => scan::exact(plan, segments, scorer, &mut sinks, cancel)?,
             (_, None) => {}

@@ -1,5 +1,6 @@
 //! Bounded top-k: a reservoir that admits what beats a threshold and is cut back when full.
 
+use crate::kernels::blocks::Rows;
 use crate::plan::BLOCK;
 use std::cmp::Reverse;
 
@@ -8,7 +9,8 @@ const SLACK: usize = BLOCK / 2;
 
 /// The best `keep` of everything offered, by score and then by lower row.
 ///
-/// Rows must be offered in ascending order: that is why an equal score never beats the threshold.
+/// Rows offered in ascending order are why an equal score need not beat the threshold. Lists offer theirs in any order:
+/// of rows with the very score of the last that is kept, any may be kept.
 pub struct Reservoir {
     entries: Vec<u64>,
     keep: usize,
@@ -29,14 +31,19 @@ impl Reservoir {
         self.threshold
     }
 
-    /// Takes the slots of `mask` of the block that starts at `first_row`. Each score must exceed
-    /// the threshold, which leaves NaN out.
+    /// Takes the slots of `mask` of the block of these rows. Each score must exceed the threshold,
+    /// which leaves NaN out.
+    ///
+    /// # Safety
+    /// The rows of a block are mapped.
     #[inline(never)]
-    pub fn admit(&mut self, mut mask: u64, scores: &[f32; BLOCK], first_row: u32) {
+    pub unsafe fn admit(&mut self, mut mask: u64, scores: &[f32; BLOCK], rows: Rows) {
         while mask != 0 {
             let slot = mask.trailing_zeros();
             if let Some(score) = scores.get(slot as usize) {
-                self.entries.push(pack(*score, first_row + slot));
+                // SAFETY: the caller's promise; a mask has no bit beyond the block.
+                let row = unsafe { rows.of(slot) };
+                self.entries.push(pack(*score, row));
             }
             mask &= mask - 1;
         }
@@ -127,7 +134,8 @@ mod tests {
                 padded[..chunk.len()].copy_from_slice(chunk);
                 let beats = |(slot, score): (usize, &f32)| u64::from(*score > by_block.threshold()) << slot;
                 let mask = padded.iter().enumerate().map(beats).fold(0, |a, b| a | b);
-                by_block.admit(mask, &padded, block * BLOCK as u32);
+                // SAFETY: rows that follow one another are read from no memory.
+                unsafe { by_block.admit(mask, &padded, Rows::From(block * BLOCK as u32)) };
             }
             let mut expected = sorted(scores.iter().copied().zip(0u32..).collect());
             expected.truncate(keep);

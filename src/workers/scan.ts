@@ -4,8 +4,11 @@
  */
 import { kernels } from "../core/native.ts"
 import { newHits } from "../core/search/hits.ts"
-import type { EncodeTask, OnMemory, Reply, SearchDone, SearchTask, WriteTask } from "../core/search/task.ts"
-import { aligned, type SearchColumns, searchColumns, segmentViews } from "../core/store/memory.ts"
+import type { AssignTask, EncodeTask, OnMemory, Reply, SearchDone, SearchTask, WriteTask } from "../core/search/task.ts"
+import { aligned } from "../core/store/aligned.ts"
+import { assignRows } from "../core/store/assign.ts"
+import { centroidViews } from "../core/store/list-columns.ts"
+import { type SearchColumns, searchColumns, segmentViews } from "../core/store/memory.ts"
 import { writeVectors } from "../core/store/write.ts"
 
 export { embedTexts } from "./embed.ts"
@@ -42,10 +45,11 @@ export const search = (task: SearchTask): Reply<SearchDone> =>
     return { hits, microseconds: (performance.now() - start) * 1000 }
   })
 
-export const write = (task: WriteTask): Reply<void> =>
-  on(task, ({ columns }) => {
-    writeVectors(kernels, columns, task.rows, task.vectors)
-  })
+export const write = (task: WriteTask): Reply<Uint32Array | undefined> =>
+  on(task, ({ columns }) => writeVectors(kernels, columns, task.rows, task.vectors))
+
+export const assign = (task: AssignTask): Reply<Uint32Array> =>
+  on(task, ({ columns }) => assignRows(kernels, columns, centroidViews(task.centroids), task.rows))
 
 export const encode = (task: EncodeTask): Reply<void> =>
   on(task, ({ columns }) => {

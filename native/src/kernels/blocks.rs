@@ -5,7 +5,7 @@ pub mod fixture;
 
 use crate::plan::{BLOCK, CODE_BITS, CODE_BLOCK_BYTES, CODE_BYTES, FACTORS_OFFSET, NORMS_OFFSET};
 use crate::select::Reservoir;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Groups of four bits of a code, each with a look-up table of its own.
 pub const GROUPS: usize = CODE_BITS / 4;
@@ -27,9 +27,9 @@ impl CodeColumns {
         CodeColumns { start, norm_scale }
     }
 
-    /// `count` blocks from block `first` on, with the live word of the first and the row that its
-    /// first slot goes by.
-    pub fn blocks(&self, first: usize, count: usize, live: *mut u64, first_row: u32) -> Blocks {
+    /// `count` blocks from block `first` on, with the live word of the first and the rows that its
+    /// slots go by.
+    pub fn blocks(&self, first: usize, count: usize, live: *mut u64, rows: Rows) -> Blocks {
         let halves = |offset: usize| self.start.wrapping_add(offset).cast::<u16>().wrapping_add(first * BLOCK);
         Blocks {
             codes: self.start.wrapping_add(first * CODE_BLOCK_BYTES),
@@ -37,7 +37,40 @@ impl CodeColumns {
             norms: self.norm_scale.map(|scale| Norms { start: halves(NORMS_OFFSET), scale }),
             live,
             count,
-            first_row,
+            rows,
+        }
+    }
+}
+
+/// Which rows the slots of a block are.
+#[derive(Clone, Copy, Debug)]
+pub enum Rows {
+    /// One after the other from this one on.
+    From(u32),
+    /// Those that are listed here, a u32 a slot, by whoever put them there: any number.
+    Listed(*mut u32),
+}
+
+impl Rows {
+    /// The row of a slot of the block.
+    ///
+    /// # Safety
+    /// `slot < BLOCK`, and a list is mapped and 4-byte aligned.
+    #[inline(always)]
+    pub unsafe fn of(self, slot: u32) -> u32 {
+        match self {
+            Rows::From(first) => first + slot,
+            // SAFETY: the caller's promise; every thread accesses the list atomically.
+            Rows::Listed(rows) => unsafe { AtomicU32::from_ptr(rows.add(slot as usize)) }.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Rows of the slots that come `slots` later.
+    #[inline(always)]
+    pub fn after(self, slots: usize) -> Self {
+        match self {
+            Rows::From(first) => Rows::From(first + slots as u32),
+            Rows::Listed(rows) => Rows::Listed(rows.wrapping_add(slots)),
         }
     }
 }
@@ -55,8 +88,8 @@ pub struct Blocks {
     pub live: *mut u64,
     /// Number of blocks.
     pub count: usize,
-    /// Row of the first slot.
-    pub first_row: u32,
+    /// Rows of the slots of the first block.
+    pub rows: Rows,
 }
 
 /// Squared norms of slots in the order of their factors.
@@ -89,10 +122,10 @@ impl Blocks {
         self.factors.wrapping_add(b * BLOCK)
     }
 
-    /// Row of the first slot of block `b`.
+    /// Rows of the slots of block `b`.
     #[inline(always)]
-    pub fn row(&self, b: usize) -> u32 {
-        self.first_row + (b * BLOCK) as u32
+    pub fn rows(&self, b: usize) -> Rows {
+        self.rows.after(b * BLOCK)
     }
 
     /// Live word of block `b`. Codes read after it are whole where its bits are set.

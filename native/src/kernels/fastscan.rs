@@ -114,7 +114,8 @@ unsafe fn scan_sums<L: Lanes, const NQ: usize>(
                 passed |= u64::from(*score > sink.threshold()) << slot;
             }
             if passed & live != 0 {
-                sink.admit(passed & live, &scores, blocks.row(b));
+                // SAFETY: the rows of the block are mapped.
+                unsafe { sink.admit(passed & live, &scores, blocks.rows(b)) };
             }
         }
     }

@@ -13,7 +13,7 @@ mod neon;
 mod tests;
 
 use crate::dispatch::{self, Isa};
-use crate::kernels::blocks::{Blocks, Scan};
+use crate::kernels::blocks::{Blocks, Rows, Scan};
 use crate::plan::{BLOCK, CODE_BITS, CODE_BYTES};
 use crate::select::Reservoir;
 
@@ -75,13 +75,14 @@ fn limit(threshold: f32) -> Option<u8> {
 
 /// Admits the slots of `mask`, whose distances are the first count plus `weight` of the second.
 #[inline(never)]
-fn admit(sink: &mut Reservoir, mask: u64, counts: &[[u8; BLOCK]; 2], weight: u32, first_row: u32) {
+fn admit(sink: &mut Reservoir, mask: u64, counts: &[[u8; BLOCK]; 2], weight: u32, rows: Rows) {
     let [first, second] = counts;
     let mut scores = [0f32; BLOCK];
     for ((score, first), second) in scores.iter_mut().zip(first).zip(second) {
         *score = estimate(u32::from(*first) + weight * u32::from(*second));
     }
-    sink.admit(mask, &scores, first_row);
+    // SAFETY: the rows of a block are mapped.
+    unsafe { sink.admit(mask, &scores, rows) };
 }
 
 /// Eight slots at a time in the bytes of a u64.
@@ -140,7 +141,7 @@ unsafe fn scan_counts<const NQ: usize>(
                 }
             }
             if passed != 0 {
-                admit(sink, passed, &[low, high], 1, blocks.row(b));
+                admit(sink, passed, &[low, high], 1, blocks.rows(b));
             }
         }
     }

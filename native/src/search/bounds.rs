@@ -1,6 +1,6 @@
 //! Everything that memory safety needs of a search, checked once before the first read.
 
-use super::{Arrays, Columns};
+use super::{Arrays, Columns, ListColumns};
 use crate::error::{Result, require};
 use crate::plan::*;
 use crate::view::View;
@@ -9,6 +9,8 @@ use crate::view::View;
 const MAX_KEEP: u32 = 65_536;
 /// Most segments of a search: their rows are a u32.
 const MAX_SEGMENTS: usize = 65_536;
+/// Most lists: their products with a query are held at once.
+const MAX_LISTS: usize = 1 << 20;
 /// Every view of a segment, and every column in it, starts on a multiple of this.
 const ALIGNMENT: usize = 64;
 
@@ -16,10 +18,14 @@ const ALIGNMENT: usize = 64;
 pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
     let d = plan.dimensions as usize;
     require((1..=MAX_DIMENSIONS).contains(&d), "dimensions are not in 1..=8192")?;
-    require(plan.metric <= L2 && plan.precision <= NONE && plan.mode <= BINARY, "unknown metric, precision or mode")?;
+    require(plan.metric <= L2 && plan.precision <= NONE && plan.mode <= IVF, "unknown metric, precision or mode")?;
     require((1..=MAX_KEEP).contains(&plan.keep) && plan.rerank <= MAX_KEEP, "keep or rerank is out of range")?;
     require(plan.precision != NONE || plan.mode != EXACT && plan.rerank == 0, "no vectors are stored to score")?;
     segments(plan, arrays)?;
+    if plan.mode == IVF {
+        let columns = arrays.columns.lists.as_ref();
+        require(columns.is_some_and(|columns| lists(plan, columns)), "no lists, or lists that are not whole")?;
+    }
     require((plan.cancel as usize) < arrays.control.len(), "cancel is outside control")?;
     let encoder = d + d * CODE_BITS;
     require(plan.mode == EXACT || arrays.columns.encoder.len() == encoder, "encoder is not a mean and a projection")?;
@@ -57,6 +63,20 @@ fn segments(plan: &SearchPlan, arrays: &Arrays) -> Result<()> {
     }
     let bytes = if plan.mode == EXACT { 0 } else { codes_bytes(plan.metric) };
     require(codes.iter().all(|view| holds(*view, bytes)), "a column outside the codes")
+}
+
+/// Whether every array of the lists is as long as the others say. Heads, next blocks and rows may be any numbers.
+fn lists(plan: &SearchPlan, lists: &ListColumns) -> bool {
+    let count = lists.biases.len();
+    let chunks = lists.codes.len();
+    (1..=MAX_LISTS).contains(&count)
+        && lists.centroids.len() == count * CODE_BITS
+        && lists.heads.len() == count
+        && lists.links.len() == chunks
+        && chunks <= MAX_SEGMENTS
+        && plan.nprobe > 0
+        && lists.codes.iter().all(|view| holds(*view, codes_bytes(plan.metric)))
+        && lists.links.iter().all(|view| holds(*view, LINKS_BYTES))
 }
 
 /// Whether an aligned view has so many bytes.

@@ -48,7 +48,7 @@ pub unsafe fn flat(
 ) -> Option<()> {
     let passes = Passes { one: fastscan::pick(), four: fastscan::pick(), eight: fastscan::pick() };
     // SAFETY: the caller's promise, and `pick` returns what the CPU has.
-    unsafe { tiles(plan, segments, TILE_BLOCKS, cancel, |_, blocks| passes.run(blocks, queries, sinks)) }
+    unsafe { tiles(plan, segments, TILE_BLOCKS, cancel, |_, _, blocks| passes.run(blocks, queries, sinks)) }
 }
 
 /// Scans by Hamming distance. `None` when cancelled.
@@ -64,7 +64,7 @@ pub unsafe fn binary(
 ) -> Option<()> {
     let passes = Passes { one: hamming::pick(), four: hamming::pick(), eight: hamming::pick() };
     // SAFETY: the caller's promise, and `pick` returns what the CPU has.
-    unsafe { tiles(plan, segments, TILE_BLOCKS, cancel, |_, blocks| passes.run(blocks, queries, sinks)) }
+    unsafe { tiles(plan, segments, TILE_BLOCKS, cancel, |_, _, blocks| passes.run(blocks, queries, sinks)) }
 }
 
 /// Scores every live vector. `None` when cancelled.
@@ -83,9 +83,9 @@ pub unsafe fn exact(
     let tile_bytes = if sinks.len() <= EIGHT { usize::MAX } else { TILE_BYTES };
     let tile = (tile_bytes / (row_bytes * BLOCK)).clamp(1, TILE_BLOCKS);
     let mut slots = Vec::with_capacity(tile * BLOCK);
-    let score = |segment: &Segment, blocks: &Blocks| {
+    let score = |segment: &Segment, first: usize, blocks: &Blocks| {
         slots.clear();
-        let first_slot = blocks.first_row as usize % (BLOCKS * BLOCK);
+        let first_slot = first % BLOCKS * BLOCK;
         for b in 0..blocks.count {
             // SAFETY: `b < count`.
             let mut live = unsafe { blocks.live(b) };
@@ -94,7 +94,7 @@ pub unsafe fn exact(
                 live &= live - 1;
             }
         }
-        let first_row = blocks.first_row - first_slot as u32;
+        let first_row = (first * BLOCK - first_slot) as u32;
         // SAFETY: the slots are of this segment.
         unsafe { scorer.scan(segment, &slots, first_row, sinks) };
     };
@@ -102,13 +102,13 @@ pub unsafe fn exact(
     unsafe { tiles(plan, segments, tile, cancel, score) }
 }
 
-/// Calls `scan` with consecutive blocks, at most `size` and of one segment, until the plan's end.
+/// Calls `scan` with the number of the first and consecutive blocks, at most `size` and of one segment, until the plan's end.
 unsafe fn tiles(
     plan: &SearchPlan,
     segments: &[Segment],
     size: usize,
     cancel: &Cancel,
-    mut scan: impl FnMut(&Segment, &Blocks),
+    mut scan: impl FnMut(&Segment, usize, &Blocks),
 ) -> Option<()> {
     let (from, to) = (plan.from_block as usize, plan.to_block as usize);
     for (index, segment) in segments.iter().enumerate() {
@@ -117,7 +117,7 @@ unsafe fn tiles(
         for block in (start..end).step_by(size) {
             // SAFETY: the cancel word is inside `control`.
             unsafe { cancel.check() }?;
-            scan(segment, &segment.blocks(index, block % BLOCKS, size.min(end - block)));
+            scan(segment, block, &segment.blocks(index, block % BLOCKS, size.min(end - block)));
         }
     }
     Some(())

@@ -1,6 +1,6 @@
 //! A segment as a reader sees it: its columns by address, its shared words through atomics.
 
-use crate::kernels::blocks::{Blocks, CodeColumns};
+use crate::kernels::blocks::{Blocks, CodeColumns, Rows};
 use crate::kernels::prefetch::{prefetch, prefetch_range};
 use crate::plan::*;
 use crate::view::View;
@@ -40,7 +40,12 @@ impl Segment {
 
     /// Consecutive blocks of segment number `index`.
     pub fn blocks(&self, index: usize, first: usize, count: usize) -> Blocks {
-        self.codes.blocks(first, count, self.live.wrapping_add(first), (index * SLOTS + first * BLOCK) as u32)
+        self.codes.blocks(
+            first,
+            count,
+            self.live.wrapping_add(first),
+            Rows::From((index * SLOTS + first * BLOCK) as u32),
+        )
     }
 
     /// Address of a slot's vector.
@@ -90,6 +95,6 @@ impl Segment {
 }
 
 /// What stored squared norms are multiplied by, when the metric is l2.
-fn norm_scale(plan: &SearchPlan) -> Option<f32> {
+pub fn norm_scale(plan: &SearchPlan) -> Option<f32> {
     (plan.metric == L2).then_some((plan.factor_scale * plan.factor_scale) as f32)
 }

@@ -47,6 +47,7 @@ impl Store {
             mode,
             keep: 10,
             rerank: 0,
+            nprobe: 0,
             from_block: 0,
             to_block: blocks as u32,
             cancel: 1,
@@ -103,7 +104,7 @@ impl Store {
             counts: View::from_raw(counts.as_mut_ptr(), counts.len()),
         };
         let encoder = View::from_raw(self.encoder.as_mut_ptr(), self.encoder.len());
-        let columns = Columns { rows, codes, encoder };
+        let columns = Columns { rows, codes, encoder, lists: None };
         let arrays = Arrays {
             columns: &columns,
             queries: View::from_raw(self.queries.as_mut_ptr(), self.queries.len()),

@@ -60,6 +60,7 @@ export const ingest = async (
 ): Promise<void> => {
   const addresses = new Float64Array(batch.count).fill(-1)
   let rows: Uint32Array = new Uint32Array(0)
+  let lists: Uint32Array | undefined
   try {
     await forEachSliced(batch.count, signal, (i) => {
       const payload = batch.payload(i)
@@ -68,22 +69,30 @@ export const ingest = async (
     await encode()
     await settleKeys(store)
     rows = store.reserve(batch.count)
-    await writeAll(store, pool, batch, rows, signal, onProgress)
+    lists = store.lists && new Uint32Array(batch.count)
+    await writeAll(store, pool, batch, { rows, lists }, signal, onProgress)
   } catch (error) {
     for (const address of addresses) if (address >= 0) store.records.free(address)
     store.unreserve(rows)
     throw error
   }
   await forEachSliced(batch.count, undefined, (i) => {
+    store.enlist(rows[i]!, lists?.[i])
     store.publish(rows[i]!, checkedKey(batch.keys[i]), addresses[i]!, -1)
   })
+}
+
+/** The rows of a batch, and the list of each to be filled in. */
+interface Places {
+  readonly rows: Uint32Array
+  readonly lists: Uint32Array | undefined
 }
 
 const writeAll = async (
   store: Store,
   pool: Pool["Service"],
   batch: Batch,
-  rows: Uint32Array,
+  { rows, lists }: Places,
   signal: AbortSignal,
   onProgress: OnProgress | undefined
 ): Promise<void> => {
@@ -105,8 +114,10 @@ const writeAll = async (
       // The caller may have changed its own since the whole batch was checked.
       checkVectors(store.kernels, store.shape, vectors, from)
       const part = rows.slice(from, to)
-      if (inPool) await runOnMemory(pool, "write", { rows: part, vectors }, store.handle())
-      else writeVectors(store.kernels, store.columns, part, vectors)
+      const found = inPool
+        ? await runOnMemory<Uint32Array | undefined>(pool, "write", { rows: part, vectors }, store.handle())
+        : writeVectors(store.kernels, store.columns, part, vectors)
+      if (found !== undefined) lists?.set(found, from)
       done += to - from
       onProgress?.(done)
       if (!inPool) await new Promise(setImmediate)

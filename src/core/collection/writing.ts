@@ -148,7 +148,8 @@ const nothingGiven = (wanted: string) => new InvalidParameter({ parameter: "entr
 const writeRow = (store: Store, key: string, payload: StoredPayload, vector: Float32Array, replaced: number): void => {
   const rows = store.reserve(1)
   const address = recordOf(store, key, payload, rows)
-  writeVectors(store.kernels, store.columns, rows, vector)
+  const lists = writeVectors(store.kernels, store.columns, rows, vector)
+  store.enlist(rows[0]!, lists?.[0])
   store.publish(rows[0]!, checkedKey(key), address, replaced)
 }
 

@@ -28,18 +28,40 @@ export interface SegmentLayout {
 
 /** One search over consecutive blocks, after every default and bound has been applied. */
 export interface SearchPlan extends SegmentLayout {
-  /** 0 exact, 1 flat, 2 binary. */
+  /** 0 exact, 1 flat, 2 binary, 3 ivf. */
   readonly mode: number
   /** Hits to return for each query, best first. */
   readonly keep: number
   /** Candidates of the first stage that are scored again with stored vectors; 0 for none. */
   readonly rerank: number
+  /** Lists that a query of mode ivf visits. */
+  readonly nprobe: number
   /** First block to scan, counted over the segments passed. */
   readonly fromBlock: number
   /** Block to stop before. */
   readonly toBlock: number
   /** Index in `control` of the word that cancels the search when it becomes non-zero. */
   readonly cancel: number
+}
+
+/**
+ * Inverted lists: copies of the codes of all rows, grouped by the centroid nearest to each. A list is a chain of
+ * blocks, each as a block of a segment with the row of every slot beside it.
+ */
+export interface ListColumns {
+  /** Centroids in the coordinates of the codes, `256 x lists`: column `l` is the centroid of list `l`. */
+  readonly centroids: Float32Array
+  /** Added to the product of a query with each centroid when lists are ranked. */
+  readonly biases: Float32Array
+  /** First block of each list plus one, 0 for none. */
+  readonly heads: Uint32Array
+  /** Codes of 1,024 blocks each, as the code column of a segment. */
+  readonly codes: ReadonlyArray<Uint8Array>
+  /**
+   * For the same blocks: live words (u64 a block), the block that follows each in its list plus one (u32 a block),
+   * and the row of every slot (u32 a slot).
+   */
+  readonly links: ReadonlyArray<Uint8Array>
 }
 
 /** What a search reads: the columns of every segment, under one encoder. */
@@ -50,6 +72,8 @@ export interface SearchColumns {
   readonly codes: ReadonlyArray<Uint8Array>
   /** Mean (d), then projection (d x 256). */
   readonly encoder: Float32Array
+  /** Needed by mode ivf. */
+  readonly lists?: ListColumns | undefined
 }
 
 /** Where a search writes: `queries * keep` elements each, `counts` one a query. */
@@ -112,6 +136,19 @@ export interface Kernels {
     encoder: Float32Array,
     rows: Uint8Array,
     codes: Uint8Array
+  ): void
+  /**
+   * The list of each of `slots` of one segment, found by its code: the largest of `<c, r> - halfNorms[l]` over the
+   * centroids `c` (`256 x lists`), where `r` has the signs of the code and the factor as its magnitude: the squared
+   * distance, less what no list changes. The first of equals.
+   */
+  assignLists(
+    layout: SegmentLayout,
+    slots: Uint32Array,
+    codes: Uint8Array,
+    centroids: Float32Array,
+    halfNorms: Float32Array,
+    out: Uint32Array
   ): void
   /** Copies stored vectors of `slots` of one segment into `out` as f32. */
   readVectors(layout: SegmentLayout, slots: Uint32Array, rows: Uint8Array, out: Float32Array): void

@@ -16,6 +16,8 @@ export interface Estimator {
   readonly step: number
   readonly low: number
   readonly bias: number
+  /** The query in the coordinates of the codes, 256 components. */
+  readonly projected: Float32Array
 }
 
 export interface Query {
@@ -49,6 +51,7 @@ const prepareEstimator = (
 ): Estimator | undefined => {
   switch (plan.mode) {
     case MODE.flat:
+    case MODE.ivf:
       return flatEstimator(plan, vector, encoder, scratch)
     case MODE.binary:
       return binaryEstimator(vector, encoder, scratch)
@@ -80,7 +83,8 @@ const flatEstimator = (
     table: byteTable(nibbles),
     step: fround(step * scale),
     low: fround(low * scale),
-    bias: isL2 ? -fround(norm2(scratch.residuals, 0, dimensions)) : fround(dot64(encoder, 0, vector, 0, dimensions))
+    bias: isL2 ? -fround(norm2(scratch.residuals, 0, dimensions)) : fround(dot64(encoder, 0, vector, 0, dimensions)),
+    projected: scratch.projected.slice(0, CODE_BITS)
   }
 }
 
@@ -88,5 +92,6 @@ const flatEstimator = (
 const binaryEstimator = (vector: Float32Array, encoder: Float32Array, scratch: EncoderScratch): Estimator => {
   encode(vector, 1, encoder, scratch)
   const code = Uint8Array.from({ length: CODE_BYTES }, (_, g) => signByte(scratch.projected, 0, g))
-  return { table: hammingTable(code), step: -2 / CODE_BITS, low: 1, bias: 0 }
+  const projected = scratch.projected.slice(0, CODE_BITS)
+  return { table: hammingTable(code), step: -2 / CODE_BITS, low: 1, bias: 0, projected }
 }

@@ -1,6 +1,7 @@
 /** The kernels in TypeScript: the fallback without the addon, and the oracle of every native variant. */
 import type { Kernels } from "./contract.ts"
 import { crc32c, crc32cBlocks, verifyBlocks } from "./crc32c.ts"
+import { assignLists } from "./lists.ts"
 import { matmul } from "./matmul.ts"
 import { refusal } from "./refusal.ts"
 import { checkVectors, encodeStored, readVectors, writeRows } from "./rows.ts"
@@ -23,6 +24,7 @@ export const scalar: Kernels = {
   checkVectors,
   writeRows,
   encodeStored,
+  assignLists,
   readVectors,
   search,
   streamBytes: (view) => {

@@ -1,17 +1,15 @@
 /** Search over consecutive blocks: a first stage over every live slot, then the best scored again. */
 import { type CodeColumns, codeColumns, type RowColumns, rowColumns } from "./columns.ts"
-import type { Hits, Kernels, SearchPlan } from "./contract.ts"
+import type { Hits, Kernels, SearchColumns, SearchPlan } from "./contract.ts"
 import { requireEncoder } from "./encode.ts"
-import { f16Values } from "./f16.ts"
-import { sumBlock } from "./fastscan.ts"
-import { type Estimator, prepareQueries, type Query } from "./query.ts"
+import { estimateBlock } from "./estimate.ts"
+import { requireLists, scanLists } from "./lists.ts"
+import { prepareQueries, type Query } from "./query.ts"
 import { requireLayout } from "./refusal.ts"
 import { score } from "./score.ts"
 import { TopRows } from "./select.ts"
-import { beginRead, isWhole, liveHalf } from "./seqlock.ts"
-import { BLOCK, BLOCKS, CODE_BLOCK_BYTES, METRIC, MODE, PRECISION, SLOTS } from "./shape.ts"
-
-const { fround } = Math
+import { beginRead, isLive, isWhole, liveHalf } from "./seqlock.ts"
+import { BLOCK, BLOCKS, MODE, PRECISION, SLOTS } from "./shape.ts"
 
 type Segment = RowColumns & CodeColumns
 
@@ -24,19 +22,21 @@ export const search: Kernels["search"] = (plan, columns, queries, control, hits)
     ...rowColumns(plan, segment),
     ...codeColumns(plan, codes[i] ?? NO_CODES)
   }))
-  requirePlan(plan, segments.length, queries, encoder, control, hits)
+  requirePlan(plan, segments.length, columns, queries, control, hits)
   const prepared = prepareQueries(plan, queries, encoder)
   const candidates = Math.min(
     plan.mode === MODE.exact ? plan.keep : Math.max(plan.keep, plan.rerank),
     (plan.toBlock - plan.fromBlock) * BLOCK
   )
   const best = prepared.map(() => new TopRows(candidates))
-  for (let block = plan.fromBlock; block < plan.toBlock; block++) {
-    if (Atomics.load(control, plan.cancel) !== 0) {
-      hits.counts.fill(0, 0, prepared.length)
-      return CANCELLED
-    }
-    scanBlock(plan, segments[Math.floor(block / BLOCKS)]!, block, prepared, best)
+  const isCancelled = () => Atomics.load(control, plan.cancel) !== 0
+  const done =
+    plan.mode === MODE.ivf
+      ? scanLists(plan, columns.lists!, prepared, best, isCancelled)
+      : scanBlocks(plan, segments, prepared, best, isCancelled)
+  if (!done) {
+    hits.counts.fill(0, 0, prepared.length)
+    return CANCELLED
   }
   for (let i = 0; i < prepared.length; i++) report(plan, segments, prepared[i]!, best[i]!, hits, i)
   return DONE
@@ -44,6 +44,21 @@ export const search: Kernels["search"] = (plan, columns, queries, control, hits)
 
 /** Stands for a codes buffer that was not passed, so that its length is refused. */
 const NO_CODES = new Uint8Array(0)
+
+/** Offers every live slot of the plan's blocks; false when cancelled. */
+const scanBlocks = (
+  plan: SearchPlan,
+  segments: ReadonlyArray<Segment>,
+  queries: ReadonlyArray<Query>,
+  best: ReadonlyArray<TopRows>,
+  isCancelled: () => boolean
+): boolean => {
+  for (let block = plan.fromBlock; block < plan.toBlock; block++) {
+    if (isCancelled()) return false
+    scanBlock(plan, segments[Math.floor(block / BLOCKS)]!, block, queries, best)
+  }
+  return true
+}
 
 /** Offers every live slot of a block to the selection of each query. */
 const scanBlock = (
@@ -67,38 +82,11 @@ const scanBlock = (
         }
       }
     } else {
-      estimateBlock(plan, segment, inSegment, query.estimator)
+      const estimates = estimateBlock(plan, segment, inSegment, query.estimator)
       for (let lane = 0; lane < BLOCK; lane++) {
         if (isLive(low, high, lane)) top.offer(estimates[lane]!, block * BLOCK + lane)
       }
     }
-  }
-}
-
-const isLive = (low: number, high: number, lane: number): boolean =>
-  (((lane < 32 ? low : high) >>> (lane & 31)) & 1) === 1
-
-const sums = new Uint16Array(BLOCK)
-const estimates = new Float32Array(BLOCK)
-
-/** Fills `estimates` for the slots of a block, live or not. */
-const estimateBlock = (plan: SearchPlan, segment: Segment, block: number, estimator: Estimator): void => {
-  const { step, low, bias } = estimator
-  sumBlock(estimator.table, segment.codes, block * CODE_BLOCK_BYTES, sums)
-  if (plan.mode === MODE.binary) {
-    for (let lane = 0; lane < BLOCK; lane++) estimates[lane] = sums[lane]! * step + low
-    return
-  }
-  const values = f16Values()
-  const first = block * BLOCK
-  for (let lane = 0; lane < BLOCK; lane++) {
-    const factor = values[segment.factors[first + lane]!]!
-    estimates[lane] = fround(factor * fround(fround(sums[lane]! * step) + low)) + bias
-  }
-  if (plan.metric !== METRIC.l2) return
-  const scale = fround(plan.factorScale * plan.factorScale)
-  for (let lane = 0; lane < BLOCK; lane++) {
-    estimates[lane] = estimates[lane]! - fround(values[segment.norms[first + lane]!]! * scale)
   }
 }
 
@@ -118,7 +106,9 @@ const report = (
   const rescored = plan.mode === MODE.exact || plan.rerank > 0
   let whole = 0
   for (let i = 0; i < scores.length; i++) {
-    const segment = segments[Math.floor(candidates.rows[i]! / SLOTS)]!
+    const segment = segments[Math.floor(candidates.rows[i]! / SLOTS)]
+    // A list may name any row.
+    if (segment === undefined) continue
     const slot = candidates.rows[i]! % SLOTS
     const generation = beginRead(segment.generations, slot)
     if (rescored) scores[i] = score(plan, segment, slot, query)
@@ -142,8 +132,8 @@ const report = (
 const requirePlan = (
   plan: SearchPlan,
   segments: number,
+  columns: SearchColumns,
   queries: Float32Array,
-  encoder: Float32Array,
   control: Int32Array,
   hits: Hits
 ): void => {
@@ -151,8 +141,9 @@ const requirePlan = (
   const isRescored = mode === MODE.exact || rerank > 0
   requireLayout(!isRescored || precision !== PRECISION.none, "a store without vectors has no exact scores")
   requireLayout(fromBlock <= toBlock && toBlock <= segments * BLOCKS, "the blocks are not those of the segments")
+  if (mode === MODE.ivf) requireLists(plan, columns.lists)
   requireLayout(plan.cancel < control.length, "the cancel word is not in the control array")
-  if (mode !== MODE.exact) requireEncoder(encoder, dimensions)
+  if (mode !== MODE.exact) requireEncoder(columns.encoder, dimensions)
   const count = queries.length / dimensions
   requireLayout(Number.isInteger(count), "the queries are not a whole number of vectors")
   requireLayout(hits.counts.length >= count, "there is not one count a query")

@@ -38,5 +38,9 @@ export const isWhole = (generations: Uint16Array, live: Int32Array, slot: number
   )
 }
 
+/** Whether a lane of a block is live, by the two halves of its live word. */
+export const isLive = (low: number, high: number, lane: number): boolean =>
+  (((lane < 32 ? low : high) >>> (lane & 31)) & 1) === 1
+
 /** Live bits of slots `32 * half .. 32 * half + 32`. Read before the codes they speak for. */
 export const liveHalf = (live: Int32Array, half: number): number => Atomics.load(live, half)

@@ -17,9 +17,16 @@ export const FACTORS_OFFSET = BLOCKS * CODE_BLOCK_BYTES
 /** Where the f16 squared norms start, one a slot, when the metric is l2. */
 export const NORMS_OFFSET = FACTORS_OFFSET + SLOTS * 2
 
+/** Where, in the links of a chunk of list blocks, the next block of each starts: after the live words. */
+export const NEXT_OFFSET = BLOCKS * 8
+/** Where the rows of its slots start. */
+export const LISTED_OFFSET = NEXT_OFFSET + BLOCKS * 4
+/** Bytes of the links of a chunk. */
+export const LINKS_BYTES = LISTED_OFFSET + SLOTS * 4
+
 /** What `SegmentLayout.metric` stands for. */
 export const METRIC = { cosine: 0, dot: 1, l2: 2 } as const
 /** What `SegmentLayout.precision` stands for. */
 export const PRECISION = { f32: 0, f16: 1, int8: 2, none: 3 } as const
 /** What `SearchPlan.mode` stands for. */
-export const MODE = { exact: 0, flat: 1, binary: 2 } as const
+export const MODE = { exact: 0, flat: 1, binary: 2, ivf: 3 } as const

@@ -1,6 +1,6 @@
 /** What a caller may ask of a search. */
 
-export const MODES = ["exact", "flat", "binary"] as const
+export const MODES = ["exact", "flat", "binary", "ivf"] as const
 
 /**
  * How candidates are found.
@@ -9,6 +9,8 @@ export const MODES = ["exact", "flat", "binary"] as const
  * - `flat` scans 256-bit codes with a float query (RaBitQ estimator, arXiv 2405.12497, over ITQ
  *   codes) and scores the best `rerank` of them exactly.
  * - `binary` scans the same codes by Hamming distance.
+ * - `ivf` scans as `flat` does, but only the `nprobe` inverted lists whose centroids are nearest to the query; all of
+ *   the codes while there are no lists.
  */
 export type Mode = (typeof MODES)[number]
 
@@ -23,9 +25,12 @@ export interface SearchOptions {
    * (`precision: "none"`) has 0.
    */
   readonly rerank?: number | undefined
+  /** Inverted lists that mode `ivf` visits, at least 1. Default: a sixth of them. */
+  readonly nprobe?: number | undefined
   /** Cancels the search: native work stops between blocks and the call fails with `Cancelled`. */
   readonly signal?: AbortSignal | undefined
 }
 
 export const MAX_K = 1024
 export const MAX_RERANK = 16_384
+export const MAX_NPROBE = 2 ** 20

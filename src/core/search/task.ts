@@ -22,7 +22,7 @@ export interface SearchDone {
   readonly microseconds: number
 }
 
-/** Writes vector `i` of `vectors` (in shared memory) to `rows[i]`. */
+/** Writes vector `i` of `vectors` (in shared memory) to `rows[i]`; the answer is their lists, where there are any. */
 export interface WriteTask extends OnMemory {
   readonly rows: Uint32Array
   readonly vectors: Float32Array
@@ -35,4 +35,11 @@ export interface EncodeTask extends OnMemory {
   readonly parameters: Float32Array
   readonly factorScale: number
   readonly column: SharedArrayBuffer
+}
+
+/** Finds the lists of rows whose codes are written. */
+export interface AssignTask extends OnMemory {
+  readonly rows: Uint32Array
+  /** As `centroidViews` reads them. */
+  readonly centroids: SharedArrayBuffer
 }

@@ -7,6 +7,7 @@
  */
 import type { Encoder } from "../index/encoder.ts"
 import type { SearchColumns as Columns, Kernels, SegmentLayout } from "../kernels/contract.ts"
+import { aligned } from "./aligned.ts"
 import {
   ALIGNMENT,
   BLOCK,
@@ -19,6 +20,7 @@ import {
   SLOTS,
   segmentLayout
 } from "./layout.ts"
+import { type Centroids, centroidViews, type ListBuffers, listColumns } from "./list-columns.ts"
 
 /** What a store is: fixed when it is made. */
 export interface StoreShape {
@@ -39,6 +41,8 @@ export interface CodeSet {
   readonly version: number
   readonly encoder: Encoder
   readonly columns: ReadonlyArray<SharedArrayBuffer>
+  /** Inverted lists of those codes, where there are any. */
+  readonly lists?: ListBuffers | undefined
 }
 
 /** The packed key index; `previous` is there while it moves to another table. */
@@ -72,6 +76,8 @@ export interface Segment {
 /** What a search reads, with where it lies in each segment. */
 export interface SearchColumns extends Columns {
   readonly layout: SegmentLayout
+  /** What rows are put into lists by, where there are lists. */
+  readonly centroids?: Centroids | undefined
 }
 
 export const newSegmentBuffers = (shape: StoreShape): SegmentBuffers => ({
@@ -81,10 +87,6 @@ export const newSegmentBuffers = (shape: StoreShape): SegmentBuffers => ({
 
 export const newCodeColumn = (shape: StoreShape): SharedArrayBuffer =>
   new SharedArrayBuffer(bufferBytes(codeColumns(shape.metric)) + ALIGNMENT)
-
-/** The part of a padded buffer that starts on a multiple of 64 in memory. */
-export const aligned = (kernels: Kernels, buffer: SharedArrayBuffer): Uint8Array =>
-  new Uint8Array(buffer, kernels.alignmentPad(new Uint8Array(buffer)), buffer.byteLength - ALIGNMENT)
 
 export const segmentViews = (kernels: Kernels, shape: StoreShape, buffers: SegmentBuffers): Segment => {
   const rows = aligned(kernels, buffers.rows)
@@ -109,11 +111,13 @@ export const searchColumns = (
   segments: ReadonlyArray<Segment>
 ): SearchColumns => {
   const { dimensions, metric, precision } = handle.shape
-  const { encoder, columns } = handle.codes
+  const { encoder, columns, lists } = handle.codes
   return {
     layout: segmentLayout(dimensions, metric, precision, encoder.factorScale),
     encoder: encoder.parameters,
     rows: segments.map((segment) => segment.rows),
-    codes: columns.map((column) => aligned(kernels, column))
+    codes: columns.map((column) => aligned(kernels, column)),
+    lists: lists && listColumns(kernels, lists),
+    centroids: lists && centroidViews(lists.centroids)
   }
 }

@@ -12,6 +12,7 @@ import type { Kernels } from "../kernels/contract.ts"
 import { Directory, notAfter, OWNER } from "./directory.ts"
 import { KeyIndex, tagOf } from "./keys.ts"
 import { BLOCK, codeColumns, rowColumns, SLOTS } from "./layout.ts"
+import { ListWriter } from "./lists.ts"
 import {
   type CodeSet,
   type MemoryHandle,
@@ -59,6 +60,8 @@ export class Store implements Searchable {
   readonly keys: KeyIndex
   columns: SearchColumns
   codes: CodeSet
+  /** Inverted lists of every live row, where there are any. */
+  lists: ListWriter | undefined
   /** Replaced, never changed: a handle that is sent later still goes with the codes of its moment. */
   #buffers: ReadonlyArray<SegmentBuffers> = []
   readonly #listeners = new Set<(handle: MemoryHandle) => void>()
@@ -118,10 +121,28 @@ export class Store implements Searchable {
     this.#useCodes({ ...this.codes, columns: [...this.codes.columns, ...columns] })
   }
 
-  /** Replaces the encoder and every codes buffer at once; in-flight searches see the switch and start again. */
+  /**
+   * Replaces the encoder and every codes buffer at once; in-flight searches see the switch and start again. Lists hold
+   * copies of the old codes: they go.
+   */
   switchCodes(encoder: Encoder, columns: ReadonlyArray<SharedArrayBuffer>): void {
+    this.lists = undefined
     this.#useCodes({ version: this.directory.codeSet + 1, encoder, columns })
     this.directory.switchCodes()
+  }
+
+  /** Empty lists around centroids, to be filled and then put in force. */
+  newLists(centroids: SharedArrayBuffer): ListWriter {
+    const lists = new ListWriter(this, centroids, () => {
+      if (this.lists === lists) this.#useCodes({ ...this.codes, lists: lists.buffers })
+    })
+    return lists
+  }
+
+  /** Puts lists that hold every live row in force, in place of those there were. */
+  useLists(lists: ListWriter): void {
+    this.lists = lists
+    this.#useCodes({ ...this.codes, lists: lists.buffers })
   }
 
   /**
@@ -151,6 +172,11 @@ export class Store implements Searchable {
     const address = this.records.append(key.hash, key.bytes, key.length, payload)
     if (address < 0) throw new CapacityExceeded({ resource: "bytes of keys and payloads", limit: MAX_RECORDS_BYTES })
     return address
+  }
+
+  /** Puts a written row into its list, where there are lists, before it is published. */
+  enlist(row: number, list: number | undefined): void {
+    if (list !== undefined) this.lists?.append(row, list)
   }
 
   /** Makes a written row findable: `replaced` is the row that held the key until now, or -1. */
@@ -211,6 +237,7 @@ export class Store implements Searchable {
           { touched: blocks * blockBytes, allocated: (slots / BLOCK) * blockBytes }
         ])
       ),
+      lists: this.lists?.bytes ?? { touched: 0, allocated: 0 },
       keys: { touched: this.keys.touchedBytes, allocated: this.keys.touchedBytes },
       records: {
         touched: this.directory.rows * 4 + this.records.touchedBytes,
@@ -238,6 +265,7 @@ export class Store implements Searchable {
     const segment = this.segments[Math.floor(row / SLOTS)]!
     const slot = row % SLOTS
     Atomics.and(segment.live, slot >>> 5, ~(1 << (slot & 31)))
+    this.lists?.remove(row)
     this.#bury(row, segment.records[slot]!)
   }
 
@@ -249,6 +277,7 @@ export class Store implements Searchable {
 
   #reclaim(): void {
     const ended = this.directory.advance()
+    this.lists?.reclaim(ended)
     const held = this.#limbo.findIndex((freed) => !notAfter(freed.epoch, ended))
     if (held === 0) return
     const safe = held < 0 ? this.#limbo : this.#limbo.slice(0, held)

@@ -1,6 +1,6 @@
 //! Random codes and the naive scan that every kernel is compared with.
 
-use super::{Blocks, CodeColumns};
+use super::{Blocks, CodeColumns, Rows};
 use crate::kernels::f16;
 use crate::plan::*;
 use crate::select::Reservoir;
@@ -86,7 +86,7 @@ impl Column {
     /// All blocks, as kernels take them.
     pub fn blocks(&mut self) -> Blocks {
         let columns = CodeColumns::new(self.codes.bytes().as_ptr(), self.norm_scale);
-        columns.blocks(0, self.live.len(), self.live.as_mut_ptr(), 1000)
+        columns.blocks(0, self.live.len(), self.live.as_mut_ptr(), Rows::From(1000))
     }
 
     /// The best live slots by a full sort.

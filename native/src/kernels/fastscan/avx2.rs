@@ -112,6 +112,7 @@ unsafe fn offer(
         }
     }
     if passed & live != 0 {
-        sink.admit(passed & live, &scores, blocks.row(b));
+        // SAFETY: the rows of the block are mapped.
+        unsafe { sink.admit(passed & live, &scores, blocks.rows(b)) };
     }
 }

@@ -177,6 +177,7 @@ unsafe fn offer(
             // SAFETY: a chunk is 16 floats.
             unsafe { _mm512_storeu_ps(chunk.as_mut_ptr(), estimate) };
         }
-        sink.admit(passed & live, &scores, blocks.row(b));
+        // SAFETY: the rows of the block are mapped.
+        unsafe { sink.admit(passed & live, &scores, blocks.rows(b)) };
     }
 }

@@ -1,7 +1,7 @@
 //! 32 slots a register, with look-ups: Hamming as a fast-scan whose tables count differing bits.
 
 use super::{HammingQuery, admit, limit};
-use crate::kernels::blocks::{Blocks, GROUPS};
+use crate::kernels::blocks::{Blocks, GROUPS, Rows};
 use crate::kernels::prefetch::prefetch_page_after;
 use crate::plan::{BLOCK, CODE_BYTES};
 use crate::select::Reservoir;
@@ -36,9 +36,9 @@ pub unsafe fn scan<const NQ: usize>(blocks: &Blocks, queries: &[HammingQuery; NQ
                 *d = _mm256_add_epi8(*d, _mm256_shuffle_epi8(high, y_high));
             }
         }
-        let row = blocks.row(b);
+        let rows = blocks.rows(b);
         for ([a, b, c, d], sink) in counts.into_iter().zip(sinks.iter_mut()) {
-            offer(live, [[a, b], [c, d]], sink, row);
+            offer(live, [[a, b], [c, d]], sink, rows);
         }
     }
 }
@@ -64,7 +64,7 @@ fn tables<const NQ: usize>(queries: &[HammingQuery; NQ]) -> [[__m256i; GROUPS]; 
 /// Admits live slots whose distance beats the threshold.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn offer(live: u64, halves: [[__m256i; 2]; 2], sink: &mut Reservoir, row: u32) {
+fn offer(live: u64, halves: [[__m256i; 2]; 2], sink: &mut Reservoir, rows: Rows) {
     let [left, right] = halves;
     let passed = limit(sink.threshold()).map_or(live, |limit| {
         let limit = _mm256_set1_epi8(limit as i8);
@@ -83,6 +83,6 @@ fn offer(live: u64, halves: [[__m256i; 2]; 2], sink: &mut Reservoir, row: u32) {
                 _mm256_storeu_si256(counts.as_mut_ptr().add(32).cast(), right);
             }
         }
-        admit(sink, passed, &counts, 1, row);
+        admit(sink, passed, &counts, 1, rows);
     }
 }

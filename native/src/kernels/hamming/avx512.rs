@@ -1,7 +1,7 @@
 //! 64 slots a register, with the popcount of BITALG or with carry-save adders.
 
 use super::{EIGHT, HammingQuery, admit, limit};
-use crate::kernels::blocks::Blocks;
+use crate::kernels::blocks::{Blocks, Rows};
 use crate::kernels::prefetch::prefetch_page_after;
 use crate::plan::{BLOCK, CODE_BYTES};
 use crate::select::Reservoir;
@@ -23,9 +23,9 @@ pub unsafe fn scan_bitalg<const NQ: usize>(blocks: &Blocks, queries: &[HammingQu
             add_differences(block, 0, queries, &mut low);
             add_differences(block, CODE_BYTES / 2, queries, &mut high);
         }
-        let row = blocks.row(b);
+        let rows = blocks.rows(b);
         for ((low, high), sink) in low.into_iter().zip(high).zip(sinks.iter_mut()) {
-            offer(live, _mm512_adds_epu8(low, high), [low, high], 1, sink, row);
+            offer(live, _mm512_adds_epu8(low, high), [low, high], 1, sink, rows);
         }
     }
 }
@@ -60,13 +60,13 @@ pub unsafe fn scan_bw<const NQ: usize>(blocks: &Blocks, queries: &[HammingQuery;
         }
         let block = blocks.block(b);
         prefetch_page_after(block);
-        let row = blocks.row(b);
+        let rows = blocks.rows(b);
         for (query, sink) in queries.iter().zip(sinks.iter_mut()) {
             // SAFETY: the block is readable, by the caller's promise.
             let [rest, eights] = unsafe { counts(block, query) };
             let fours = _mm512_add_epi8(_mm512_add_epi8(eights, eights), _mm512_add_epi8(eights, eights));
             let distance = _mm512_adds_epu8(_mm512_adds_epu8(fours, fours), rest);
-            offer(live, distance, [rest, eights], EIGHT, sink, row);
+            offer(live, distance, [rest, eights], EIGHT, sink, rows);
         }
     }
 }
@@ -124,7 +124,7 @@ fn popcount(x: __m512i) -> __m512i {
 /// Admits live slots whose saturated distance beats the threshold; `parts` make the exact one.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-fn offer(live: u64, distance: __m512i, parts: [__m512i; 2], weight: u32, sink: &mut Reservoir, row: u32) {
+fn offer(live: u64, distance: __m512i, parts: [__m512i; 2], weight: u32, sink: &mut Reservoir, rows: Rows) {
     let passed = limit(sink.threshold())
         .map_or(live, |limit| live & _mm512_cmplt_epu8_mask(distance, _mm512_set1_epi8(limit as i8)));
     if passed != 0 {
@@ -133,6 +133,6 @@ fn offer(live: u64, distance: __m512i, parts: [__m512i; 2], weight: u32, sink: &
             // SAFETY: each array is 64 bytes.
             unsafe { _mm512_storeu_si512(counts.as_mut_ptr().cast(), part) };
         }
-        admit(sink, passed, &counts, weight, row);
+        admit(sink, passed, &counts, weight, rows);
     }
 }

@@ -1,0 +1,194 @@
+//! Scanning inverted lists: which of them a query visits, and the blocks of those.
+
+use super::ListColumns;
+use super::scan::Cancel;
+use super::segment::norm_scale;
+use crate::kernels::blocks::{Blocks, CodeColumns, Rows};
+use crate::kernels::fastscan::{self, FlatQuery};
+use crate::kernels::matmul;
+use crate::kernels::prefetch::prefetch_range;
+use crate::plan::*;
+use crate::select::{Reservoir, pack, unpack};
+use crate::view::View;
+use std::array;
+use std::cmp::Reverse;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Visits between two looks at the cancel word.
+const CANCEL_VISITS: usize = 32;
+/// Queries whose products with all centroids are held at once.
+const ROUTED: usize = 64;
+
+/// The lists of a search.
+pub struct Lists {
+    count: usize,
+    centroids: *const f32,
+    biases: *const f32,
+    heads: *mut u32,
+    chunks: Vec<Chunk>,
+}
+
+/// 1,024 blocks that lists are made of.
+#[derive(Clone, Copy)]
+struct Chunk {
+    codes: CodeColumns,
+    links: *mut u8,
+}
+
+/// One list that one query visits.
+type Visit = (u32, u32);
+
+impl Lists {
+    /// The lists of columns that `bounds::check` accepted.
+    pub fn new(plan: &SearchPlan, columns: &ListColumns) -> Self {
+        let chunk = |(codes, links): (&View<u8>, &View<u8>)| Chunk {
+            codes: CodeColumns::new(codes.ptr(), norm_scale(plan)),
+            links: links.ptr(),
+        };
+        Lists {
+            count: columns.biases.len(),
+            centroids: columns.centroids.ptr(),
+            biases: columns.biases.ptr(),
+            heads: columns.heads.ptr(),
+            chunks: columns.codes.iter().zip(&columns.links).map(chunk).collect(),
+        }
+    }
+
+    /// Scores what lies in the best `nprobe` lists of each query. `None` when cancelled.
+    ///
+    /// A single query goes from the best list on, so that its threshold rises early. Queries of a batch go list by
+    /// list together: the blocks of a list stay in the first-level cache for all that visit it.
+    ///
+    /// # Safety
+    /// `bounds::check` accepted the plan and the lists; there is a projection and a sink for every query.
+    pub unsafe fn scan(
+        &self,
+        plan: &SearchPlan,
+        queries: &[FlatQuery],
+        projected: &[f32],
+        sinks: &mut [Reservoir],
+        cancel: &Cancel,
+    ) -> Option<()> {
+        let kernel = fastscan::pick::<1>();
+        // SAFETY: the caller's promise.
+        let mut visits = unsafe { self.route(projected, plan.nprobe as usize) };
+        if queries.len() > 1 {
+            visits.sort_unstable();
+        }
+        for (i, (list, query)) in visits.iter().enumerate() {
+            if i % CANCEL_VISITS == 0 {
+                // SAFETY: the cancel word is inside `control`.
+                unsafe { cancel.check() }?;
+            }
+            if let Some((ahead, _)) = visits.get(i + 1) {
+                // SAFETY: a list of ours.
+                unsafe { self.prefetch(*ahead) };
+            }
+            let at = *query as usize;
+            let (Some(query), Some(sink)) = (queries.get(at), sinks.get_mut(at)) else { continue };
+            let scan = |blocks: &Blocks| {
+                // SAFETY: the blocks are readable, and the kernel was picked for this CPU.
+                unsafe { kernel(blocks, array::from_ref(query), array::from_mut(sink)) };
+            };
+            // SAFETY: a list of ours.
+            unsafe { self.walk(*list, scan) };
+        }
+        Some(())
+    }
+
+    /// The best lists of each query, best first: rank by product plus bias, equal ones by number.
+    ///
+    /// # Safety
+    /// The centroids are `256 x count`, the biases one a list.
+    unsafe fn route(&self, projected: &[f32], nprobe: usize) -> Vec<Visit> {
+        let keep = nprobe.min(self.count);
+        let mut visits = Vec::with_capacity(projected.len() / CODE_BITS * keep);
+        let mut products = vec![0f32; ROUTED.min(projected.len() / CODE_BITS) * self.count];
+        let mut ranked: Vec<u64> = Vec::with_capacity(self.count);
+        let mut query = 0u32;
+        for group in projected.chunks(ROUTED * CODE_BITS) {
+            let queries = group.len() / CODE_BITS;
+            // SAFETY: `queries x 256`, `256 x count` and room for `queries x count` elements.
+            unsafe {
+                let products = products.as_mut_ptr();
+                matmul::matmul()(group.as_ptr(), self.centroids, products, queries, CODE_BITS, self.count);
+            }
+            for products in products.chunks_exact(self.count).take(queries) {
+                ranked.clear();
+                ranked.extend(products.iter().enumerate().map(|(list, product)| {
+                    // SAFETY: one bias a list.
+                    let bias = unsafe { self.biases.add(list).read() };
+                    pack(product + bias, list as u32)
+                }));
+                if keep < ranked.len() {
+                    ranked.select_nth_unstable_by_key(keep - 1, |entry| Reverse(*entry));
+                    ranked.truncate(keep);
+                }
+                ranked.sort_unstable_by_key(|entry| Reverse(*entry));
+                visits.extend(ranked.iter().map(|entry| (unpack(*entry).1, query)));
+                query += 1;
+            }
+        }
+        visits
+    }
+
+    /// Calls `scan` with the blocks of a list, as many at once as lie side by side.
+    ///
+    /// # Safety
+    /// `list < count`.
+    unsafe fn walk(&self, list: u32, mut scan: impl FnMut(&Blocks)) {
+        // A chain that was damaged into a ring ends all the same.
+        let mut left = self.chunks.len() * BLOCKS;
+        // SAFETY: there is a head for every list; every thread accesses it atomically.
+        let mut next = unsafe { AtomicU32::from_ptr(self.heads.add(list as usize)) }.load(Ordering::Acquire) as usize;
+        while next > 0 && left > 0 {
+            let (chunk, first) = ((next - 1) / BLOCKS, (next - 1) % BLOCKS);
+            let Some(chunk) = self.chunks.get(chunk) else { return };
+            let base = next - first;
+            let mut count = 0;
+            while next == base + first + count && first + count < BLOCKS && left > 0 {
+                count += 1;
+                left -= 1;
+                // SAFETY: `first + count - 1 < BLOCKS`.
+                next = unsafe { chunk.next(first + count - 1) };
+            }
+            scan(&chunk.blocks(first, count));
+        }
+    }
+
+    /// Asks for the first block of a list.
+    ///
+    /// # Safety
+    /// `list < count`.
+    #[inline(always)]
+    unsafe fn prefetch(&self, list: u32) {
+        // SAFETY: there is a head for every list.
+        let head = unsafe { AtomicU32::from_ptr(self.heads.add(list as usize)) }.load(Ordering::Relaxed) as usize;
+        let Some(block) = head.checked_sub(1) else { return };
+        if let Some(chunk) = self.chunks.get(block / BLOCKS) {
+            let Blocks { codes, factors, .. } = chunk.blocks(block % BLOCKS, 1);
+            prefetch_range(codes, CODE_BLOCK_BYTES);
+            prefetch_range(factors.cast(), 2 * BLOCK);
+        }
+    }
+}
+
+impl Chunk {
+    fn blocks(&self, first: usize, count: usize) -> Blocks {
+        let live = self.links.wrapping_add(first * 8).cast();
+        let rows = self.links.wrapping_add(LISTED_OFFSET + first * BLOCK * 4).cast();
+        self.codes.blocks(first, count, live, Rows::Listed(rows))
+    }
+
+    /// The block that follows a block in its list, plus one.
+    ///
+    /// # Safety
+    /// `block < BLOCKS`.
+    #[inline(always)]
+    unsafe fn next(&self, block: usize) -> usize {
+        // SAFETY: the links hold a next block for each, 4-byte aligned; every thread accesses it atomically.
+        let next = unsafe { AtomicU32::from_ptr(self.links.add(NEXT_OFFSET + block * 4).cast()) };
+        next.load(Ordering::Acquire) as usize
+    }
+}

@@ -1,0 +1,83 @@
+/** Inverted lists of a collection: trained on its codes, then filled with every live row while nobody writes. */
+import type { Builder } from "../builder.ts"
+import { listsFor, SAMPLE_PER_LIST } from "../index/ivf.ts"
+import { type Pool, runOnMemory } from "../pool.ts"
+import { forEachSliced } from "../slice.ts"
+import { SLOTS } from "../store/layout.ts"
+import { isLive } from "../store/memory.ts"
+import type { Store } from "../store/store.ts"
+
+/** Rows that one task puts into lists. */
+const TASK_ROWS = 4096
+
+/** Rows that are live, in order. */
+const liveRows = async (store: Store): Promise<Uint32Array> => {
+  const rows = new Uint32Array(store.directory.live)
+  let count = 0
+  await forEachSliced(store.directory.rows, undefined, (row) => {
+    if (isLive(store.segments[Math.floor(row / SLOTS)]!, row % SLOTS)) rows[count++] = row
+  })
+  return rows.subarray(0, count)
+}
+
+/** `count` of `rows`, evenly spread. */
+const spread = (rows: Uint32Array, count: number): Uint32Array =>
+  Uint32Array.from({ length: count }, (_, i) => rows[Math.floor((i * rows.length) / count)]!)
+
+/** The list of each of `rows`, found in the pool. */
+const assignAll = async (
+  store: Store,
+  pool: Pool["Service"],
+  centroids: SharedArrayBuffer,
+  rows: Uint32Array
+): Promise<Uint32Array> => {
+  const handle = store.handle()
+  const lists = new Uint32Array(rows.length)
+  const tasks = Array.from({ length: Math.ceil(rows.length / TASK_ROWS) }, async (_, task) => {
+    const part = rows.slice(task * TASK_ROWS, (task + 1) * TASK_ROWS)
+    lists.set(await runOnMemory<Uint32Array>(pool, "assign", { rows: part, centroids }, handle), task * TASK_ROWS)
+  })
+  await Promise.all(tasks)
+  return lists
+}
+
+/** Positions of `lists` in order of list, so that the blocks of a list lie side by side. */
+const byList = (lists: Uint32Array, count: number): Uint32Array => {
+  const ends = new Uint32Array(count + 1)
+  for (const list of lists) ends[list + 1]!++
+  for (let list = 0; list < count; list++) ends[list + 1] = ends[list + 1]! + ends[list]!
+  const order = new Uint32Array(lists.length)
+  for (let i = 0; i < lists.length; i++) order[ends[lists[i]!]!++] = i
+  return order
+}
+
+/** Builds lists of every live row and puts them in force. No row may be written meanwhile; searches go on. */
+export const buildLists = async (
+  store: Store,
+  pool: Pool["Service"],
+  builder: Builder["Service"],
+  wanted?: number
+): Promise<void> => {
+  const rows = await liveRows(store)
+  const lists = Math.min(wanted ?? listsFor(rows.length), rows.length)
+  if (lists === 0) return
+  const { encoder, columns } = store.codes
+  const task = {
+    layout: store.columns.layout,
+    metric: store.shape.metric,
+    encoder: encoder.parameters,
+    columns,
+    rows: spread(rows, Math.min(rows.length, lists * SAMPLE_PER_LIST)),
+    lists,
+    seed: encoder.seed
+  }
+  const centroids = await builder.call((build) => build.centroids(task))
+  const assigned = await assignAll(store, pool, centroids, rows)
+  const made = store.newLists(centroids)
+  const order = byList(assigned, lists)
+  await forEachSliced(rows.length, undefined, (i) => {
+    const at = order[i]!
+    made.append(rows[at]!, assigned[at]!)
+  })
+  store.useLists(made)
+}

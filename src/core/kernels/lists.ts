@@ -1,0 +1,123 @@
+/**
+ * Inverted lists (Jegou, Douze and Schmid, "Product quantization for nearest neighbor search", 2011, section 4):
+ * codes of rows that lie near one another, block after block, so that a query reads only some of them.
+ *
+ * Codes in lists are those of the store, against the one mean of its encoder, so that a row that moves to another
+ * list is copied as it is.
+ */
+import { type CodeColumns, codeColumns } from "./columns.ts"
+import type { Kernels, ListColumns, SearchPlan, SegmentLayout } from "./contract.ts"
+import { estimateBlock } from "./estimate.ts"
+import { f16Values } from "./f16.ts"
+import { matmul } from "./matmul.ts"
+import type { Estimator, Query } from "./query.ts"
+import { requireLayout } from "./refusal.ts"
+import { TopRows } from "./select.ts"
+import { isLive, liveHalf } from "./seqlock.ts"
+import { BLOCK, BLOCKS, CODE_BITS, CODE_BLOCK_BYTES, LINKS_BYTES, LISTED_OFFSET, NEXT_OFFSET, SLOTS } from "./shape.ts"
+
+const { fround } = Math
+
+/** The row of a slot as its code has it, 256 components from `at` on: signs of the bits, all of the factor's magnitude. */
+export const decodeCode = (
+  { factorScale }: SegmentLayout,
+  { codes, factors }: CodeColumns,
+  slot: number,
+  out: Float32Array,
+  at: number
+): void => {
+  const from = Math.floor(slot / BLOCK) * CODE_BLOCK_BYTES + (slot % BLOCK)
+  const factor = fround(f16Values()[factors[slot]!]! * factorScale)
+  for (let m = 0; m < CODE_BITS; m++) {
+    const bit = (codes[from + (m >> 3) * BLOCK]! >> (m & 7)) & 1
+    out[at + m] = bit === 1 ? factor : -factor
+  }
+}
+
+export const assignLists: Kernels["assignLists"] = (layout, slots, codes, centroids, halfNorms, out) => {
+  const lists = halfNorms.length
+  requireLayout(lists > 0 && centroids.length === CODE_BITS * lists, "the centroids are not 256 x lists")
+  requireLayout(out.length >= slots.length, "there is no place for every list")
+  const columns = codeColumns(layout, codes)
+  const point = new Float32Array(CODE_BITS)
+  const products = new Float32Array(lists)
+  for (let i = 0; i < slots.length; i++) {
+    requireLayout(slots[i]! < SLOTS, "a slot outside the segment")
+    decodeCode(layout, columns, slots[i]!, point, 0)
+    matmul(point, centroids, products, 1, CODE_BITS, lists)
+    out[i] = largest(products, halfNorms)
+  }
+}
+
+/** The first list of the largest product less its half norm; NaN is never larger. */
+const largest = (products: Float32Array, halfNorms: Float32Array): number => {
+  let best = 0
+  let most = Number.NEGATIVE_INFINITY
+  for (let list = 0; list < products.length; list++) {
+    const score = fround(products[list]! - halfNorms[list]!)
+    if (score > most) {
+      most = score
+      best = list
+    }
+  }
+  return best
+}
+
+/** The best `nprobe` lists of a projected query, in order of their number. */
+export const route = ({ centroids, biases }: ListColumns, projected: Float32Array, nprobe: number): Uint32Array => {
+  const lists = biases.length
+  const scores = new Float32Array(lists)
+  matmul(projected, centroids, scores, 1, CODE_BITS, lists)
+  const best = new TopRows(Math.min(nprobe, lists))
+  for (let list = 0; list < lists; list++) best.offer(fround(scores[list]! + biases[list]!), list)
+  return best.take().rows.slice().sort()
+}
+
+/** Offers the live slots of the lists that each query visits, by their rows; false when cancelled. */
+export const scanLists = (
+  plan: SearchPlan,
+  lists: ListColumns,
+  queries: ReadonlyArray<Query>,
+  best: ReadonlyArray<TopRows>,
+  isCancelled: () => boolean
+): boolean =>
+  queries.every(({ estimator }, i) =>
+    route(lists, estimator!.projected, plan.nprobe).every(
+      (list) => !isCancelled() && scanList(plan, lists, list, estimator!, best[i]!)
+    )
+  )
+
+const scanList = (plan: SearchPlan, lists: ListColumns, list: number, estimator: Estimator, best: TopRows): true => {
+  const { heads, codes, links } = lists
+  // A chain that was damaged into a ring ends all the same.
+  let left = codes.length * BLOCKS
+  for (let next = Atomics.load(heads, list); next > 0 && left > 0; left--) {
+    const chunk = Math.floor((next - 1) / BLOCKS)
+    const block = (next - 1) % BLOCKS
+    const held = links[chunk]
+    if (held === undefined) break
+    const live = new Int32Array(held.buffer, held.byteOffset + 8 * block, 2)
+    const low = liveHalf(live, 0)
+    const high = liveHalf(live, 1)
+    const rows = new Uint32Array(held.buffer, held.byteOffset + LISTED_OFFSET + 4 * block * BLOCK, BLOCK)
+    if ((low | high) !== 0) {
+      const estimates = estimateBlock(plan, codeColumns(plan, codes[chunk]!), block, estimator)
+      for (let lane = 0; lane < BLOCK; lane++) if (isLive(low, high, lane)) best.offer(estimates[lane]!, rows[lane]!)
+    }
+    next = Atomics.load(new Uint32Array(held.buffer, held.byteOffset + NEXT_OFFSET, BLOCKS), block)
+  }
+  return true
+}
+
+/** Refuses lists that their own arrays do not hold. */
+export const requireLists = (plan: SearchPlan, lists: ListColumns | undefined): void => {
+  requireLayout(lists !== undefined, "there are no lists to search")
+  const { centroids, biases, heads, codes, links } = lists as ListColumns
+  requireLayout(
+    biases.length > 0 && centroids.length === CODE_BITS * biases.length,
+    "the centroids are not 256 x lists"
+  )
+  requireLayout(heads.length === biases.length && links.length === codes.length, "the lists are not whole")
+  requireLayout(plan.nprobe > 0, "no list is to be visited")
+  for (const chunk of links) requireLayout(chunk.length >= LINKS_BYTES, "the links are shorter than a chunk")
+}

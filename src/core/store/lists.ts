@@ -1,0 +1,223 @@
+/**
+ * Inverted lists in shared memory: the owner puts rows into them and takes rows out while any thread searches.
+ *
+ * A list is a chain of blocks of 64 slots that only grows at its end. A slot is written before its live bit is set,
+ * and never again while it can be reached. A list of which more than half is dead is written anew into other blocks,
+ * and its head moved to them; the old blocks are used again once no reader can still walk them.
+ */
+import { type CodeColumns, codeColumns } from "../kernels/columns.ts"
+import type { Kernels, SegmentLayout } from "../kernels/contract.ts"
+import { LINKS_BYTES, LISTED_OFFSET, NEXT_OFFSET } from "../kernels/shape.ts"
+import { aligned } from "./aligned.ts"
+import { copyCode } from "./code-column.ts"
+import { notAfter } from "./directory.ts"
+import { ALIGNMENT, BLOCK, BLOCKS, SLOTS } from "./layout.ts"
+import { type Centroids, centroidViews, type ListBuffers, type ListChunk } from "./list-columns.ts"
+import { newCodeColumn, type StoreShape } from "./memory.ts"
+
+/** Views of a chunk on the owner's thread. */
+interface Chunk {
+  readonly codes: CodeColumns
+  readonly live: Int32Array
+  readonly next: Uint32Array
+  readonly rows: Uint32Array
+}
+
+const chunkViews = (kernels: Kernels, layout: SegmentLayout, { codes, links }: ListChunk): Chunk => {
+  const bytes = aligned(kernels, links)
+  const at = (offset: number) => bytes.byteOffset + offset
+  return {
+    codes: codeColumns(layout, aligned(kernels, codes)),
+    live: new Int32Array(links, at(0), (BLOCKS * BLOCK) / 32),
+    next: new Uint32Array(links, at(NEXT_OFFSET), BLOCKS),
+    rows: new Uint32Array(links, at(LISTED_OFFSET), SLOTS)
+  }
+}
+
+/** Blocks that readers may still walk. */
+interface Unlinked {
+  readonly blocks: ReadonlyArray<number>
+  readonly epoch: number
+}
+
+/** What the writer needs of its store. */
+interface ListStore {
+  readonly kernels: Kernels
+  readonly shape: StoreShape
+  readonly columns: { readonly layout: SegmentLayout; readonly codes: ReadonlyArray<Uint8Array> }
+  readonly directory: { readonly epoch: number }
+}
+
+export class ListWriter {
+  readonly centroids: Centroids
+  readonly #store: ListStore
+  readonly #announce: () => void
+  readonly #buffers: { readonly centroids: SharedArrayBuffer; readonly heads: SharedArrayBuffer }
+  readonly #heads: Uint32Array
+  /** Last block of each list plus one, and the slots used in it. */
+  readonly #tails: Uint32Array
+  readonly #filled: Uint8Array
+  /** Live rows of each list, and slots of it whose row is gone. */
+  readonly #sizes: Uint32Array
+  readonly #dead: Uint32Array
+  #chunks: ReadonlyArray<ListChunk> = []
+  readonly #views: Array<Chunk> = []
+  /** Blocks ever used. */
+  #blocks = 0
+  readonly #free: Array<number> = []
+  #unlinked: Array<Unlinked> = []
+  /** Slot of each row in the lists plus one, a segment at a time. */
+  readonly #places: Array<Uint32Array> = []
+  readonly #codes: Array<CodeColumns> = []
+  /** List of each block. */
+  readonly #listOf: Array<number> = []
+
+  /** Empty lists around `centroids`. `announce` is called when there are more buffers. */
+  constructor(store: ListStore, centroids: SharedArrayBuffer, announce: () => void) {
+    this.#store = store
+    this.#announce = announce
+    this.centroids = centroidViews(centroids)
+    const lists = this.centroids.halfNorms.length
+    this.#buffers = { centroids, heads: new SharedArrayBuffer(4 * lists) }
+    this.#heads = new Uint32Array(this.#buffers.heads)
+    this.#tails = new Uint32Array(lists)
+    this.#filled = new Uint8Array(lists)
+    this.#sizes = new Uint32Array(lists)
+    this.#dead = new Uint32Array(lists)
+  }
+
+  get buffers(): ListBuffers {
+    return { ...this.#buffers, chunks: this.#chunks }
+  }
+
+  get count(): number {
+    return this.#sizes.length
+  }
+
+  /** Bytes of centroids and blocks: in use, and set aside. */
+  get bytes(): { readonly touched: number; readonly allocated: number } {
+    const { centroids, heads } = this.#buffers
+    const fixed = centroids.byteLength + heads.byteLength
+    const chunk = LINKS_BYTES + (this.#chunks[0]?.codes.byteLength ?? 0)
+    return {
+      touched: fixed + Math.ceil((this.#blocks * chunk) / BLOCKS),
+      allocated: fixed + this.#chunks.length * chunk
+    }
+  }
+
+  /** Puts a row whose code is written at the end of a list. It counts once its live bit in the store is set too. */
+  append(row: number, list: number): void {
+    if (this.#filled[list] === BLOCK || this.#tails[list] === 0) this.#extend(list)
+    const block = this.#tails[list]! - 1
+    const segment = Math.floor(row / SLOTS)
+    this.#write(block, this.#filled[list]!, row, this.#codesOf(segment), row % SLOTS)
+    this.#filled[list]!++
+    this.#sizes[list]!++
+  }
+
+  /** Takes a row that is no longer live out of its list; the list is written anew when most of it is gone. */
+  remove(row: number): void {
+    const places = this.#places[Math.floor(row / SLOTS)]
+    const place = places?.[row % SLOTS] ?? 0
+    if (places === undefined || place === 0) return
+    places[row % SLOTS] = 0
+    const block = Math.floor((place - 1) / BLOCK)
+    const { live } = this.#views[Math.floor(block / BLOCKS)]!
+    const slot = (place - 1) % SLOTS
+    Atomics.and(live, slot >>> 5, ~(1 << (slot & 31)))
+    const list = this.#listOf[block]!
+    this.#sizes[list]!--
+    this.#dead[list]!++
+    if (this.#dead[list]! > BLOCK && this.#dead[list]! > this.#sizes[list]!) this.#rewrite(list)
+  }
+
+  /** Gives back the blocks that no reader is in any more: those unlinked in `ended` or before. */
+  reclaim(ended: number): void {
+    const held = this.#unlinked.findIndex(({ epoch }) => !notAfter(epoch, ended))
+    const safe = this.#unlinked.splice(0, held < 0 ? this.#unlinked.length : held)
+    for (const { blocks } of safe) this.#free.push(...blocks)
+  }
+
+  /** Copies what lives of a list into blocks of its own and moves the head there. */
+  #rewrite(list: number): void {
+    const old = this.#chain(list)
+    this.#tails[list] = 0
+    this.#filled[list] = 0
+    this.#sizes[list] = 0
+    this.#dead[list] = 0
+    let first = 0
+    for (const block of old) {
+      const { live, rows, codes } = this.#views[Math.floor(block / BLOCKS)]!
+      const from = (block % BLOCKS) * BLOCK
+      for (let lane = 0; lane < BLOCK; lane++) {
+        const slot = from + lane
+        if (((live[slot >>> 5]! >>> (slot & 31)) & 1) === 0) continue
+        if (this.#filled[list] === BLOCK || this.#tails[list] === 0) this.#extend(list, first === 0)
+        first ||= this.#tails[list]!
+        this.#write(this.#tails[list]! - 1, this.#filled[list]!, rows[slot]!, codes, slot)
+        this.#filled[list]!++
+        this.#sizes[list]!++
+      }
+    }
+    Atomics.store(this.#heads, list, first)
+    this.#unlinked.push({ blocks: old, epoch: this.#store.directory.epoch })
+  }
+
+  #chain(list: number): ReadonlyArray<number> {
+    const blocks: Array<number> = []
+    for (let next = this.#heads[list]!; next > 0; ) {
+      blocks.push(next - 1)
+      next = this.#views[Math.floor((next - 1) / BLOCKS)]!.next[(next - 1) % BLOCKS]!
+    }
+    return blocks
+  }
+
+  /** Adds an empty block to a list; a detached one is not reached from the list before it. */
+  #extend(list: number, detached = false): void {
+    const block = this.#free.pop() ?? this.#newBlock()
+    const { live, next } = this.#views[Math.floor(block / BLOCKS)]!
+    const at = block % BLOCKS
+    Atomics.store(live, 2 * at, 0)
+    Atomics.store(live, 2 * at + 1, 0)
+    Atomics.store(next, at, 0)
+    this.#listOf[block] = list
+    const tail = this.#tails[list]!
+    if (tail !== 0) Atomics.store(this.#views[Math.floor((tail - 1) / BLOCKS)]!.next, (tail - 1) % BLOCKS, block + 1)
+    else if (!detached) Atomics.store(this.#heads, list, block + 1)
+    this.#tails[list] = block + 1
+    this.#filled[list] = 0
+  }
+
+  /** The code columns of a segment; they stay the same as long as these lists are in force. */
+  #codesOf(segment: number): CodeColumns {
+    const { layout, codes } = this.#store.columns
+    const known = this.#codes[segment] ?? codeColumns(layout, codes[segment]!)
+    this.#codes[segment] = known
+    return known
+  }
+
+  #newBlock(): number {
+    if (this.#blocks === this.#chunks.length * BLOCKS) {
+      const chunk = {
+        codes: newCodeColumn(this.#store.shape),
+        links: new SharedArrayBuffer(LINKS_BYTES + ALIGNMENT)
+      }
+      this.#views.push(chunkViews(this.#store.kernels, this.#store.columns.layout, chunk))
+      this.#chunks = [...this.#chunks, chunk]
+      // Before a list can name a block of it.
+      this.#announce()
+    }
+    return this.#blocks++
+  }
+
+  #write(block: number, lane: number, row: number, codes: CodeColumns, from: number): void {
+    const chunk = this.#views[Math.floor(block / BLOCKS)]!
+    const slot = (block % BLOCKS) * BLOCK + lane
+    copyCode(codes, from, chunk.codes, slot)
+    chunk.rows[slot] = row
+    const segment = Math.floor(row / SLOTS)
+    while (this.#places.length <= segment) this.#places.push(new Uint32Array(SLOTS))
+    this.#places[segment]![row % SLOTS] = block * BLOCK + lane + 1
+    Atomics.or(chunk.live, slot >>> 5, 1 << (slot & 31))
+  }
+}
