@@ -4,13 +4,10 @@
 use crate::kernels::blocks::{ENTRIES, GROUPS, Table};
 use crate::kernels::fastscan::FlatQuery;
 use crate::kernels::hamming::HammingQuery;
-use crate::kernels::matmul;
+use crate::kernels::{matmul, tables};
 use crate::norm::{dot64, norm2, normalise};
 use crate::plan::{CODE_BITS, CODE_BYTES, COSINE, L2, SearchPlan};
 use crate::view::View;
-
-/// Largest entry of a look-up table: four add up in a byte.
-const MAX_ENTRY: f32 = 63.0;
 
 /// The mean and projection that codes are made with. Its view was checked to hold both.
 #[derive(Clone, Copy)]
@@ -59,8 +56,9 @@ pub unsafe fn flat(plan: &SearchPlan, vectors: &[f32], encoder: Encoder) -> (Vec
     let sources = centred.as_deref().unwrap_or(vectors);
     // SAFETY: as above.
     let projected = unsafe { project(sources, encoder, d) };
+    let fill = tables::tables();
     let scale = if plan.metric == L2 { 2.0 } else { 1.0 } * plan.factor_scale;
-    let query = |(source, projected): (&[f32], &[f32])| {
+    let query = |(source, projected): (&[f32], &[f32; CODE_BITS])| {
         // SAFETY: `source` and the mean have `d` elements.
         let bias = unsafe {
             match plan.metric {
@@ -68,10 +66,12 @@ pub unsafe fn flat(plan: &SearchPlan, vectors: &[f32], encoder: Encoder) -> (Vec
                 _ => dot64(encoder.mean, source.as_ptr(), d) as f32,
             }
         };
-        let (table, step, lo) = quantised(projected);
+        let mut table = Table([0; GROUPS * ENTRIES]);
+        // SAFETY: the variant is one of this CPU's.
+        let (step, lo) = unsafe { fill(projected, &mut table) };
         FlatQuery { table, step: (f64::from(step) * scale) as f32, lo: (f64::from(lo) * scale) as f32, bias }
     };
-    let queries = sources.chunks_exact(d).zip(projected.chunks_exact(CODE_BITS)).map(query).collect();
+    let queries = sources.chunks_exact(d).zip(projected.as_chunks().0).map(query).collect();
     (queries, projected)
 }
 
@@ -107,45 +107,4 @@ unsafe fn project(vectors: &[f32], encoder: Encoder, d: usize) -> Vec<f32> {
     // SAFETY: `count x d`, `d x CODE_BITS` and `count x CODE_BITS` elements.
     unsafe { matmul::matmul()(vectors.as_ptr(), encoder.projection, projected.as_mut_ptr(), count, d, CODE_BITS) };
     projected
-}
-
-/// The table of a projected query with the step and offset that its sums are scaled by.
-fn quantised(projected: &[f32]) -> (Table, f32, f32) {
-    let mut table = Table([0; GROUPS * ENTRIES]);
-    let (mut largest, mut lo) = (0f32, 0f32);
-    for magnitude in projected.chunks_exact(4).map(magnitude) {
-        largest = largest.max(magnitude * 2.0);
-        lo -= magnitude;
-    }
-    if largest == 0.0 {
-        return (table, 0.0, 0.0);
-    }
-    let inverse = MAX_ENTRY / largest;
-    for (entries, group) in table.0.chunks_exact_mut(ENTRIES).zip(projected.chunks_exact(4)) {
-        let magnitude = magnitude(group);
-        for (entry, sum) in entries.iter_mut().zip(signed_sums(group)) {
-            // NaN, from a range that f32 cannot divide, becomes 0.
-            *entry = ((sum + magnitude) * inverse).clamp(0.0, MAX_ENTRY).round_ties_even() as u8;
-        }
-    }
-    (table, largest / MAX_ENTRY, lo)
-}
-
-/// `|a0| + |a1| + |a2| + |a3|`, in that order.
-fn magnitude(group: &[f32]) -> f32 {
-    group.iter().map(|a| a.abs()).reduce(|sum, a| sum + a).unwrap_or(0.0)
-}
-
-/// The sum of the group with the signs of each nibble: bit `b` set adds element `b`, else it is
-/// subtracted.
-fn signed_sums(group: &[f32]) -> [f32; ENTRIES] {
-    let mut sums = [0f32; ENTRIES];
-    if let ([none, ..], Some(all)) = (&mut sums, group.iter().copied().reduce(|sum, a| sum + a)) {
-        *none = -all;
-    }
-    for (b, a) in group.iter().enumerate() {
-        let (without, with) = sums.split_at_mut(1 << b);
-        with.iter_mut().zip(without).for_each(|(with, without)| *with = *without + 2.0 * a);
-    }
-    sums
 }

@@ -19,3 +19,4 @@ pub mod quantise;
 #[cfg(test)]
 pub mod sample;
 pub mod stream;
+pub mod tables;
