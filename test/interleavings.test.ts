@@ -29,7 +29,7 @@ const keys = (count: number) => Array.from({ length: count }, (_, i) => `k${i}`)
 
 /** The keys that a search of `memory` finds. */
 const search = (memory: Searchable, keep: number, mode = 0): ReadonlyArray<string> => {
-  const choice = { mode, keep, rerank: 0, nprobe: 0 }
+  const choice = { mode, keep, rerank: 0, nprobe: undefined, recall: undefined }
   const searching = { memory, pool, cost: new ScanCost([0, 0, 0]) }
   return Effect.runSync(searchRows(searching, query, choice, (hits) => readHits(memory, hits, keep))).map(
     ({ key }) => key

@@ -18,6 +18,7 @@ import {
   staticEmbedder
 } from "../src/index.ts"
 import { randomVectors } from "./property/kernels/random.ts"
+import { newStore } from "./stores.ts"
 
 const failsWith = (tag: SabineError["_tag"], field?: string) => (error: unknown) => {
   assert.equal((error as SabineError)._tag, tag)
@@ -57,12 +58,19 @@ describe("options", () => {
   const shape = { dimensions: 3, metric: "cosine", precision: "f32" } as const
 
   test("defaults", () => {
-    assert.deepEqual(choose({}, shape), { mode: 1, keep: 10, rerank: 128 })
-    assert.deepEqual(choose({ k: 1024 }, shape), { mode: 1, keep: 1024, rerank: 10_240 })
-    assert.deepEqual(choose({ mode: "binary" }, shape), { mode: 2, keep: 10, rerank: 0 })
-    assert.deepEqual(choose({ mode: "exact", rerank: 50 }, shape), { mode: 0, keep: 10, rerank: 0 })
-    assert.deepEqual(choose({}, { ...shape, precision: "none" }), { mode: 1, keep: 10, rerank: 0 })
-    assert.deepEqual(choose({ k: 20, rerank: 5 }, shape), { mode: 1, keep: 20, rerank: 20 })
+    const settled = (options: SearchOptions, precision: Precision = "f32") => {
+      const store = newStore(kernels, { ...shape, precision })
+      const { mode, keep, rerank, nprobe } = plan(choose(options, store.shape), store.columns, 5000, 0)
+      return { mode, keep, rerank, nprobe }
+    }
+    assert.deepEqual(settled({}), { mode: 1, keep: 10, rerank: 128, nprobe: 0 })
+    assert.deepEqual(settled({ k: 1024 }), { mode: 1, keep: 1024, rerank: 10_240, nprobe: 0 })
+    assert.deepEqual(settled({ mode: "binary" }), { mode: 2, keep: 10, rerank: 0, nprobe: 0 })
+    assert.deepEqual(settled({ mode: "exact", rerank: 50 }), { mode: 0, keep: 10, rerank: 0, nprobe: 0 })
+    assert.deepEqual(settled({ mode: "ivf", nprobe: 5 }), { mode: 1, keep: 10, rerank: 128, nprobe: 0 })
+    assert.deepEqual(settled({}, "none"), { mode: 1, keep: 10, rerank: 0, nprobe: 0 })
+    assert.deepEqual(settled({ k: 20, rerank: 5 }), { mode: 1, keep: 20, rerank: 20, nprobe: 0 })
+    assert.deepEqual(settled({ recall: 0.9 }), { mode: 0, keep: 10, rerank: 0, nprobe: 0 }, "nothing was measured")
   })
 
   const WRONG: ReadonlyArray<readonly [field: string, options: SearchOptions]> = [
@@ -70,7 +78,10 @@ describe("options", () => {
       (k) => ["k", { k }] as const
     ),
     ...[-1, 0.5, 16_385, Number.NaN].map((rerank) => ["rerank", { rerank }] as const),
-    ["mode", { mode: "hnsw" as "flat" }]
+    ["mode", { mode: "near" as "flat" }],
+    ["nprobe", { mode: "ivf", nprobe: 0 }],
+    ...[0.4, 1.01, Number.NaN, "high" as unknown as number].map((recall) => ["recall", { recall }] as const),
+    ["recall", { recall: 0.9, mode: "flat" }]
   ]
 
   test("everything out of bounds is an InvalidParameter that names the option", async () => {
@@ -86,6 +97,7 @@ describe("options", () => {
     const coded = await collectionOf(db, 10, 3, "none")
     await assert.rejects(coded.search([1, 2, 3], { mode: "exact" }), failsWith("InvalidParameter", "mode"))
     await assert.rejects(coded.search([1, 2, 3], { rerank: 1 }), failsWith("InvalidParameter", "rerank"))
+    await assert.rejects(coded.search([1, 2, 3], { recall: 0.9 }), failsWith("InvalidParameter", "recall"))
   })
 
   test("queries are checked as vectors are", async () => {
@@ -237,6 +249,8 @@ describe("cancelling", () => {
   test("while the pool searches: the claim is released and the next search is right", async () => {
     await using db = await open(":memory:", { threads: 2 })
     const collection = await collectionOf(db, ROWS, DIMENSIONS)
+    // What runs in the background holds claims too.
+    await collection.buildIndex()
     const queries = coarse(5, QUERIES * DIMENSIONS)
     const whole = await collection.searchMany(queries.subarray(0, DIMENSIONS), { mode: "exact" })
     for (const wait of [0, 1, 5]) {

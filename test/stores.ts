@@ -33,10 +33,12 @@ export const rowOf = (store: Store, key: string): number => {
 /** Adds or updates entries with different keys; vectors follow from the seed. */
 export const put = (store: Store, keys: ReadonlyArray<string>, seed: number, payload?: StoredPayload): void => {
   const rows = store.reserve(keys.length)
-  writeVectors(store.kernels, store.columns, rows, randomVectors(seed, keys.length * store.shape.dimensions))
+  const vectors = randomVectors(seed, keys.length * store.shape.dimensions)
+  const lists = writeVectors(store.kernels, store.columns, rows, vectors)
   for (const [i, key] of keys.entries()) {
     const replaced = rowOf(store, key)
     const encoded = encodeKey(key)!
+    store.enlist(rows[i]!, lists?.[i])
     store.publish(rows[i]!, encoded, store.writeRecord(encoded, payload), replaced)
   }
 }

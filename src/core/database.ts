@@ -15,6 +15,7 @@ import {
   type CollectionShape,
   checkEmbedder,
   checkShape,
+  indexOf,
   shapeOf
 } from "./collection/options.ts"
 import { InvalidParameter, IsaUnavailable, type SabineError } from "./errors.ts"
@@ -93,9 +94,10 @@ const acquire = Effect.fnUntraced(function* (path: string) {
   })
 
   const collection = Effect.fnUntraced(function* (name: string, options: CollectionOptions = {}) {
-    yield* attempt(() => {
+    const index = yield* attempt(() => {
       checkName(name)
       checkEmbedder(object("options", options).embedder)
+      return indexOf(options)
     })
     const known = open.get(name)
     if (known !== undefined) {
@@ -104,7 +106,7 @@ const acquire = Effect.fnUntraced(function* (path: string) {
       return known.collection
     }
     const { shape, store, generation } = yield* load(name, options)
-    const made = yield* makeCollection(name, shape, store, options.embedder, pool, builder).pipe(
+    const made = yield* makeCollection(name, shape, store, { embedder: options.embedder, index }, pool, builder).pipe(
       Effect.provideService(Scope.Scope, scope)
     )
     open.set(name, { ...made, generation })

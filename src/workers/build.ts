@@ -10,6 +10,7 @@ import type { SegmentLayout } from "../core/kernels/contract.ts"
 import { kernels } from "../core/native.ts"
 import { aligned } from "../core/store/aligned.ts"
 import type { Metric } from "../core/store/layout.ts"
+import { packCentroids } from "../core/store/list-columns.ts"
 
 /** Centroids to train on the codes of `rows`. */
 interface CentroidTask {
@@ -34,7 +35,7 @@ const build = {
   ) => {
     const codes = columns.map((column) => aligned(kernels, column))
     const centroids = trainCentroids(kernels, decodedRows(layout, codes, rows), lists, seed, progress)
-    return rankedCentroids(kernels, metric, encoder, centroids)
+    return packCentroids(rankedCentroids(kernels, metric, encoder, centroids))
   },
   /** Trains on rows of `sample`, which may be shared memory. */
   train: (sample: Float32Array, dimensions: number, seed: number) => trainItq(kernels, sample, dimensions, { seed })

@@ -12,14 +12,15 @@ import type { SabineError } from "../errors.ts"
 import type { Pool } from "../pool.ts"
 import { initialCost } from "../search/cost.ts"
 import type { Store } from "../store/store.ts"
-import type { CollectionShape } from "./options.ts"
+import { type Indexing, makeIndexing } from "./indexing.ts"
+import type { CollectionShape, IndexChoice } from "./options.ts"
 import { makeReading, type Reading } from "./reading.ts"
 import { type Share, shareMemory } from "./share.ts"
 import { type CollectionStats, collectionStats } from "./stats.ts"
 import { embedWith } from "./texts.ts"
 import { makeWriting, type Writing } from "./writing.ts"
 
-export interface Collection extends Reading, Writing {
+export interface Collection extends Reading, Writing, Pick<Indexing, "buildIndex"> {
   readonly shape: CollectionShape
   /** A handle for another thread of this process, which reads the same memory. */
   readonly share: () => Share
@@ -42,7 +43,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   name: string,
   shape: CollectionShape,
   store: Store,
-  embedder: Embedder | undefined,
+  { embedder, index }: { readonly embedder: Embedder | undefined; readonly index: IndexChoice },
   pool: Pool["Service"],
   builder: Builder["Service"]
 ) {
@@ -52,9 +53,12 @@ export const makeCollection = Effect.fnUntraced(function* (
   let current = embedder
   const embed = embedWith(name, () => current, pool)
   const searching = { memory: store, pool, cost: initialCost(shape, store.kernels.isas().length > 1) }
+  const { buildIndex, inBackground } = yield* makeIndexing({ shape, index, store, pool, builder, scope, exclusively })
+  const indexInBackground = inBackground
   const collection: Collection = {
     ...makeReading(name, searching, embed),
-    ...makeWriting({ name, shape, store, embed, pool, builder, scope, exclusively }),
+    ...makeWriting({ name, shape, store, embed, pool, builder, scope, exclusively, indexInBackground }),
+    buildIndex,
     shape,
     share: () => shareMemory(name, shape, store),
     stats: () => collectionStats(store, shape)

@@ -70,21 +70,30 @@ export const canTrain = (store: Store, shape: CollectionShape, rows: number): bo
   shape.codes === "trained" && shape.precision !== "none" && store.codes.encoder.kind !== "itq" && rows >= TRAIN_AT
 
 /** Live rows to train on, evenly spread, as f32 in shared memory. */
-export const storedSample = async (store: Store): Promise<Float32Array> => {
+export const storedSample = async (store: Store): Promise<Float32Array> =>
+  (await storedRows(store, TRAINING_ROWS)).vectors
+
+/** At most `most` live rows, evenly spread, with their vectors as f32 in shared memory. */
+export const storedRows = async (
+  store: Store,
+  most: number
+): Promise<{ readonly rows: Uint32Array; readonly vectors: Float32Array }> => {
   const { dimensions } = store.shape
   const rows: Array<number> = []
   await forEachSliced(store.directory.rows, undefined, (row) => {
     if (isLive(store.segments[Math.floor(row / SLOTS)]!, row % SLOTS)) rows.push(row)
   })
-  const sample = newSample(Math.min(rows.length, TRAINING_ROWS), dimensions)
-  const count = sample.length / dimensions
+  const vectors = newSample(Math.min(rows.length, most), dimensions)
+  const count = vectors.length / dimensions
+  const drawn = new Uint32Array(count)
   await forEachSliced(count, undefined, (i) => {
     const row = rows[Math.floor((i * rows.length) / count)]!
+    drawn[i] = row
     const segment = store.columns.rows[Math.floor(row / SLOTS)]!
-    const vector = sample.subarray(i * dimensions, (i + 1) * dimensions)
+    const vector = vectors.subarray(i * dimensions, (i + 1) * dimensions)
     store.kernels.readVectors(store.columns.layout, Uint32Array.of(row % SLOTS), segment, vector)
   })
-  return sample
+  return { rows: drawn, vectors }
 }
 
 /** Vectors of a batch to train on, evenly spread, as they will be stored. */

@@ -19,6 +19,27 @@ const CODES = ["trained", "published"] as const
  */
 export type Codes = (typeof CODES)[number]
 
+/**
+ * What speeds up searches of many entries.
+ *
+ * - `auto`: inverted lists from 32,768 entries on.
+ * - `ivf`: inverted lists from 2,048 entries on; `lists` is their number, 1..65,536, by default a power of two near the
+ *   square root of the number of entries.
+ * - `none`: every search scans all entries.
+ */
+export type IndexChoice = "auto" | "none" | "ivf" | { readonly ivf: { readonly lists?: number | undefined } }
+
+const INDEXES = ["auto", "none", "ivf"] as const
+const MAX_LISTS = 65_536
+
+/** The choice of an index, checked; throws `InvalidParameter`. */
+export const indexOf = ({ index = "auto" }: CollectionOptions): IndexChoice => {
+  if (typeof index !== "object" || index === null) return oneOf("index", index, INDEXES)
+  const { lists } = object("index.ivf", index.ivf)
+  if (lists !== undefined) wholeNumber("index.ivf.lists", lists, 1, MAX_LISTS)
+  return { ivf: { lists } }
+}
+
 export interface CollectionOptions {
   /** Components of a vector, 1..8192. Needed unless an embedder fixes it. */
   readonly dimensions?: number | undefined
@@ -33,6 +54,8 @@ export interface CollectionOptions {
   readonly embedder?: Embedder | undefined
   /** Default `"trained"`. */
   readonly codes?: Codes | undefined
+  /** Default `"auto"`. What was built is saved with the collection; the choice is made anew whenever it is opened. */
+  readonly index?: IndexChoice | undefined
   /** Seed of the projection and the training, a whole number from 0 to 2^32 - 1. Default 42; `published` has no other. */
   readonly seed?: number | undefined
 }

@@ -1,4 +1,5 @@
 /** What a collection holds and what it costs, to the byte. */
+import type { Calibration } from "../calibration.ts"
 import { fallback } from "../native.ts"
 import type { Store } from "../store/store.ts"
 import type { CollectionShape } from "./options.ts"
@@ -11,6 +12,10 @@ export interface CollectionStats extends CollectionShape {
   readonly segments: number
   /** Kind of the encoder in force. */
   readonly encoder: string
+  /** Inverted lists in force; 0 for none. */
+  readonly lists: number
+  /** What searches of this collection were measured to find and cost; undefined until it was measured. */
+  readonly calibration: Calibration | undefined
   /** The instruction set in force. */
   readonly isa: string
   /** Why the kernels in TypeScript are in use, in one line; absent with the native addon. */
@@ -31,6 +36,8 @@ export const collectionStats = (store: Store, shape: CollectionShape): Collectio
     rows: store.directory.rows,
     segments: store.segments.length,
     encoder: store.codes.encoder.kind,
+    lists: store.lists?.count ?? 0,
+    calibration: store.codes.calibration,
     isa: store.kernels.activeIsa(),
     fallback,
     columns,

@@ -52,6 +52,8 @@ interface WritingParts {
   /** Scope of the database: what runs in the background ends with it. */
   readonly scope: Scope.Scope
   readonly exclusively: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
+  /** Starts what the index needs after a write. */
+  readonly indexInBackground: Effect.Effect<void>
 }
 
 export const makeWriting = (parts: WritingParts): Writing => {
@@ -172,21 +174,24 @@ const encodeBatch = async ({ store, shape, builder, pool }: WritingParts, batch:
   await reencode(store, pool, await train(store, builder, sample))
 }
 
-/** Starts the training once enough rows are there; adds and searches go on while it runs. */
-const backgroundTraining = ({ store, shape, builder, pool, scope, exclusively }: WritingParts): Effect.Effect<void> => {
+/** Starts the training once enough rows are there, and the index after it; adds and searches go on meanwhile. */
+const backgroundTraining = (parts: WritingParts): Effect.Effect<void> => {
+  const { store, shape, builder, pool, scope, exclusively, indexInBackground } = parts
   let started = false
   const run = Effect.gen(function* () {
     const encoder = yield* abortable(async () => train(store, builder, await storedSample(store)))
     yield* exclusively(
       abortable(() => (canTrain(store, shape, store.directory.live) ? reencode(store, pool, encoder) : done))
     )
+    yield* indexInBackground
   }).pipe(
     // The projection stays in force: searches are right, only slower to reach the same recall.
     Effect.catch((error) => Effect.logWarning("training the codes failed", error)),
     Effect.ensuring(Effect.sync(() => (started = false)))
   )
   return Effect.suspend(() => {
-    if (started || !canTrain(store, shape, store.directory.live)) return Effect.void
+    if (started) return Effect.void
+    if (!canTrain(store, shape, store.directory.live)) return indexInBackground
     started = true
     return Effect.asVoid(Effect.forkIn(run, scope))
   })

@@ -6,20 +6,19 @@ import { codeColumns } from "../kernels/columns.ts"
 import type { Kernels, SegmentLayout } from "../kernels/contract.ts"
 import { decodeCode } from "../kernels/lists.ts"
 import { CODE_BITS, type Metric, SLOTS } from "../store/layout.ts"
-import { centroidViews } from "../store/list-columns.ts"
 import { transpose } from "./centred.ts"
 import { drawCentroids, halfNormsOf, lloyd, nearest, type Points } from "./kmeans.ts"
 import { pcg64, type Uint32Source } from "./pcg64.ts"
 
 /** Rows of the sample a list. */
-export const SAMPLE_PER_LIST = 32
+export const SAMPLE_PER_LIST = 64
 /** Rounds of k-means at each of the two levels. */
 const LEVEL_ROUNDS = 6
 /** Rounds over all lists at once afterwards: they mend the borders between the groups of the first level. */
 const WHOLE_ROUNDS = 2
 
-/** Lists for a store of so many rows: a power of two near `3 sqrt(rows)`, at least 16. */
-export const listsFor = (rows: number): number => Math.max(16, 2 ** Math.round(Math.log2(3.2 * Math.sqrt(rows))))
+/** Lists for a store of so many rows: a power of two near `sqrt(rows)`, at least 16. */
+export const listsFor = (rows: number): number => Math.max(16, 2 ** Math.round(Math.log2(0.8 * Math.sqrt(rows))))
 
 /** Rows as their codes have them, `rows.length x 256`. */
 export const decodedRows = (layout: SegmentLayout, codes: ReadonlyArray<Uint8Array>, rows: Uint32Array): Points => {
@@ -99,6 +98,15 @@ const subset = ({ vectors, dimensions }: Points, rows: ReadonlyArray<number>): P
   return { vectors: part, count: rows.length, dimensions }
 }
 
+/** Centroids with what assigning and ranking add to their products. */
+export interface Centroids {
+  /** `256 x lists`: a centroid a column. */
+  readonly columns: Float32Array
+  /** `|c|^2 / 2`. */
+  readonly halfNorms: Float32Array
+  readonly biases: Float32Array
+}
+
 /**
  * Centroids (`lists x 256`) as searches use them. Lists are ranked by their distance from the query, which for cosine
  * and l2 ranks by `<c, q - m> - |c|^2 / 2`; for dot, where length counts, by the product alone. A query is projected
@@ -109,13 +117,12 @@ export const rankedCentroids = (
   metric: Metric,
   encoder: Float32Array,
   centroids: Float32Array
-): SharedArrayBuffer => {
+): Centroids => {
   const lists = centroids.length / CODE_BITS
-  const buffer = new SharedArrayBuffer(4 * (CODE_BITS + 2) * lists)
-  const { columns, halfNorms, biases } = centroidViews(buffer)
-  transpose(centroids, lists, CODE_BITS, columns)
-  halfNorms.set(halfNormsOf(centroids, CODE_BITS))
-  if (metric === "dot") return buffer
+  const columns = transpose(centroids, lists, CODE_BITS, new Float32Array(centroids.length))
+  const halfNorms = halfNormsOf(centroids, CODE_BITS)
+  const biases = new Float32Array(lists)
+  if (metric === "dot") return { columns, halfNorms, biases }
   const ofMean = new Float32Array(lists)
   if (metric === "cosine") {
     const dimensions = encoder.length / (CODE_BITS + 1)
@@ -124,5 +131,5 @@ export const rankedCentroids = (
     kernels.matmul(mean, columns, ofMean, 1, CODE_BITS, lists)
   }
   for (let list = 0; list < lists; list++) biases[list] = -halfNorms[list]! - ofMean[list]!
-  return buffer
+  return { columns, halfNorms, biases }
 }

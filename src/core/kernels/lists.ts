@@ -64,7 +64,7 @@ const largest = (products: Float32Array, halfNorms: Float32Array): number => {
 }
 
 /** The best `nprobe` lists of a projected query, in order of their number. */
-export const route = ({ centroids, biases }: ListColumns, projected: Float32Array, nprobe: number): Uint32Array => {
+const route = ({ centroids, biases }: ListColumns, projected: Float32Array, nprobe: number): Uint32Array => {
   const lists = biases.length
   const scores = new Float32Array(lists)
   matmul(projected, centroids, scores, 1, CODE_BITS, lists)

@@ -54,6 +54,6 @@ export const initialCost = ({ dimensions, precision }: StoreShape, native: boole
   const bytes = dimensions * { f32: 4, f16: 2, int8: 1, none: 0 }[precision]
   const products = dimensions * CODE_BITS
   return native
-    ? new ScanCost([bytes / 8, 2.5, 2], products / 15, bytes / 8)
-    : new ScanCost([bytes, 150, 150], products / 0.6, bytes)
+    ? new ScanCost([bytes / 8, 2.5, 2, 2.5], products / 15, bytes / 8)
+    : new ScanCost([bytes, 150, 150, 150], products / 0.6, bytes)
 }

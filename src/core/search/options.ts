@@ -1,10 +1,12 @@
 /** What a caller may ask of a search. */
 
-export const MODES = ["exact", "flat", "binary", "ivf"] as const
+export const MODES = ["auto", "exact", "flat", "binary", "ivf"] as const
 
 /**
  * How candidates are found.
  *
+ * - `auto` takes the cheapest setting of the others that was measured to reach `recall`; while nothing was measured,
+ *   an exact search where a recall is asked for, else `flat`.
  * - `exact` scores every stored vector: O(rows x dimensions).
  * - `flat` scans 256-bit codes with a float query (RaBitQ estimator, arXiv 2405.12497, over ITQ
  *   codes) and scores the best `rerank` of them exactly.
@@ -17,15 +19,21 @@ export type Mode = (typeof MODES)[number]
 export interface SearchOptions {
   /** Hits wanted, 1..1024. Default 10. */
   readonly k?: number | undefined
-  /** Default `"flat"`. */
+  /** Default `"auto"`. */
   readonly mode?: Mode | undefined
   /**
+   * Mean share of the exact `k` nearest that searches are to find, 0.5..1: with mode `auto`, the engine takes the
+   * cheapest setting that was measured to reach it on a sample of the collection. 1 searches exactly. Needs stored
+   * vectors. Default: about 0.99.
+   */
+  readonly recall?: number | undefined
+  /**
    * Candidates scored again with their stored vectors, 0..16384; 0 returns the estimates of the
-   * scan. Default `max(128, 10 k)` for `flat` and 0 for `binary`. A store without vectors
-   * (`precision: "none"`) has 0.
+   * scan. Default `max(128, 10 k)` for `flat` and `ivf`, 0 for `binary`, and what was measured for `auto`. A store
+   * without vectors (`precision: "none"`) has 0.
    */
   readonly rerank?: number | undefined
-  /** Inverted lists that mode `ivf` visits, at least 1. Default: a sixth of them. */
+  /** Inverted lists that mode `ivf` visits, at least 1. Default: a quarter of them. */
   readonly nprobe?: number | undefined
   /** Cancels the search: native work stops between blocks and the call fails with `Cancelled`. */
   readonly signal?: AbortSignal | undefined
@@ -33,4 +41,5 @@ export interface SearchOptions {
 
 export const MAX_K = 1024
 export const MAX_RERANK = 16_384
+export const LEAST_RECALL = 0.5
 export const MAX_NPROBE = 2 ** 20

@@ -4,44 +4,96 @@
  * A plan is made here and nowhere else, then travels unchanged: collection, worker message,
  * native code. Nothing downstream checks it again.
  */
+
+import { type Chosen, settingFor } from "../calibration.ts"
 import { oneOf, wholeNumber } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
 import type { SearchPlan } from "../kernels/contract.ts"
-import { MODE } from "../kernels/shape.ts"
+import { MODE, PRECISION } from "../kernels/shape.ts"
 import { BLOCK, BLOCKS } from "../store/layout.ts"
 import type { SearchColumns, StoreShape } from "../store/memory.ts"
-import { MAX_K, MAX_NPROBE, MAX_RERANK, MODES, type SearchOptions } from "./options.ts"
+import { LEAST_RECALL, MAX_K, MAX_NPROBE, MAX_RERANK, MODES, type SearchOptions } from "./options.ts"
 
 /** The choices of a search, before it meets the columns of a moment. */
-export type SearchChoice = Pick<SearchPlan, "mode" | "keep" | "rerank" | "nprobe">
-
-/** Applies defaults and bounds; throws `InvalidParameter`. */
-export const choose = (options: SearchOptions, shape: StoreShape): SearchChoice => {
-  const keep = wholeNumber("k", options.k ?? 10, 1, MAX_K)
-  const mode = MODES.indexOf(oneOf("mode", options.mode ?? "flat", MODES))
-  const hasVectors = shape.precision !== "none"
-  if (mode === 0 && !hasVectors) {
-    throw new InvalidParameter({ parameter: "mode", reason: "exact needs stored vectors: the precision is none" })
-  }
-  const usual = (MODES[mode] === "flat" || MODES[mode] === "ivf") && hasVectors ? Math.max(128, 10 * keep) : 0
-  const rerank = mode === 0 ? 0 : wholeNumber("rerank", options.rerank ?? usual, 0, hasVectors ? MAX_RERANK : 0)
-  const nprobe = options.nprobe === undefined ? 0 : wholeNumber("nprobe", options.nprobe, 1, MAX_NPROBE)
-  return { mode, keep, rerank: rerank === 0 ? 0 : Math.max(rerank, keep), nprobe }
+export interface SearchChoice {
+  readonly keep: number
+  /** Undefined to let the calibration decide. */
+  readonly mode: number | undefined
+  /** Undefined where the caller named none. */
+  readonly rerank: number | undefined
+  readonly nprobe: number | undefined
+  readonly recall: number | undefined
 }
 
-/** The plan over every row used so far. Without lists all codes are scanned. */
+/** Recall that settings are chosen for where none is asked for. */
+const USUAL_RECALL = 0.99
+/** Up to so many rows an exact search costs no more than its preparation. */
+const EXACT_ROWS = 1024
+
+/** Applies bounds, and defaults that need no columns; throws `InvalidParameter`. */
+export const choose = (options: SearchOptions, shape: StoreShape): SearchChoice => {
+  const keep = wholeNumber("k", options.k ?? 10, 1, MAX_K)
+  const name = oneOf("mode", options.mode ?? "auto", MODES)
+  const mode = name === "auto" ? undefined : MODE[name]
+  const hasVectors = shape.precision !== "none"
+  const wrong = (parameter: string, reason: string) => new InvalidParameter({ parameter, reason })
+  if (mode === MODE.exact && !hasVectors) {
+    throw wrong("mode", "exact needs stored vectors: the precision is none")
+  }
+  const { recall } = options
+  if (recall !== undefined) {
+    if (typeof recall !== "number" || !(recall >= LEAST_RECALL && recall <= 1)) {
+      throw wrong("recall", `wanted a number from ${LEAST_RECALL} to 1`)
+    }
+    if (mode !== undefined) throw wrong("recall", `mode ${name} has no level of recall: leave the mode to the engine`)
+    if (!hasVectors) throw wrong("recall", "nothing to measure it by: the precision is none")
+  }
+  const optional = (parameter: "rerank" | "nprobe", least: number, most: number) => {
+    const value = options[parameter]
+    return value === undefined ? undefined : wholeNumber(parameter, value, least, most)
+  }
+  return {
+    keep,
+    mode,
+    rerank: optional("rerank", 0, hasVectors ? MAX_RERANK : 0),
+    nprobe: optional("nprobe", 1, MAX_NPROBE),
+    recall
+  }
+}
+
+/** The plan over every row used so far. Without lists, mode ivf scans all codes. */
 export const plan = (choice: SearchChoice, columns: SearchColumns, rows: number, cancel: number): SearchPlan => {
   const lists = columns.lists?.heads.length ?? 0
-  const isListed = choice.mode === MODE.ivf && lists > 0
+  const { keep } = choice
+  const settled = settle(choice, columns, rows)
+  const isListed = settled.mode === MODE.ivf && lists > 0
+  const rerank = settled.mode === MODE.exact ? 0 : (choice.rerank ?? settled.rerank)
   return {
     ...columns.layout,
-    ...choice,
-    mode: choice.mode === MODE.ivf && !isListed ? MODE.flat : choice.mode,
-    nprobe: isListed ? Math.min(choice.nprobe || Math.ceil(lists / 6), lists) : 0,
+    keep,
+    mode: settled.mode === MODE.ivf && !isListed ? MODE.flat : settled.mode,
+    rerank: rerank === 0 ? 0 : Math.max(rerank, keep),
+    nprobe: isListed ? Math.min(choice.nprobe ?? settled.nprobe, lists) : 0,
     fromBlock: 0,
     toBlock: Math.min(Math.ceil(rows / BLOCK), columns.rows.length * BLOCKS),
     cancel
   }
+}
+
+/** Mode, lists and depth: as asked for, as calibrated, or as is usual. */
+const settle = ({ keep, mode, recall }: SearchChoice, columns: SearchColumns, rows: number): Chosen => {
+  const hasVectors = columns.layout.precision !== PRECISION.none
+  const exact = { mode: MODE.exact, rerank: 0, nprobe: 0 }
+  const usual = {
+    mode: mode ?? MODE.flat,
+    rerank: hasVectors && mode !== MODE.binary ? Math.max(128, 10 * keep) : 0,
+    nprobe: Math.ceil((columns.lists?.heads.length ?? 0) / 4)
+  }
+  if (mode !== undefined || !hasVectors) return usual
+  if (recall === 1 || rows <= EXACT_ROWS) return exact
+  const { calibration } = columns
+  const calibrated = calibration && settingFor(calibration, keep, recall ?? USUAL_RECALL)
+  return calibrated ?? (recall === undefined ? usual : exact)
 }
 
 /**

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import type { SabineError } from "../errors.ts"
 import type { Hits, SearchPlan } from "../kernels/contract.ts"
+import { MODE } from "../kernels/shape.ts"
 import { attempt, failed } from "../lift.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
 import { BLOCK } from "../store/layout.ts"
@@ -52,7 +53,7 @@ export const searchRows = <A>(
         const whole = plan(choice, memory.columns, rows, memory.directory.cancelWord(claim))
         const work: Work = { whole, queries, count: queries.length / memory.shape.dimensions }
         const hits =
-          microseconds(cost, whole, work.count) <= IN_PLACE_US
+          microseconds({ memory, pool, cost }, whole, work.count) <= IN_PLACE_US
             ? scanInPlace(memory, cost, work)
             : yield* scanInPool({ memory, pool, cost }, work, claim)
         const { value, complete } = use(hits)
@@ -69,16 +70,21 @@ interface Work {
   readonly count: number
 }
 
-const scannedRows = (plan: SearchPlan): number => (plan.toBlock - plan.fromBlock) * BLOCK
+/** Rows whose codes or vectors a query meets: of inverted lists, as many as there are in lists of the mean length. */
+const scannedRows = (plan: SearchPlan, { columns }: Searchable): number => {
+  const rows = (plan.toBlock - plan.fromBlock) * BLOCK
+  const lists = columns.lists?.heads.length ?? 1
+  return plan.mode === MODE.ivf ? (rows * plan.nprobe) / lists : rows
+}
 
-const microseconds = (cost: ScanCost, plan: SearchPlan, queries: number): number =>
-  cost.microseconds(plan, scannedRows(plan), queries)
+const microseconds = ({ memory, cost }: Searching, plan: SearchPlan, queries: number): number =>
+  cost.microseconds(plan, scannedRows(plan, memory), queries)
 
 const scanInPlace = (memory: Searchable, cost: ScanCost, { whole, queries, count }: Work): Hits => {
   const hits = newHits(count, whole.keep)
   const start = performance.now()
   memory.kernels.search(whole, memory.columns, queries, memory.directory.words, hits)
-  cost.observe(whole, scannedRows(whole), count, (performance.now() - start) * 1000)
+  cost.observe(whole, scannedRows(whole, memory), count, (performance.now() - start) * 1000)
   return hits
 }
 
@@ -89,7 +95,7 @@ const scanInPool = (
 ): Effect.Effect<Hits, SabineError> =>
   Effect.callback((resume) => {
     const { dimensions } = memory.shape
-    const parts = split(whole, count, pool.threads, microseconds(cost, whole, count))
+    const parts = split(whole, count, pool.threads, microseconds({ memory, pool, cost }, whole, count))
     const handle = memory.handle()
     const runs = parts.map(({ plan, from, to }) => {
       const task = { plan, queries: queries.slice(from * dimensions, to * dimensions) }
@@ -101,7 +107,7 @@ const scanInPool = (
       const found = results.map((result, i) => {
         if (result.status === "rejected") throw result.reason
         const { plan, from, to } = parts[i]!
-        cost.observe(plan, scannedRows(plan), to - from, result.value.microseconds)
+        cost.observe(plan, scannedRows(plan, memory), to - from, result.value.microseconds)
         return result.value.hits
       })
       return parts[0]!.plan === whole ? concatenate(found, whole.keep) : merge(found, whole, count)
@@ -126,7 +132,8 @@ interface Part {
 const split = (whole: SearchPlan, count: number, threads: number, microseconds: number): ReadonlyArray<Part> => {
   const useful = Math.max(1, Math.ceil(microseconds / IN_PLACE_US))
   if (count < threads * QUERIES_A_PASS) {
-    const shards = Math.min(threads, useful)
+    // Lists are not split: a query that visits few of them is short, and many queries are split among threads.
+    const shards = whole.mode === MODE.ivf ? 1 : Math.min(threads, useful)
     if (shards === 1) return [{ plan: whole, from: 0, to: count }]
     return Array.from({ length: shards }, (_, i) => ({ plan: shard(whole, i, shards), from: 0, to: count }))
   }

@@ -1,7 +1,7 @@
 /** The lists that rows belong to, by their codes. */
+import type { Centroids } from "../index/ivf.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import { SLOTS } from "./layout.ts"
-import type { Centroids } from "./list-columns.ts"
 import type { SearchColumns } from "./memory.ts"
 
 /** The list of each of `rows`, whose codes are written; one native call for each run of rows in a segment. */

@@ -1,4 +1,5 @@
 /** The buffers of inverted lists, and what kernels see of them. */
+import type { Centroids } from "../index/ivf.ts"
 import type { Kernels, ListColumns } from "../kernels/contract.ts"
 import { aligned } from "./aligned.ts"
 import { CODE_BITS } from "./layout.ts"
@@ -17,15 +18,6 @@ export interface ListBuffers {
   readonly chunks: ReadonlyArray<ListChunk>
 }
 
-/** Centroids with what assigning and ranking add to their products, in one shared buffer. */
-export interface Centroids {
-  /** `256 x lists`. */
-  readonly columns: Float32Array
-  /** `|c|^2 / 2`. */
-  readonly halfNorms: Float32Array
-  readonly biases: Float32Array
-}
-
 /** The views of a buffer of centroids. */
 export const centroidViews = (buffer: SharedArrayBuffer): Centroids => {
   const lists = buffer.byteLength / (4 * (CODE_BITS + 2))
@@ -34,6 +26,16 @@ export const centroidViews = (buffer: SharedArrayBuffer): Centroids => {
     halfNorms: new Float32Array(buffer, 4 * CODE_BITS * lists, lists),
     biases: new Float32Array(buffer, 4 * (CODE_BITS + 1) * lists, lists)
   }
+}
+
+/** Centroids copied into one shared buffer. */
+export const packCentroids = ({ columns, halfNorms, biases }: Centroids): SharedArrayBuffer => {
+  const buffer = new SharedArrayBuffer(4 * (columns.length + halfNorms.length + biases.length))
+  const views = centroidViews(buffer)
+  views.columns.set(columns)
+  views.halfNorms.set(halfNorms)
+  views.biases.set(biases)
+  return buffer
 }
 
 export const listColumns = (kernels: Kernels, { centroids, heads, chunks }: ListBuffers): ListColumns => {

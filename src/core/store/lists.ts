@@ -5,6 +5,7 @@
  * and never again while it can be reached. A list of which more than half is dead is written anew into other blocks,
  * and its head moved to them; the old blocks are used again once no reader can still walk them.
  */
+import type { Centroids } from "../index/ivf.ts"
 import { type CodeColumns, codeColumns } from "../kernels/columns.ts"
 import type { Kernels, SegmentLayout } from "../kernels/contract.ts"
 import { LINKS_BYTES, LISTED_OFFSET, NEXT_OFFSET } from "../kernels/shape.ts"
@@ -12,7 +13,7 @@ import { aligned } from "./aligned.ts"
 import { copyCode } from "./code-column.ts"
 import { notAfter } from "./directory.ts"
 import { ALIGNMENT, BLOCK, BLOCKS, SLOTS } from "./layout.ts"
-import { type Centroids, centroidViews, type ListBuffers, type ListChunk } from "./list-columns.ts"
+import { centroidViews, type ListBuffers, type ListChunk } from "./list-columns.ts"
 import { newCodeColumn, type StoreShape } from "./memory.ts"
 
 /** Views of a chunk on the owner's thread. */

@@ -5,7 +5,10 @@
  * are, not of what is in them: buffers never move or shrink, so an old handle stays readable,
  * and `Directory.growth` tells when a newer one exists.
  */
+
+import type { Calibration } from "../calibration.ts"
 import type { Encoder } from "../index/encoder.ts"
+import type { Centroids } from "../index/ivf.ts"
 import type { SearchColumns as Columns, Kernels, SegmentLayout } from "../kernels/contract.ts"
 import { aligned } from "./aligned.ts"
 import {
@@ -20,7 +23,7 @@ import {
   SLOTS,
   segmentLayout
 } from "./layout.ts"
-import { type Centroids, centroidViews, type ListBuffers, listColumns } from "./list-columns.ts"
+import { centroidViews, type ListBuffers, listColumns } from "./list-columns.ts"
 
 /** What a store is: fixed when it is made. */
 export interface StoreShape {
@@ -43,6 +46,8 @@ export interface CodeSet {
   readonly columns: ReadonlyArray<SharedArrayBuffer>
   /** Inverted lists of those codes, where there are any. */
   readonly lists?: ListBuffers | undefined
+  /** What searches of those codes and lists were measured to find. */
+  readonly calibration?: Calibration | undefined
 }
 
 /** The packed key index; `previous` is there while it moves to another table. */
@@ -78,6 +83,7 @@ export interface SearchColumns extends Columns {
   readonly layout: SegmentLayout
   /** What rows are put into lists by, where there are lists. */
   readonly centroids?: Centroids | undefined
+  readonly calibration?: Calibration | undefined
 }
 
 export const newSegmentBuffers = (shape: StoreShape): SegmentBuffers => ({
@@ -111,13 +117,14 @@ export const searchColumns = (
   segments: ReadonlyArray<Segment>
 ): SearchColumns => {
   const { dimensions, metric, precision } = handle.shape
-  const { encoder, columns, lists } = handle.codes
+  const { encoder, columns, lists, calibration } = handle.codes
   return {
     layout: segmentLayout(dimensions, metric, precision, encoder.factorScale),
     encoder: encoder.parameters,
     rows: segments.map((segment) => segment.rows),
     codes: columns.map((column) => aligned(kernels, column)),
     lists: lists && listColumns(kernels, lists),
-    centroids: lists && centroidViews(lists.centroids)
+    centroids: lists && centroidViews(lists.centroids),
+    calibration
   }
 }

@@ -6,6 +6,7 @@
  * have seen them has finished. Nothing here waits or allocates for a row, but for a new segment.
  */
 import { threadId } from "node:worker_threads"
+import type { Calibration } from "../calibration.ts"
 import { CapacityExceeded } from "../errors.ts"
 import type { Encoder } from "../index/encoder.ts"
 import type { Kernels } from "../kernels/contract.ts"
@@ -142,7 +143,12 @@ export class Store implements Searchable {
   /** Puts lists that hold every live row in force, in place of those there were. */
   useLists(lists: ListWriter): void {
     this.lists = lists
-    this.#useCodes({ ...this.codes, lists: lists.buffers })
+    this.#useCodes({ ...this.codes, lists: lists.buffers, calibration: undefined })
+  }
+
+  /** Puts what was measured of the codes and lists in force behind the plans of searches. */
+  useCalibration(calibration: Calibration): void {
+    this.#useCodes({ ...this.codes, calibration })
   }
 
   /**

@@ -51,16 +51,14 @@ const byList = (lists: Uint32Array, count: number): Uint32Array => {
   return order
 }
 
-/** Builds lists of every live row and puts them in force. No row may be written meanwhile; searches go on. */
-export const buildLists = async (
+/** Centroids for the rows and codes of this moment, trained in the builder. Rows may be written meanwhile. */
+export const trainLists = async (
   store: Store,
-  pool: Pool["Service"],
   builder: Builder["Service"],
-  wanted?: number
-): Promise<void> => {
+  wanted: number | undefined
+): Promise<SharedArrayBuffer> => {
   const rows = await liveRows(store)
   const lists = Math.min(wanted ?? listsFor(rows.length), rows.length)
-  if (lists === 0) return
   const { encoder, columns } = store.codes
   const task = {
     layout: store.columns.layout,
@@ -71,10 +69,15 @@ export const buildLists = async (
     lists,
     seed: encoder.seed
   }
-  const centroids = await builder.call((build) => build.centroids(task))
+  return builder.call((build) => build.centroids(task))
+}
+
+/** Puts every live row into lists around the centroids, and those in force. No row may be written; searches go on. */
+export const fillLists = async (store: Store, pool: Pool["Service"], centroids: SharedArrayBuffer): Promise<void> => {
+  const rows = await liveRows(store)
   const assigned = await assignAll(store, pool, centroids, rows)
   const made = store.newLists(centroids)
-  const order = byList(assigned, lists)
+  const order = byList(assigned, made.count)
   await forEachSliced(rows.length, undefined, (i) => {
     const at = order[i]!
     made.append(rows[at]!, assigned[at]!)

@@ -1,0 +1,63 @@
+/**
+ * What settings of a search find, and what they cost: measured once on stored vectors, asked for every plan after it.
+ */
+import type { SearchPlan } from "./kernels/contract.ts"
+
+/** One way to search, with what it was measured to find. */
+export interface Setting {
+  readonly mode: number
+  readonly nprobe: number
+  readonly rerank: number
+  /** Mean share of the exact `k` nearest that is found. */
+  readonly recall: number
+  /** Standard error of that mean over the sampled queries. */
+  readonly error: number
+  /** Microseconds a query of work on one thread. */
+  readonly us: number
+}
+
+/** Settings for one number of hits: each finds more than those before it, and costs more. */
+interface Curve {
+  readonly k: number
+  readonly settings: ReadonlyArray<Setting>
+}
+
+export interface Calibration {
+  /** Live rows when it was measured. */
+  readonly rows: number
+  /** Stored vectors that served as queries. */
+  readonly queries: number
+  /** By growing `k`. */
+  readonly curves: ReadonlyArray<Curve>
+}
+
+/** What of a plan a level of recall decides. */
+export type Chosen = Pick<SearchPlan, "mode" | "nprobe" | "rerank">
+
+/**
+ * Misses that a setting may have been measured to make, relative to those allowed: queries lie a little farther from
+ * what is stored than stored vectors do from one another.
+ */
+const CAUTION = 0.75
+
+/** The cheapest setting that finds `wanted` of the nearest `keep`; undefined when only an exact search does. */
+export const settingFor = ({ curves }: Calibration, keep: number, wanted: number): Chosen | undefined => {
+  const curve = curves.find(({ k }) => k >= keep) ?? curves.at(-1)
+  const found = curve?.settings.find(({ recall, error }) => 1 - recall + error <= CAUTION * (1 - wanted))
+  if (curve === undefined || found === undefined) return undefined
+  // Depth grows with the hits wanted beyond the curve.
+  const rerank = Math.ceil(found.rerank * Math.max(1, keep / curve.k))
+  return { mode: found.mode, nprobe: found.nprobe, rerank: Math.max(rerank, keep) }
+}
+
+/** The settings that no other beats: in order of cost, each with more recall than all cheaper ones. */
+export const frontier = (settings: ReadonlyArray<Setting>): ReadonlyArray<Setting> => {
+  let most = -1
+  return [...settings]
+    .sort((a, b) => a.us - b.us || b.recall - a.recall)
+    .filter(({ recall }) => {
+      const better = recall > most
+      if (better) most = recall
+      return better
+    })
+}

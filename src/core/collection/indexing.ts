@@ -1,0 +1,121 @@
+/**
+ * What searches of a collection are sped up and planned by: inverted lists, and the calibration of recall and cost.
+ * Both follow the collection in the background; searches are right without them.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type { Builder } from "../builder.ts"
+import type { SabineError } from "../errors.ts"
+import { abortable } from "../lift.ts"
+import type { Pool } from "../pool.ts"
+import { CALIBRATION_QUERIES, calibrate } from "../search/calibrate.ts"
+import type { Store } from "../store/store.ts"
+import { canTrain, isMade, storedRows } from "./encoding.ts"
+import { fillLists, trainLists } from "./lists.ts"
+import type { CollectionShape, IndexChoice } from "./options.ts"
+
+/** Live rows from which lists are made without being asked for: below, scanning all codes takes no longer. */
+const AUTO_ROWS = 32_768
+/** Live rows from which lists are made where they are asked for. */
+const LEAST_ROWS = 2048
+/** Live rows from which recall is measured: below, an exact search is quick. */
+const CALIBRATED_ROWS = 2048
+/** Growth after which lists are made anew, for there should be more of them. */
+const LIST_GROWTH = 4
+/** Growth or loss after which recall and cost are measured again. */
+const CALIBRATION_GROWTH = 2
+
+interface IndexingParts {
+  readonly shape: CollectionShape
+  readonly index: IndexChoice
+  readonly store: Store
+  readonly pool: Pool["Service"]
+  readonly builder: Builder["Service"]
+  readonly scope: Scope.Scope
+  readonly exclusively: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
+}
+
+export interface Indexing {
+  /**
+   * Makes what the collection's `index` asks for, lists or none, and measures recall and cost, both for the entries of
+   * this moment where that is not done yet. Without entries, or while the codes are yet to be trained, there is nothing
+   * to do.
+   */
+  readonly buildIndex: () => Effect.Effect<void, SabineError>
+  /** Starts what is due after a write; nothing is waited for. */
+  readonly inBackground: Effect.Effect<void>
+}
+
+export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
+  const { store, shape, index, pool, builder, scope, exclusively } = parts
+  // One at a time, whoever asks.
+  const permit = yield* Semaphore.make(1)
+  /** Live rows when the lists in force were made. */
+  let listed = store.directory.live
+
+  const codesAreFinal = () => isMade(store.codes.encoder) && !canTrain(store, shape, store.directory.live)
+  const wantsLists = (least: number) => index !== "none" && codesAreFinal() && store.directory.live >= least
+
+  const makeLists = Effect.gen(function* () {
+    const { version } = store.codes
+    const wanted = typeof index === "object" ? index.ivf.lists : undefined
+    const centroids = yield* abortable(() => trainLists(store, builder, wanted))
+    yield* exclusively(
+      abortable(async () => {
+        // Codes that were replaced meanwhile are not those that the centroids speak of.
+        if (store.codes.version !== version) return
+        listed = store.directory.live
+        await fillLists(store, pool, centroids)
+      })
+    )
+  })
+
+  const measure = abortable(async () => {
+    const { version, lists } = store.codes
+    const sample = await storedRows(store, CALIBRATION_QUERIES)
+    if (sample.rows.length === 0) return
+    const calibration = await calibrate(store, pool, sample)
+    if (store.codes.version === version && store.codes.lists?.heads === lists?.heads) store.useCalibration(calibration)
+  })
+
+  const listsAreDue = () => {
+    const least = index === "auto" ? AUTO_ROWS : LEAST_ROWS
+    return wantsLists(least) && (store.lists === undefined || store.directory.live > LIST_GROWTH * listed)
+  }
+  const calibrationIsDue = () => {
+    const { live } = store.directory
+    const measured = store.codes.calibration?.rows ?? 0
+    const moved = live > CALIBRATION_GROWTH * measured || live * CALIBRATION_GROWTH < measured
+    return shape.precision !== "none" && live >= CALIBRATED_ROWS && codesAreFinal() && moved
+  }
+
+  const listsAreFresh = () => store.lists !== undefined && listed === store.directory.live
+  const isMeasured = () => store.codes.calibration?.rows === store.directory.live
+
+  const due = Effect.gen(function* () {
+    if (listsAreDue()) yield* makeLists
+    if (calibrationIsDue()) yield* measure
+  })
+
+  let started = false
+  const background = permit.withPermit(due).pipe(
+    // Searches go on by what is there: right, only slower than they could be.
+    Effect.catch((error) => Effect.logWarning("building the index failed", error)),
+    Effect.ensuring(Effect.sync(() => (started = false)))
+  )
+  return {
+    buildIndex: () =>
+      permit.withPermit(
+        Effect.gen(function* () {
+          if (wantsLists(1) && !listsAreFresh()) yield* makeLists
+          if (shape.precision !== "none" && codesAreFinal() && !isMeasured()) yield* measure
+        })
+      ),
+    inBackground: Effect.suspend(() => {
+      if (started || !(listsAreDue() || calibrationIsDue())) return Effect.void
+      started = true
+      return Effect.asVoid(Effect.forkIn(background, scope))
+    })
+  } satisfies Indexing
+})

@@ -1,0 +1,118 @@
+/** Recall as a contract: the level asked for is reached on queries that were never stored, whatever the data. */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { synsets } from "../examples/wordnet/glosses.ts"
+import { type Collection, type CollectionOptions, open, staticEmbedder } from "../src/index.ts"
+import { randomBits, randomVectors } from "./property/kernels/random.ts"
+
+const QUERIES = 200
+const K = 10
+const LEVELS = [0.9, 0.95, 0.99, 0.999]
+
+interface Data {
+  readonly dimensions: number
+  readonly base: Float32Array
+  readonly queries: Float32Array
+}
+
+/** Vectors around `centres` random ones. */
+const clustered = (rows: number, dimensions: number, centres: number): Data => {
+  const middles = randomVectors(1, centres * dimensions)
+  const bits = randomBits(2)
+  const around = (seed: number, count: number) => {
+    const noise = randomVectors(seed, count * dimensions)
+    for (let i = 0; i < count; i++) {
+      const middle = (bits() % centres) * dimensions
+      for (let j = 0; j < dimensions; j++) {
+        noise[i * dimensions + j] = middles[middle + j]! + 0.6 * noise[i * dimensions + j]!
+      }
+    }
+    return noise
+  }
+  return { dimensions, base: around(3, rows), queries: around(4, QUERIES) }
+}
+
+const uniform = (rows: number, dimensions: number): Data => ({
+  dimensions,
+  base: randomVectors(5, rows * dimensions),
+  queries: randomVectors(6, QUERIES * dimensions)
+})
+
+/** Each of a few vectors many times over. */
+const duplicates = (rows: number, dimensions: number, different: number): Data => {
+  const some = randomVectors(7, different * dimensions)
+  const base = new Float32Array(rows * dimensions)
+  for (let i = 0; i < rows; i++) {
+    const from = (i % different) * dimensions
+    base.set(some.subarray(from, from + dimensions), i * dimensions)
+  }
+  return { dimensions, base, queries: randomVectors(8, QUERIES * dimensions) }
+}
+
+/** Sentences; every fiftieth is a query. */
+const real = async (rows: number): Promise<Data> => {
+  const embedder = staticEmbedder()
+  const { dimensions } = embedder
+  const texts = (await synsets()).slice(0, rows + QUERIES).map(({ gloss }) => gloss)
+  const step = Math.floor(texts.length / QUERIES)
+  const isQuery = (i: number) => i % step === 0 && i < step * QUERIES
+  return {
+    dimensions,
+    base: await embedder.embed(texts.filter((_, i) => !isQuery(i))),
+    queries: await embedder.embed(texts.filter((_, i) => isQuery(i)))
+  }
+}
+
+const filled = async (collection: Collection, { base, dimensions }: Data): Promise<void> => {
+  const keys = Array.from({ length: base.length / dimensions }, (_, i) => `k${i}`)
+  await collection.addMany({ keys, vectors: base })
+  await collection.buildIndex()
+}
+
+/** Mean recall and its standard error. A hit counts when it scores no less than the last of the exact ones. */
+const recallOf = async (collection: Collection, { queries, dimensions }: Data, recall: number) => {
+  const exact = await collection.searchMany(queries, { k: K, mode: "exact" })
+  const found = await collection.searchMany(queries, { k: K, recall })
+  const shares = Array.from({ length: queries.length / dimensions }, (_, query) => {
+    const wanted = exact.counts[query]!
+    const least = exact.scores[query * K + wanted - 1]!
+    const scores = found.scores.subarray(query * K, query * K + found.counts[query]!)
+    return scores.filter((score) => score >= least - 1e-6).length / wanted
+  })
+  const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length
+  const variance = shares.reduce((sum, share) => sum + (share - mean) ** 2, 0) / shares.length
+  return { mean, error: Math.sqrt(variance / shares.length) }
+}
+
+const reaches = (name: string, options: CollectionOptions, data: () => Data | Promise<Data>) =>
+  test(`${name}: the recall that is asked for is reached`, async () => {
+    const made = await data()
+    await using db = await open(":memory:", { threads: 2 })
+    const collection = await db.collection("c", { dimensions: made.dimensions, index: "ivf", ...options })
+    await filled(collection, made)
+    for (const level of LEVELS) {
+      const { mean, error } = await recallOf(collection, made, level)
+      assert.ok(mean >= level - error, `${level} was asked for, ${mean} +- ${error} found`)
+    }
+  })
+
+reaches("sentences", {}, () => real(12_000))
+reaches("clusters", { metric: "l2" }, () => clustered(8000, 48, 60))
+reaches("clusters in many dimensions", { precision: "f16" }, () => clustered(5000, 320, 40))
+reaches("uniform", { metric: "dot" }, () => uniform(6000, 32))
+reaches("duplicates", { precision: "int8" }, () => duplicates(5000, 24, 150))
+reaches("a few", {}, () => uniform(40, 16))
+
+test("settings follow the level: what costs less is taken where less is asked for", async () => {
+  await using db = await open(":memory:", { threads: 2 })
+  const data = clustered(8000, 48, 60)
+  const collection = await db.collection("c", { dimensions: data.dimensions, index: "ivf" })
+  await filled(collection, data)
+  const { lists, calibration } = collection.stats()
+  assert.ok(lists >= 16)
+  const settings = calibration!.curves[0]!.settings
+  assert.ok(settings.length > 2)
+  for (const [i, { us, recall }] of settings.entries()) {
+    if (i > 0) assert.ok(us >= settings[i - 1]!.us && recall > settings[i - 1]!.recall)
+  }
+})
