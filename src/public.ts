@@ -1,9 +1,10 @@
 /** What both doors export: the types that callers name, the embedders, and every error. */
+export type { Calibration, Setting } from "./core/calibration.ts"
 export type { AttachOptions } from "./core/collection/attached.ts"
 export type { EntryColumns } from "./core/collection/batch.ts"
 export type { Entry, EntryInput, Payload } from "./core/collection/entries.ts"
 export type { OnProgress } from "./core/collection/ingest.ts"
-export type { Codes, CollectionOptions, CollectionShape } from "./core/collection/options.ts"
+export type { Codes, CollectionOptions, CollectionShape, IndexChoice } from "./core/collection/options.ts"
 export type { Hit, HitColumns } from "./core/collection/read.ts"
 export type { Query } from "./core/collection/reading.ts"
 export type { CollectionHandle, Share } from "./core/collection/share.ts"

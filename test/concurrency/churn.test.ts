@@ -35,9 +35,13 @@ class Writer {
     await this.#addMany(0, STABLE)
   }
 
+  get isGrown(): boolean {
+    return this.#grown === GROWTH
+  }
+
   /** One batch of growth, if any is left. */
   async grow(): Promise<void> {
-    if (this.#grown === GROWTH) return
+    if (this.isGrown) return
     const from = STABLE + COMING + this.#grown
     await this.#addMany(from, from + GROWTH_BATCH)
     this.#grown += GROWTH_BATCH
@@ -80,14 +84,19 @@ class Writer {
 
 test("readers on other threads never meet a torn, foreign or stale row", async (t) => {
   await using db = await open(":memory:", { threads: 1 })
-  const collection = await db.collection("rows", { dimensions: DIMENSIONS, metric: "l2", codes: "published" })
+  const collection = await db.collection("rows", {
+    dimensions: DIMENSIONS,
+    metric: "l2",
+    codes: "published",
+    index: "ivf"
+  })
   const writer = new Writer(collection)
   await writer.start()
   const readers = await startReaders(2, collection, { stable: STABLE, numbers: NUMBERS, retrained: false })
   const until = performance.now() + seconds(8) * 1000
   const pace = (seconds(8) * 1000) / (GROWTH / GROWTH_BATCH)
   let nextGrowth = performance.now()
-  while (performance.now() < until && readers.failure() === undefined) {
+  while ((performance.now() < until || !writer.isGrown) && readers.failure() === undefined) {
     if (performance.now() > nextGrowth) {
       await writer.grow()
       nextGrowth += pace
@@ -97,13 +106,14 @@ test("readers on other threads never meet a torn, foreign or stale row", async (
     await new Promise(setImmediate)
   }
   const reports = await readers.stop()
-  const { rows, segments, entries } = collection.stats()
+  const { rows, segments, entries, lists } = collection.stats()
   const sum = (of: "checks" | "searches" | "lookups") => reports.reduce((total, report) => total + report[of], 0)
   t.diagnostic(
     `${writer.writes} writes; ${sum("lookups")} lookups and ${sum("searches")} searches, ${sum("checks")} rows checked; ${rows} rows`
   )
   assert.equal(entries, writer.size)
   for (const { checks, searches, lookups } of reports) assert.ok(checks > 0 && searches > 0 && lookups > 0)
+  assert.ok(lists > 16, "the lists did not grow with the rows")
   assert.equal(segments, 2)
   assert.ok(rows < entries + 20_000, `${rows} slots for ${entries} entries: slots are not reused`)
 })

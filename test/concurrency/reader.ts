@@ -65,7 +65,7 @@ const lookUp = (number: number): void => {
   newest[number] = mark.payload
 }
 
-const MODES = ["exact", "flat", "binary"] as const
+const MODES = ["auto", "exact", "flat", "binary", "ivf"] as const
 
 /** Now and then the query is a row that is there, so that reading finds what writing changes. */
 const query = (): Float32Array => {
