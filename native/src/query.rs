@@ -69,7 +69,7 @@ pub unsafe fn flat(plan: &SearchPlan, vectors: &[f32], encoder: Encoder) -> (Vec
         let mut table = Table([0; GROUPS * ENTRIES]);
         // SAFETY: the variant is one of this CPU's.
         let (step, lo) = unsafe { fill(projected, &mut table) };
-        FlatQuery { table, step: (f64::from(step) * scale) as f32, lo: (f64::from(lo) * scale) as f32, bias }
+        FlatQuery::new(table, (f64::from(step) * scale) as f32, (f64::from(lo) * scale) as f32, bias)
     };
     let queries = sources.chunks_exact(d).zip(projected.as_chunks().0).map(query).collect();
     (queries, projected)

@@ -14,7 +14,7 @@ mod neon;
 mod tests;
 
 use crate::dispatch::{self, Isa};
-use crate::kernels::blocks::{Blocks, ENTRIES, Scan, Table};
+use crate::kernels::blocks::{Blocks, ENTRIES, Scan, Table, WideTable};
 use crate::kernels::lanes::{Lanes, Scalar};
 use crate::plan::BLOCK;
 use crate::select::Reservoir;
@@ -22,14 +22,19 @@ use crate::select::Reservoir;
 /// A query of the flat mode: `estimate = factor * (sum * step + lo) + bias - norm * scale`.
 #[derive(Clone)]
 pub struct FlatQuery {
-    /// Quantised contributions of each group of four bits, each at most 63.
-    pub table: Table,
-    /// Size of one unit of the table.
-    pub step: f32,
-    /// What a sum of zero stands for.
-    pub lo: f32,
-    /// What does not depend on the row.
-    pub bias: f32,
+    table: Table,
+    wide: WideTable,
+    step: f32,
+    lo: f32,
+    bias: f32,
+}
+
+impl FlatQuery {
+    /// A query with the contributions of each group of four bits, each at most 63, in units of
+    /// `step`; `lo` is what a sum of zero stands for, `bias` what does not depend on the row.
+    pub fn new(table: Table, step: f32, lo: f32, bias: f32) -> Self {
+        FlatQuery { wide: WideTable::new(&table), table, step, lo, bias }
+    }
 }
 
 /// The kernel for `NQ` queries a pass: 1, 4 or 8.

@@ -1,8 +1,8 @@
 //! 64 slots a register.
 
 use super::FlatQuery;
-use crate::kernels::blocks::{Blocks, ENTRIES, GROUPS};
-use crate::kernels::prefetch::prefetch_page_after;
+use crate::kernels::blocks::Blocks;
+use crate::kernels::prefetch::prefetch_ahead;
 use crate::plan::{BLOCK, CODE_BYTES};
 use crate::select::Reservoir;
 use std::arch::x86_64::*;
@@ -30,7 +30,6 @@ macro_rules! scan {
     ($scan:ident, $sums:ident, $row:ident, $features:literal) => {
         #[target_feature(enable = $features)]
         pub unsafe fn $scan<const NQ: usize>(blocks: &Blocks, queries: &[FlatQuery; NQ], sinks: &mut [Reservoir; NQ]) {
-            let tables = tables(queries);
             let finish = |(b, live, sums): Scanned<NQ>, sinks: &mut [Reservoir; NQ]| {
                 for ((query, sums), sink) in queries.iter().zip(sums).zip(sinks) {
                     // SAFETY: the block is readable, by the caller's promise.
@@ -47,9 +46,8 @@ macro_rules! scan {
                     continue;
                 }
                 let block = blocks.block(b);
-                prefetch_page_after(block);
                 // SAFETY: the block is readable, by the caller's promise.
-                let sums = unsafe { $sums(block, &tables) };
+                let sums = unsafe { $sums(block, queries) };
                 let now = (b, live, sums);
                 if let Some(ready) = if NQ == 1 { scanned.replace(now) } else { Some(now) } {
                     finish(ready, sinks);
@@ -63,17 +61,19 @@ macro_rules! scan {
         /// Sums of a block: u16 of even slots, u16 of odd slots.
         #[inline]
         #[target_feature(enable = $features)]
-        unsafe fn $sums<const NQ: usize>(block: *const u8, tables: &[Wide; NQ]) -> [(__m512i, __m512i); NQ] {
+        unsafe fn $sums<const NQ: usize>(block: *const u8, queries: &[FlatQuery; NQ]) -> [(__m512i, __m512i); NQ] {
             let zero = _mm512_setzero_si512();
             // Each u16 lane of `both` is even + 256 * odd, modulo 65536.
             let (mut both, mut odd) = ([zero; NQ], [zero; NQ]);
             for g in (0..CODE_BYTES).step_by(2) {
                 let at = block.wrapping_add(g * BLOCK);
+                prefetch_ahead(at);
+                prefetch_ahead(at.wrapping_add(BLOCK));
                 // SAFETY: rows `g` and `g + 1` of the block, 64-byte aligned.
                 let (x, y) = unsafe { (_mm512_load_si512(at.cast()), _mm512_load_si512(at.add(BLOCK).cast())) };
-                for ((wide, both), odd) in tables.iter().zip(&mut both).zip(&mut odd) {
-                    // SAFETY: two rows have four groups, the last of which is below `GROUPS`.
-                    let [a, b, c, d] = unsafe { wide.as_ptr().add(2 * g).cast::<[__m512i; 4]>().read() };
+                for ((query, both), odd) in queries.iter().zip(&mut both).zip(&mut odd) {
+                    // SAFETY: two rows have four tables, 64-byte aligned.
+                    let [a, b, c, d] = unsafe { query.wide.row(g).cast::<[__m512i; 4]>().read() };
                     let sum = _mm512_add_epi8($row(x, a, b), $row(y, c, d));
                     *both = _mm512_add_epi16(*both, sum);
                     *odd = _mm512_add_epi16(*odd, _mm512_srli_epi16::<8>(sum));
@@ -114,24 +114,6 @@ fn permuted(bytes: __m512i, low: __m512i, high: __m512i) -> __m512i {
 
 /// A block, its live word and its sums for each query: u16 of even slots, u16 of odd slots.
 type Scanned<const NQ: usize> = (usize, u64, [(__m512i, __m512i); NQ]);
-
-/// Each table of a query in all four 128-bit lanes of a register, in the order of the groups.
-type Wide = [__m512i; GROUPS];
-
-/// The tables of every query. Spreading them once a run of blocks pays: on several CPUs a load
-/// that spreads takes turns with the look-ups.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,f16c")]
-fn tables<const NQ: usize>(queries: &[FlatQuery; NQ]) -> [Wide; NQ] {
-    let mut tables = [[_mm512_setzero_si512(); GROUPS]; NQ];
-    for (query, wide) in queries.iter().zip(&mut tables) {
-        for (entries, wide) in query.table.0.chunks_exact(ENTRIES).zip(wide) {
-            // SAFETY: a chunk is 16 bytes.
-            *wide = _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(entries.as_ptr().cast()) });
-        }
-    }
-    tables
-}
 
 /// Turns sums into estimates and admits those of live slots that beat the threshold.
 #[inline]

@@ -8,7 +8,7 @@ fn queries<const NQ: usize>(norms: bool) -> [FlatQuery; NQ] {
     std::array::from_fn(|_| {
         let mut table = Table([0; GROUPS * ENTRIES]);
         table.0.iter_mut().for_each(|entry| *entry = (next() % 64) as u8);
-        FlatQuery { table, step: 0.0173, lo: -31.7, bias: if norms { -0.7 } else { 0.031 } }
+        FlatQuery::new(table, 0.0173, -31.7, if norms { -0.7 } else { 0.031 })
     })
 }
 
