@@ -3,7 +3,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { Cancelled, Closed, type SabineError } from "./core/errors.ts"
-import { roomInTurn } from "./turn.ts"
+import { named, startOf } from "./core/lift.ts"
+import { roomInTurn } from "./core/turn.ts"
 
 /** `S` with every method that returns an Effect returning a Promise; it rejects with the same tagged error. */
 export type Promised<S> = {
@@ -19,8 +20,16 @@ export interface Runner {
 }
 
 /** Runs one Effect; rejects with its failure, or with `Cancelled` or `Closed` when it was interrupted. */
-export const run = async <A, E>(runner: Runner, effect: Effect.Effect<A, E>): Promise<A> => {
-  if (runner.isClosed()) throw new Closed()
+export const run = <A, E>(runner: Runner, effect: Effect.Effect<A, E>): Promise<A> => {
+  if (runner.isClosed()) return Promise.reject(new Closed())
+  const start = startOf(effect)
+  if (start === undefined) return runInFiber(runner, effect)
+  return new Promise((resolve, reject) => {
+    start(resolve, (error) => reject(named(error)))
+  })
+}
+
+const runInFiber = async <A, E>(runner: Runner, effect: Effect.Effect<A, E>): Promise<A> => {
   // Started at once, so that arguments are taken as they are now: what waits for room is the caller.
   const exit = await runner.runExit(effect)
   const room = roomInTurn()

@@ -5,12 +5,11 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { MessageChannel } from "node:worker_threads"
-import * as Effect from "effect/Effect"
-import { readHits } from "../src/core/collection/read.ts"
+import { hitList } from "../src/core/collection/read.ts"
 import type { Kernels } from "../src/core/kernels/contract.ts"
 import { kernels } from "../src/core/native.ts"
 import { ScanCost } from "../src/core/search/cost.ts"
-import { searchRows } from "../src/core/search/search.ts"
+import { searchInPlace } from "../src/core/search/search.ts"
 import { AttachedMemory } from "../src/core/store/attach.ts"
 import { SLOTS } from "../src/core/store/layout.ts"
 import { newCodeColumn } from "../src/core/store/memory.ts"
@@ -23,17 +22,15 @@ import { drop, newStore, put } from "./stores.ts"
 /** As large as a chunk of records: one that has this much needs another chunk. */
 const CHUNK_BYTES = 1 << 22
 const SHAPE = { dimensions: 3, metric: "dot", precision: "f32" } as const
-const pool = { threads: 1, run: () => Promise.reject(new Error("nothing here is long enough for the pool")) }
 const query = randomVectors(9, 3)
 const keys = (count: number) => Array.from({ length: count }, (_, i) => `k${i}`)
 
 /** The keys that a search of `memory` finds. */
 const search = (memory: Searchable, keep: number, mode = 0): ReadonlyArray<string> => {
   const choice = { mode, keep, rerank: 0, nprobe: undefined, recall: undefined }
-  const searching = { memory, pool, cost: new ScanCost([0, 0, 0]) }
-  return Effect.runSync(searchRows(searching, query, choice, (hits) => readHits(memory, hits, keep))).map(
-    ({ key }) => key
-  )
+  const { reader, result } = hitList(memory, keep)
+  searchInPlace({ memory, cost: new ScanCost([0, 0, 0]), choice, queries: query, count: 1, reader })
+  return result().map(({ key }) => key)
 }
 
 /** Kernels that count searches and call `after` when the first is done. */

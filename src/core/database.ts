@@ -23,6 +23,7 @@ import { checkName, imagePath, lockFolder, savedCollections } from "./folder.ts"
 import { abortable, attempt } from "./lift.ts"
 import { kernels, unavailableIsa } from "./native.ts"
 import { Pool } from "./pool.ts"
+import { Dispatcher } from "./search/dispatch.ts"
 import { type ImageIdentity, loadImage, saveImage } from "./store/image.ts"
 import { Store } from "./store/store.ts"
 
@@ -32,6 +33,8 @@ const MEMORY = ":memory:"
 export interface DatabaseOptions {
   /** Worker threads, 1..256, started when first needed. Default: the processors there are. */
   readonly threads?: number | undefined
+  /** Searches that may wait at one moment over all collections, 1..1,000,000; beyond it `Overloaded`. Default 4096. */
+  readonly maxQueue?: number | undefined
 }
 
 export class Database extends Context.Service<
@@ -57,18 +60,21 @@ export class Database extends Context.Service<
       Effect.map(
         attempt(() => object("options", options).threads ?? availableParallelism()),
         (threads) =>
-          Layer.effect(Database, acquire(path)).pipe(Layer.provide(Layer.merge(Pool.layer(threads), Builder.layer)))
+          Layer.effect(Database, acquire(path, options.maxQueue)).pipe(
+            Layer.provide(Layer.merge(Pool.layer(threads), Builder.layer))
+          )
       )
     )
 }
 
-const acquire = Effect.fnUntraced(function* (path: string) {
+const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | undefined) {
   if (typeof path !== "string" || path === "") {
     return yield* new InvalidParameter({ parameter: "path", reason: `wanted a folder or "${MEMORY}"` })
   }
   if (unavailableIsa !== undefined) return yield* new IsaUnavailable(unavailableIsa)
   const pool = yield* Pool
   const builder = yield* Builder
+  const dispatcher = yield* Dispatcher.scoped(pool, maxQueue)
   const scope = yield* Effect.scope
   const folder = path === MEMORY ? undefined : path
   if (folder !== undefined) yield* lockFolder(folder)
@@ -106,9 +112,15 @@ const acquire = Effect.fnUntraced(function* (path: string) {
       return known.collection
     }
     const { shape, store, generation } = yield* load(name, options)
-    const made = yield* makeCollection(name, shape, store, { embedder: options.embedder, index }, pool, builder).pipe(
-      Effect.provideService(Scope.Scope, scope)
-    )
+    const made = yield* makeCollection(
+      name,
+      shape,
+      store,
+      { embedder: options.embedder, index },
+      pool,
+      dispatcher,
+      builder
+    ).pipe(Effect.provideService(Scope.Scope, scope))
     open.set(name, { ...made, generation })
     return made.collection
   })

@@ -112,15 +112,27 @@ export class EmbedderFailed extends Data.TaggedError("EmbedderFailed")<{
   }
 }
 
-/** More searches at one moment than there are claims for. Nothing was searched. */
+/** More searches wait than may (`maxQueue`), or run at one moment than there are claims for. Nothing was searched. */
 export class Overloaded extends Data.TaggedError("Overloaded")<{
-  /** Searches that can run at one moment. */
+  /** Searches that may wait, or run at one moment. */
   readonly limit: number
 }> {
   readonly status = 503
   readonly retryable = true
   override get message() {
     return `more than ${this.limit} searches at once`
+  }
+}
+
+/** A call took longer than its `timeout`: it was taken out of the queue, or its work was stopped. */
+export class DeadlineExceeded extends Data.TaggedError("DeadlineExceeded")<{
+  /** The timeout. */
+  readonly ms: number
+}> {
+  readonly status = 504
+  readonly retryable = true
+  override get message() {
+    return `not done within ${this.ms} ms`
   }
 }
 
@@ -240,6 +252,7 @@ export type SabineError =
   | NoEmbedder
   | EmbedderFailed
   | Overloaded
+  | DeadlineExceeded
   | CapacityExceeded
   | ImageInvalid
   | StorageFailure

@@ -1,17 +1,21 @@
 /** Plain code as Effects: tagged errors become failures, anything else thrown is a defect. */
 import { totalmem } from "node:os"
 import * as Effect from "effect/Effect"
-import { Cancelled, CapacityExceeded, InvalidParameter, isSabineError, type SabineError } from "./errors.ts"
+import { CapacityExceeded, isSabineError, type SabineError } from "./errors.ts"
+import { checkLimits, isLimited, type Limits, watchLimits } from "./limits.ts"
 
 /** What V8 throws when a buffer cannot be had. */
 const isOutOfMemory = (error: unknown): boolean =>
   error instanceof RangeError && /allocation failed/i.test(error.message)
 
+/** What was thrown, by the name we have for it. */
+export const named = (error: unknown): unknown =>
+  isOutOfMemory(error) ? new CapacityExceeded({ resource: "bytes of memory", limit: totalmem() }) : error
+
 /** What was thrown, as a failure or a defect. */
-export const failed = (error: unknown): Effect.Effect<never, SabineError> => {
-  if (isSabineError(error)) return Effect.fail(error)
-  if (isOutOfMemory(error)) return Effect.fail(new CapacityExceeded({ resource: "bytes of memory", limit: totalmem() }))
-  return Effect.die(error)
+const failed = (error: unknown): Effect.Effect<never, SabineError> => {
+  const known = named(error)
+  return isSabineError(known) ? Effect.fail(known) : Effect.die(known)
 }
 
 /** Runs `work` now. */
@@ -43,25 +47,46 @@ export const abortable = <A>(work: (signal: AbortSignal) => Promise<A>): Effect.
   })
 
 /**
- * Interrupts `effect` when the signal of a call's options fires, and fails with `Cancelled` once it has stopped.
- * Costs nothing without a signal.
+ * Interrupts `effect` when a limit of the call is met, and fails with `Cancelled` or `DeadlineExceeded` once it has
+ * stopped. Costs nothing without limits.
  */
-export const cancellable = <A>(
-  effect: Effect.Effect<A, SabineError>,
-  signal: unknown
-): Effect.Effect<A, SabineError> => {
-  if (signal === undefined) return effect
-  if (signal instanceof AbortSignal) {
-    return Effect.suspend(() =>
-      signal.aborted ? Effect.fail(new Cancelled()) : Effect.raceFirst(effect, fired(signal))
+export const limited = <A>(effect: Effect.Effect<A, SabineError>, limits: Limits): Effect.Effect<A, SabineError> =>
+  isLimited(limits)
+    ? Effect.andThen(
+        attempt(() => checkLimits(limits)),
+        Effect.raceFirst(effect, met(limits))
+      )
+    : effect
+
+const met = (limits: Limits): Effect.Effect<never, SabineError> =>
+  Effect.callback((resume) => {
+    const end = watchLimits(limits, (error) => resume(Effect.fail(error)))
+    return Effect.sync(end)
+  })
+
+/**
+ * What starts a call: it settles at once or later. What it returns stops a call that is not over, and settles when it
+ * has ended.
+ */
+export type Start<A> = (done: (value: A) => void, fail: (error: unknown) => void) => (() => Promise<void>) | undefined
+
+const START = Symbol("start")
+
+/**
+ * A call as an Effect that a door of Promises may start without a fiber: one costs more than a short search does.
+ * `start` must not throw.
+ */
+export const direct = <A>(start: Start<A>): Effect.Effect<A, SabineError> => {
+  const effect = Effect.callback<A, SabineError>((resume) => {
+    const stop = start(
+      (value) => resume(Effect.succeed(value)),
+      (error) => resume(failed(error))
     )
-  }
-  return Effect.fail(new InvalidParameter({ parameter: "signal", reason: "wanted an AbortSignal" }))
+    return stop && Effect.promise(stop)
+  })
+  return Object.assign(effect, { [START]: start })
 }
 
-const fired = (signal: AbortSignal): Effect.Effect<never, Cancelled> =>
-  Effect.callback((resume) => {
-    const cancel = () => resume(Effect.fail(new Cancelled()))
-    signal.addEventListener("abort", cancel, { once: true })
-    return Effect.sync(() => signal.removeEventListener("abort", cancel))
-  })
+/** What starts `effect` without a fiber; undefined when it needs one. */
+export const startOf = <A, E>(effect: Effect.Effect<A, E>): Start<A> | undefined =>
+  (effect as { readonly [START]?: Start<A> })[START]

@@ -25,6 +25,8 @@ export class Pool extends Context.Service<
 }
 
 const MAX_THREADS = 256
+/** Workers of each thread that may die in a row before they come up. */
+const MAX_DEATHS_A_THREAD = 4
 
 const workerFile = new URL(`../workers/scan${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
 
@@ -41,6 +43,12 @@ const acquire = (threads: number) =>
         return started === undefined ? Effect.void : Effect.promise(() => started.destroy())
       })
     )
+    /** Tasks that have not been answered. */
+    let pending = 0
+    /** Workers that died since the last one came up. */
+    let deaths = 0
+    /** Settles when the workers of rejected tasks have ended: they work on until then. */
+    let ended: Promise<void> | undefined
     const start = () => {
       const started = new Piscina({
         filename: workerFile.href,
@@ -55,12 +63,36 @@ const acquire = (threads: number) =>
       })
       // An idle worker that dies is replaced; without a listener its end would be ours as well.
       started.on("error", () => undefined)
+      started.on("workerCreate", () => {
+        deaths = 0
+      })
+      // Once a worker has died before it was ready, piscina starts none for tasks that wait already, only for new ones.
+      started.on("workerDestroy", () => {
+        if (++deaths <= MAX_DEATHS_A_THREAD * threads) setImmediate(wake)
+        else setImmediate(giveUp)
+      })
       return started
+    }
+    const wake = () => {
+      if (pending > 0 && !closed) piscina?.run(undefined, { name: "wake" }).catch(() => undefined)
+    }
+    /** Rejects every task: threads cannot be started any more. */
+    const giveUp = () => {
+      deaths = 0
+      if (!closed) ended = piscina?.destroy()
     }
     const send = async <A>(name: string, task: object): Promise<A> => {
       if (closed) throw new Closed()
       piscina ??= start()
-      return piscina.run(task, { name })
+      pending++
+      try {
+        return await piscina.run(task, { name })
+      } catch (error) {
+        await ended
+        throw error
+      } finally {
+        pending--
+      }
     }
     return Pool.of({
       threads,

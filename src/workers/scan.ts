@@ -13,6 +13,9 @@ import { writeVectors } from "../core/store/write.ts"
 
 export { embedTexts } from "./embed.ts"
 
+/** A task that does nothing: the pool starts a worker for it when it has too few. */
+export const wake = (): void => undefined
+
 interface Known {
   readonly growth: number
   readonly directory: Int32Array

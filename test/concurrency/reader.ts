@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import { makeReading } from "../../src/core/collection/reading.ts"
 import { kernels } from "../../src/core/native.ts"
 import { ScanCost } from "../../src/core/search/cost.ts"
+import { Dispatcher } from "../../src/core/search/dispatch.ts"
 import { AttachedMemory } from "../../src/core/store/attach.ts"
 import { notAfter } from "../../src/core/store/directory.ts"
 import type { CollectionHandle } from "../../src/index.ts"
@@ -41,8 +42,8 @@ class InPlace extends ScanCost {
 }
 
 const cost = new InPlace([0, 0, 0])
-const pool = { threads: 1, run: () => Promise.reject(new Error("no pool here")) }
-const reading = makeReading(handle.name, { memory, pool, cost }, () => Promise.reject(new Error("no texts here")))
+const dispatcher = new Dispatcher({ threads: 1, run: () => Promise.reject(new Error("no pool here")) })
+const reading = makeReading(handle.name, { memory, cost, dispatcher }, () => Promise.reject(new Error("no texts here")))
 const bits = randomBits(seed)
 
 let checks = 0
@@ -73,11 +74,11 @@ const query = (): Float32Array => {
   return vectorOf(number, newest[number]!)
 }
 
-const search = (): void => {
+const search = async (): Promise<void> => {
   searches++
   const mode = MODES[bits() % MODES.length]!
   const vector = query()
-  const hits = Effect.runSync(reading.search(vector, { k: 1 + (bits() % 16), mode }))
+  const hits = await Effect.runPromise(reading.search(vector, { k: 1 + (bits() % 16), mode }))
   if (mode !== "binary") for (const hit of hits) checkHit(vector, hit)
   else if (!retrained) {
     const { encoder } = memory.columns
@@ -97,7 +98,7 @@ const checkEpoch = (): void => {
 Atomics.add(control, BEGUN, 1)
 while (Atomics.load(control, STOP) === 0) {
   for (let i = 0; i < 100; i++) lookUp(i % 2 === 0 ? bits() % stable : bits() % numbers)
-  search()
+  await search()
   checkEpoch()
 }
 parentPort!.postMessage({ checks, searches, lookups } satisfies ReaderReport)

@@ -10,6 +10,7 @@ import { attempt } from "../lift.ts"
 import { kernels } from "../native.ts"
 import { Pool } from "../pool.ts"
 import { initialCost } from "../search/cost.ts"
+import { Dispatcher } from "../search/dispatch.ts"
 import { AttachedMemory } from "../store/attach.ts"
 import { checkEmbedder, checkShape } from "./options.ts"
 import { makeReading, type Reading } from "./reading.ts"
@@ -24,11 +25,13 @@ export interface AttachOptions {
    * attach share the processors among themselves already.
    */
   readonly threads?: number | undefined
+  /** Searches of this thread that may wait at one moment, 1..1,000,000; beyond it `Overloaded`. Default 4096. */
+  readonly maxQueue?: number | undefined
 }
 
 /** A shared collection as a service of the thread that attached to it. */
 export class Attached extends Context.Service<Attached, Reading>()("sabine/Attached") {
-  static readonly layer = (handle: CollectionHandle, { embedder, threads = 1 }: AttachOptions = {}) =>
+  static readonly layer = (handle: CollectionHandle, { embedder, threads = 1, maxQueue }: AttachOptions = {}) =>
     Layer.effect(
       Attached,
       Effect.gen(function* () {
@@ -46,10 +49,11 @@ export class Attached extends Context.Service<Attached, Reading>()("sabine/Attac
           Effect.sync(() => port.unref()),
           () => Effect.sync(() => port.close())
         )
+        const dispatcher = yield* Dispatcher.scoped(pool, maxQueue)
         const memory = new AttachedMemory(kernels, shared, reader, port)
         const embed = embedWith(name, () => embedder, pool)
         const cost = initialCost(memory.shape, kernels.isas().length > 1)
-        return makeReading(name, { memory, pool, cost }, embed)
+        return makeReading(name, { memory, cost, dispatcher }, embed)
       })
     ).pipe(Layer.provide(Pool.layer(threads)))
 }

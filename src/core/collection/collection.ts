@@ -11,6 +11,7 @@ import type { Embedder } from "../embed/embedder.ts"
 import type { SabineError } from "../errors.ts"
 import type { Pool } from "../pool.ts"
 import { initialCost } from "../search/cost.ts"
+import type { Dispatcher } from "../search/dispatch.ts"
 import type { Store } from "../store/store.ts"
 import { type Indexing, makeIndexing } from "./indexing.ts"
 import type { CollectionShape, IndexChoice } from "./options.ts"
@@ -45,6 +46,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   store: Store,
   { embedder, index }: { readonly embedder: Embedder | undefined; readonly index: IndexChoice },
   pool: Pool["Service"],
+  dispatcher: Dispatcher,
   builder: Builder["Service"]
 ) {
   const scope = yield* Effect.scope
@@ -52,7 +54,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   const exclusively = <A>(effect: Effect.Effect<A, SabineError>) => permit.withPermit(effect)
   let current = embedder
   const embed = embedWith(name, () => current, pool)
-  const searching = { memory: store, pool, cost: initialCost(shape, store.kernels.isas().length > 1) }
+  const searching = { memory: store, dispatcher, cost: initialCost(shape, store.kernels.isas().length > 1) }
   const { buildIndex, inBackground } = yield* makeIndexing({ shape, index, store, pool, builder, scope, exclusively })
   const indexInBackground = inBackground
   const collection: Collection = {

@@ -1,6 +1,5 @@
 /** Hits and entries as callers see them, read from rows under a claim or on the owner's thread. */
-import type { Hits } from "../kernels/contract.ts"
-import type { Used } from "../search/search.ts"
+import type { HitReader, Search } from "../search/search.ts"
 import { addressOf, isCurrent, type Rows, vectorOf } from "../store/rows.ts"
 import type { Entry, Payload } from "./entries.ts"
 
@@ -21,57 +20,70 @@ export interface HitColumns {
 }
 
 /**
- * Calls `visit` for the hits of a query that are still what the search saw. A row that was deleted
- * or reused since is left out, and of two rows of one key, met while an update switched from one
- * to the other, only the nearer counts.
+ * Reads the hits of a query that are still what the search saw. A row that was deleted or reused
+ * since is left out, and of two rows of one key, met while an update switched from one to the other,
+ * only the nearer counts.
  */
-const forEachHit = (
+const freshHits = (
   rows: Rows,
-  hits: Hits,
-  query: number,
   keep: number,
   visit: (key: string, score: number, address: number) => void
-): boolean => {
+): HitReader => {
   const seen = new Set<string>()
-  const from = query * keep
-  const to = from + hits.counts[query]!
-  for (let i = from; i < to; i++) {
-    const row = hits.rows[i]!
-    if (!isCurrent(rows, row, hits.generations[i]!)) continue
-    const address = addressOf(rows, row)
-    const key = rows.records.key(address)
-    if (seen.has(key)) continue
-    seen.add(key)
-    visit(key, hits.scores[i]!, address)
+  return {
+    take: (hits, i) => {
+      const row = hits.rows[i]!
+      if (!isCurrent(rows, row, hits.generations[i]!)) return
+      const address = addressOf(rows, row)
+      const key = rows.records.key(address)
+      if (seen.has(key)) return
+      seen.add(key)
+      visit(key, hits.scores[i]!, address)
+    },
+    isComplete: () => seen.size === keep
   }
-  return seen.size === keep
+}
+
+/** What the hits of a search are read into. */
+export interface HitSink<A> {
+  readonly reader: Search["reader"]
+  readonly result: () => A
 }
 
 /** The hits of one query with their payloads. */
-export const readHits = (rows: Rows, hits: Hits, keep: number): Used<ReadonlyArray<Hit>> => {
-  const value: Array<Hit> = []
-  const complete = forEachHit(rows, hits, 0, keep, (key, score, address) =>
-    value.push({ key, score, payload: rows.records.payload(address) })
-  )
-  return { value, complete }
+export const hitList = (rows: Rows, keep: number): HitSink<ReadonlyArray<Hit>> => {
+  let found: Array<Hit> = []
+  return {
+    reader: () => {
+      found = []
+      return freshHits(rows, keep, (key, score, address) =>
+        found.push({ key, score, payload: rows.records.payload(address) })
+      )
+    },
+    result: () => found
+  }
 }
 
 /** The keys and scores of many queries. */
-export const readHitColumns = (rows: Rows, hits: Hits, keep: number): Used<HitColumns> => {
-  const queries = hits.counts.length
+export const hitColumns = (rows: Rows, queries: number, keep: number): HitSink<HitColumns> => {
   const keys: Array<string> = new Array(queries * keep).fill("")
   const scores = new Float32Array(queries * keep)
   const counts = new Uint32Array(queries)
-  let complete = true
-  for (let query = 0; query < queries; query++) {
-    const all = forEachHit(rows, hits, query, keep, (key, score) => {
-      const at = query * keep + counts[query]!++
-      keys[at] = key
-      scores[at] = score
-    })
-    complete &&= all
+  return {
+    reader: (query) => {
+      const from = query * keep
+      // Of an earlier reading nothing may be left.
+      keys.fill("", from, from + counts[query]!)
+      scores.fill(0, from, from + counts[query]!)
+      counts[query] = 0
+      return freshHits(rows, keep, (key, score) => {
+        const at = from + counts[query]!++
+        keys[at] = key
+        scores[at] = score
+      })
+    },
+    result: () => ({ keys, scores, counts })
   }
-  return { value: { keys, scores, counts }, complete }
 }
 
 /** What is stored in a live row. */

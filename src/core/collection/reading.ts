@@ -2,17 +2,19 @@
 import * as Effect from "effect/Effect"
 import { object } from "../checked.ts"
 import { DimensionMismatch, InvalidParameter, type SabineError } from "../errors.ts"
-import type { Hits } from "../kernels/contract.ts"
-import { abortable, attempt, cancellable } from "../lift.ts"
+import { abortable, attempt, direct, limited, type Start } from "../lift.ts"
+import { checkLimits } from "../limits.ts"
+import type { ScanCost } from "../search/cost.ts"
+import type { Dispatcher } from "../search/dispatch.ts"
 import type { SearchOptions } from "../search/options.ts"
 import { choose } from "../search/plan.ts"
-import { type Searching, searchRows, type Used } from "../search/search.ts"
-import { SLICE_MS } from "../slice.ts"
 import { SLOTS } from "../store/layout.ts"
 import { isLive } from "../store/memory.ts"
-import { underClaim } from "../store/searchable.ts"
+import type { Rows } from "../store/rows.ts"
+import { type Searchable, underClaim } from "../store/searchable.ts"
+import { inNextTurn, leftInTurn } from "../turn.ts"
 import { checkedKey, type Entry } from "./entries.ts"
-import { type Hit, type HitColumns, readEntry, readHitColumns, readHits } from "./read.ts"
+import { type Hit, type HitColumns, type HitSink, hitColumns, hitList, readEntry } from "./read.ts"
 import { checkedText, type EmbedTexts } from "./texts.ts"
 import { checkVectors, ownVector } from "./vectors.ts"
 
@@ -39,58 +41,73 @@ export interface Reading {
   readonly entries: () => AsyncIterableIterator<Entry>
 }
 
-export const makeReading = (name: string, searching: Searching, embed: EmbedTexts): Reading => {
-  const { memory } = searching
+/** What a thread searches a collection with. */
+interface Searching {
+  readonly memory: Searchable
+  readonly cost: ScanCost
+  readonly dispatcher: Dispatcher
+}
+
+export const makeReading = (name: string, { memory, cost, dispatcher }: Searching, embed: EmbedTexts): Reading => {
   const { kernels, shape } = memory
 
-  const vectorsOf = (queries: Float32Array): Float32Array => {
+  /** Vectors as they are now: the caller may change its own at any time. */
+  const ownVectors = (queries: Float32Array): Float32Array => {
     if (queries.length % shape.dimensions !== 0) {
       throw new DimensionMismatch({ expected: shape.dimensions, got: queries.length })
     }
-    checkVectors(kernels, shape, queries)
-    return queries
-  }
-  const embedAll = (texts: ReadonlyArray<string>): Effect.Effect<Float32Array, SabineError> =>
-    abortable(async (signal) => {
-      for (const text of texts) checkedText("query", text)
-      return texts.length === 0 ? new Float32Array() : vectorsOf(await embed([...texts], "query", signal))
-    })
-  /** The flat vectors of any form of queries, as they are now. */
-  const queryVectors = (queries: Query | ReadonlyArray<string>, many: boolean) => {
-    if (typeof queries === "string") return embedAll([queries])
-    if (!many) return attempt(() => ownVector(kernels, shape, queries as ArrayLike<number>))
-    if (queries instanceof Float32Array) return attempt(() => vectorsOf(queries.slice()))
-    return Effect.flatMap(
-      attempt(() => checkedTexts(queries)),
-      embedAll
-    )
+    const own = queries.slice()
+    checkVectors(kernels, shape, own)
+    return own
   }
 
-  const searchBy = <A>(
-    queries: Query | ReadonlyArray<string>,
-    many: boolean,
+  const searchVectors =
+    <A>(vectors: () => Float32Array, isBatch: boolean, options: SearchOptions, sink: MakeSink<A>): Start<A> =>
+    (done, fail) => {
+      try {
+        const choice = choose(object("options", options), shape)
+        checkLimits(options)
+        const queries = vectors()
+        const count = queries.length / shape.dimensions
+        const { reader, result } = sink(memory, count, choice.keep)
+        const request = { memory, cost, choice, queries, count, reader, isBatch, done: () => done(result()), fail }
+        return dispatcher.start(request, options)
+      } catch (error) {
+        fail(error)
+        return undefined
+      }
+    }
+
+  /** The limits hold for embedding and searching together. */
+  const searchTexts = <A>(
+    texts: ReadonlyArray<string>,
+    isBatch: boolean,
     options: SearchOptions,
-    read: (hits: Hits, keep: number) => Used<A>
-  ): Effect.Effect<A, SabineError> =>
-    Effect.flatMap(
-      attempt(() => choose(object("options", options), shape)),
-      (choice) =>
-        cancellable(
-          Effect.flatMap(queryVectors(queries, many), (vectors) =>
-            searchRows(searching, vectors, choice, (hits) => read(hits, choice.keep))
-          ),
-          options.signal
-        )
-    )
+    sink: MakeSink<A>
+  ): Effect.Effect<A, SabineError> => {
+    const { signal, timeout, ...others } = options
+    const embedded = abortable(async (signal) => {
+      choose(object("options", options), shape)
+      for (const text of texts) checkedText("query", text)
+      return texts.length === 0 ? new Float32Array() : ownVectors(await embed([...texts], "query", signal))
+    })
+    const search = Effect.flatMap(embedded, (vectors) => direct(searchVectors(() => vectors, isBatch, others, sink)))
+    return limited(search, { signal, timeout })
+  }
 
   const readNow = <A>(read: () => A): Effect.Effect<A, SabineError> => attempt(() => underClaim(memory, read))
 
   return {
     name,
     size: () => memory.directory.live,
-    search: (query, options = {}) => searchBy(query, false, options, (hits, keep) => readHits(memory, hits, keep)),
+    search: (query, options = {}) =>
+      typeof query === "string"
+        ? searchTexts([query], false, options, oneList)
+        : direct(searchVectors(() => ownVector(kernels, shape, query), false, options, oneList)),
     searchMany: (queries, options = {}) =>
-      searchBy(queries, true, options, (hits, keep) => readHitColumns(memory, hits, keep)),
+      Array.isArray(queries)
+        ? searchTexts(queries, true, options, hitColumns)
+        : direct(searchVectors(() => ownVectors(matrix(queries)), true, options, hitColumns)),
     get: (key) =>
       readNow(() => {
         const row = memory.find(checkedKey(key))
@@ -98,23 +115,24 @@ export const makeReading = (name: string, searching: Searching, embed: EmbedText
       }),
     has: (key) => readNow(() => memory.find(checkedKey(key)) >= 0),
     entries: async function* () {
-      let end = performance.now() + SLICE_MS
       for (let row = 0; row < memory.directory.rows; row++) {
         const entry = underClaim(memory, () => {
           const segment = memory.segments[Math.floor(row / SLOTS)]
           return segment !== undefined && isLive(segment, row % SLOTS) ? readEntry(memory, row) : undefined
         })
         if (entry !== undefined) yield entry
-        if (performance.now() < end) continue
-        await new Promise(setImmediate)
-        end = performance.now() + SLICE_MS
+        if (leftInTurn() <= 0) await inNextTurn()
       }
     }
   }
 }
 
-const checkedTexts = (queries: unknown): ReadonlyArray<string> => {
-  if (Array.isArray(queries)) return queries
+type MakeSink<A> = (rows: Rows, queries: number, keep: number) => HitSink<A>
+
+const oneList: MakeSink<ReadonlyArray<Hit>> = (rows, _, keep) => hitList(rows, keep)
+
+const matrix = (queries: unknown): Float32Array => {
+  if (queries instanceof Float32Array) return queries
   throw new InvalidParameter({
     parameter: "queries",
     reason: "wanted one Float32Array of count x dimensions, or an array of texts"

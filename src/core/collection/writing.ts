@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import type { Builder } from "../builder.ts"
 import { object, optionalFunction } from "../checked.ts"
 import { DuplicateKey, InvalidParameter, KeyNotFound, type SabineError } from "../errors.ts"
-import { abortable, attempt, cancellable } from "../lift.ts"
+import { abortable, attempt, limited } from "../lift.ts"
 import type { Pool } from "../pool.ts"
 import type { StoredPayload } from "../store/records.ts"
 import { addressOf } from "../store/rows.ts"
@@ -139,7 +139,7 @@ export const makeWriting = (parts: WritingParts): Writing => {
   const addMany: Writing["addMany"] = (entries, options = {}) =>
     Effect.flatMap(
       attempt(() => object("options", options)),
-      (options) => cancellable(addAll(entries, options), options.signal)
+      (options) => limited(addAll(entries, options), { signal: options.signal })
     )
 
   return { add, addMany, update, delete: remove }

@@ -50,23 +50,3 @@ const mergeQuery = (parts: ReadonlyArray<Hits>, { keep, rerank }: SearchPlan, qu
     merged.estimates[to] = part.estimates[at]!
   })
 }
-
-/** The hits of consecutive groups of queries as those of one. */
-export const concatenate = (parts: ReadonlyArray<Hits>, keep: number): Hits => {
-  const [first] = parts
-  if (parts.length === 1 && first !== undefined) return first
-  const all = newHits(
-    parts.reduce((queries, part) => queries + part.counts.length, 0),
-    keep
-  )
-  let query = 0
-  for (const part of parts) {
-    all.rows.set(part.rows, query * keep)
-    all.generations.set(part.generations, query * keep)
-    all.scores.set(part.scores, query * keep)
-    all.estimates.set(part.estimates, query * keep)
-    all.counts.set(part.counts, query)
-    query += part.counts.length
-  }
-  return all
-}

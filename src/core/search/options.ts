@@ -37,6 +37,11 @@ export interface SearchOptions {
   readonly nprobe?: number | undefined
   /** Cancels the search: native work stops between blocks and the call fails with `Cancelled`. */
   readonly signal?: AbortSignal | undefined
+  /**
+   * Milliseconds that the search may take, waiting and embedding included, 1..2^31 - 1: native work stops between
+   * blocks and the call fails with `DeadlineExceeded`. Default: no limit.
+   */
+  readonly timeout?: number | undefined
 }
 
 export const MAX_K = 1024

@@ -1,74 +1,42 @@
 /**
- * One search, from a choice of options to the rows it found: where it runs, in how many parts,
- * and again when the memory changed under it.
+ * One search of one or more queries, from a choice of options to the hits that were read: in place or
+ * by pool workers, and again when the memory changed under it.
  */
-import * as Effect from "effect/Effect"
-import type { SabineError } from "../errors.ts"
 import type { Hits, SearchPlan } from "../kernels/contract.ts"
 import { MODE } from "../kernels/shape.ts"
-import { attempt, failed } from "../lift.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
 import { BLOCK } from "../store/layout.ts"
 import { claimEpoch, type Searchable } from "../store/searchable.ts"
-import { IN_PLACE_US, type ScanCost } from "./cost.ts"
-import { concatenate, merge, newHits } from "./hits.ts"
+import { inNextTurn, leftInTurn } from "../turn.ts"
+import type { ScanCost } from "./cost.ts"
+import { merge, newHits } from "./hits.ts"
 import { plan, type SearchChoice, shard } from "./plan.ts"
 import type { SearchDone } from "./task.ts"
 
-/** Where and how a thread searches. */
-export interface Searching {
-  readonly memory: Searchable
-  readonly pool: Pool["Service"]
-  readonly cost: ScanCost
+/** Takes the hits of one query while their rows can still be read. */
+export interface HitReader {
+  /** Reads the hit at `i`. */
+  take(hits: Hits, i: number): void
+  /** Whether no hit had vanished: false when as many as wanted were not found. */
+  isComplete(): boolean
 }
 
-/** What the reader of hits made of them; `complete` is false when some had vanished. */
-export interface Used<A> {
-  readonly value: A
-  readonly complete: boolean
+/** Queries of one collection under one choice. */
+export interface Search {
+  readonly memory: Searchable
+  readonly cost: ScanCost
+  readonly choice: SearchChoice
+  /** `count x dimensions`, checked by the caller. */
+  readonly queries: Float32Array
+  readonly count: number
+  /** Starts to read the hits of a query; what was read of it before is void. */
+  readonly reader: (query: number) => HitReader
 }
 
 /** Times a search is run again because codes were replaced or rows vanished while it ran. */
 const MAX_RUNS = 4
-/** Queries that share one pass over memory: the most that a native scan takes at a time. */
-const QUERIES_A_PASS = 8
-
-/**
- * Searches for each of `queries` (`count x dimensions`, checked by the caller) and hands the hits
- * to `use` while their rows can still be read.
- */
-export const searchRows = <A>(
-  { memory, pool, cost }: Searching,
-  queries: Float32Array,
-  choice: SearchChoice,
-  use: (hits: Hits) => Used<A>
-): Effect.Effect<A, SabineError> =>
-  Effect.acquireUseRelease(
-    attempt(() => claimEpoch(memory)),
-    Effect.fnUntraced(function* (claim) {
-      for (let run = 1; ; run++) {
-        // Read before the memory they speak of: what changes from here on is seen as a change.
-        const { codeSet, changes, rows } = memory.directory
-        yield* attempt(() => memory.sync())
-        const whole = plan(choice, memory.columns, rows, memory.directory.cancelWord(claim))
-        const work: Work = { whole, queries, count: queries.length / memory.shape.dimensions }
-        const hits =
-          microseconds({ memory, pool, cost }, whole, work.count) <= IN_PLACE_US
-            ? scanInPlace(memory, cost, work)
-            : yield* scanInPool({ memory, pool, cost }, work, claim)
-        const { value, complete } = use(hits)
-        const moved = memory.directory.codeSet !== codeSet || (!complete && memory.directory.changes !== changes)
-        if (!moved || run === MAX_RUNS) return value
-      }
-    }),
-    (claim) => Effect.sync(() => memory.directory.release(claim, memory.reader))
-  )
-
-interface Work {
-  readonly whole: SearchPlan
-  readonly queries: Float32Array
-  readonly count: number
-}
+/** Hits read between two looks at the clock. */
+const HITS_A_LOOK = 32
 
 /** Rows whose codes or vectors a query meets: of inverted lists, as many as there are in lists of the mean length. */
 const scannedRows = (plan: SearchPlan, { columns }: Searchable): number => {
@@ -77,71 +45,133 @@ const scannedRows = (plan: SearchPlan, { columns }: Searchable): number => {
   return plan.mode === MODE.ivf ? (rows * plan.nprobe) / lists : rows
 }
 
-const microseconds = ({ memory, cost }: Searching, plan: SearchPlan, queries: number): number =>
-  cost.microseconds(plan, scannedRows(plan, memory), queries)
-
-const scanInPlace = (memory: Searchable, cost: ScanCost, { whole, queries, count }: Work): Hits => {
-  const hits = newHits(count, whole.keep)
-  const start = performance.now()
-  memory.kernels.search(whole, memory.columns, queries, memory.directory.words, hits)
-  cost.observe(whole, scannedRows(whole, memory), count, (performance.now() - start) * 1000)
-  return hits
+/** What is expected of a search at this moment. */
+export interface Outlook {
+  /** Microseconds a query. */
+  readonly perQuery: number
+  /** Whether it can be split by rows. Lists are not: a query that visits few of them is short. */
+  readonly splits: boolean
 }
 
-const scanInPool = (
-  { memory, pool, cost }: Searching,
-  { whole, queries, count }: Work,
-  claim: number
-): Effect.Effect<Hits, SabineError> =>
-  Effect.callback((resume) => {
-    const { dimensions } = memory.shape
-    const parts = split(whole, count, pool.threads, microseconds({ memory, pool, cost }, whole, count))
-    const handle = memory.handle()
-    const runs = parts.map(({ plan, from, to }) => {
-      const task = { plan, queries: queries.slice(from * dimensions, to * dimensions) }
-      return runOnMemory<SearchDone>(pool, "search", task, handle)
-    })
-    // The claim is released after this: no worker may still be reading under it.
-    const settled = Promise.allSettled(runs)
-    const joined = settled.then((results) => {
-      const found = results.map((result, i) => {
-        if (result.status === "rejected") throw result.reason
-        const { plan, from, to } = parts[i]!
-        cost.observe(plan, scannedRows(plan, memory), to - from, result.value.microseconds)
-        return result.value.hits
-      })
-      return parts[0]!.plan === whole ? concatenate(found, whole.keep) : merge(found, whole, count)
-    })
-    joined.then(
-      (hits) => resume(Effect.succeed(hits)),
-      (error) => resume(failed(error))
-    )
-    return Effect.promise(() => {
-      memory.directory.cancel(claim)
-      return settled
-    })
-  })
-
-/** A part of a search that one worker runs: a group of queries, or a shard of the rows. */
-interface Part {
-  readonly plan: SearchPlan
-  readonly from: number
-  readonly to: number
+export const outlookOf = ({ cost, choice, memory }: Pick<Search, "cost" | "choice" | "memory">): Outlook => {
+  const whole = plan(choice, memory.columns, memory.directory.rows, 0)
+  return { perQuery: cost.microseconds(whole, scannedRows(whole, memory), 1), splits: whole.mode !== MODE.ivf }
 }
 
-const split = (whole: SearchPlan, count: number, threads: number, microseconds: number): ReadonlyArray<Part> => {
-  const useful = Math.max(1, Math.ceil(microseconds / IN_PLACE_US))
-  if (count < threads * QUERIES_A_PASS) {
-    // Lists are not split: a query that visits few of them is short, and many queries are split among threads.
-    const shards = whole.mode === MODE.ivf ? 1 : Math.min(threads, useful)
-    if (shards === 1) return [{ plan: whole, from: 0, to: count }]
-    return Array.from({ length: shards }, (_, i) => ({ plan: shard(whole, i, shards), from: 0, to: count }))
+/** The plan of one run, and whether its hits count: nothing that they depend on has changed since. */
+const begin = ({ memory, choice }: Search, claim: number) => {
+  const { directory } = memory
+  // Read before the memory they speak of: what changes from here on is seen as a change.
+  const { codeSet, changes, rows } = directory
+  memory.sync()
+  const whole = plan(choice, memory.columns, rows, directory.cancelWord(claim))
+  const counts = (complete: boolean): boolean =>
+    directory.codeSet === codeSet && (complete || directory.changes === changes)
+  return { whole, counts }
+}
+
+/** Searches on this thread. */
+export const searchInPlace = (search: Search): void => {
+  const { memory, cost, queries, count } = search
+  const claim = claimEpoch(memory)
+  try {
+    for (let run = 1; ; run++) {
+      const { whole, counts } = begin(search, claim)
+      const hits = newHits(count, whole.keep)
+      const start = performance.now()
+      memory.kernels.search(whole, memory.columns, queries, memory.directory.words, hits)
+      cost.observe(whole, scannedRows(whole, memory), count, (performance.now() - start) * 1000)
+      if (counts(read(search, whole, hits)) || run === MAX_RUNS) return
+    }
+  } finally {
+    memory.directory.release(claim, memory.reader)
   }
-  const passes = Math.ceil(count / QUERIES_A_PASS)
-  const size = Math.ceil(passes / Math.min(passes, Math.max(threads, useful))) * QUERIES_A_PASS
-  return Array.from({ length: Math.ceil(count / size) }, (_, i) => ({
-    plan: whole,
-    from: i * size,
-    to: Math.min(count, (i + 1) * size)
-  }))
+}
+
+const read = ({ reader, count }: Search, { keep }: SearchPlan, hits: Hits): boolean => {
+  let complete = true
+  for (let query = 0; query < count; query++) {
+    const one = reader(query)
+    const from = query * keep
+    const to = from + hits.counts[query]!
+    for (let i = from; i < to; i++) one.take(hits, i)
+    complete = one.isComplete() && complete
+  }
+  return complete
+}
+
+/** A search that pool workers run. */
+export interface Running {
+  /** Settles when the hits have been read and nobody reads under the claim of the search any more. */
+  readonly done: Promise<void>
+  /** Stops native work between blocks; what is read from then on is not all there is. */
+  readonly cancel: () => void
+}
+
+/** Searches in `shards` parts, each over a share of the rows, one worker each. */
+export const searchInPool = (pool: Pool["Service"], search: Search, shards: number): Running => {
+  const { directory, reader } = search.memory
+  const claim = claimEpoch(search.memory)
+  let cancelled = false
+  let released = false
+  const run = async () => {
+    try {
+      for (let run = 1; ; run++) {
+        const { whole, counts } = begin(search, claim)
+        const hits = await scanInPool(pool, search, whole, shards)
+        if (cancelled) return
+        if (counts(await readSliced(search, whole, hits)) || cancelled || run === MAX_RUNS) return
+      }
+    } finally {
+      released = true
+      directory.release(claim, reader)
+    }
+  }
+  const cancel = () => {
+    cancelled = true
+    // The claim may be another's by then.
+    if (!released) directory.cancel(claim)
+  }
+  return { done: run(), cancel }
+}
+
+const scanInPool = async (
+  pool: Pool["Service"],
+  { memory, cost, queries, count }: Search,
+  whole: SearchPlan,
+  shards: number
+): Promise<Hits> => {
+  const handle = memory.handle()
+  const plans = shards === 1 ? [whole] : Array.from({ length: shards }, (_, i) => shard(whole, i, shards))
+  // All of them: none may still be reading when the claim is released.
+  const results = await Promise.allSettled(
+    plans.map((plan) => runOnMemory<SearchDone>(pool, "search", { plan, queries }, handle))
+  )
+  const found = results.map((result, i) => {
+    if (result.status === "rejected") throw result.reason
+    const plan = plans[i]!
+    cost.observe(plan, scannedRows(plan, memory), count, result.value.microseconds)
+    return result.value.hits
+  })
+  return shards === 1 ? found[0]! : merge(found, whole, count)
+}
+
+/** As `read`, leaving room for others on the event loop: a batch can find hundreds of thousands of hits. */
+const readSliced = async ({ reader, count }: Search, { keep }: SearchPlan, hits: Hits): Promise<boolean> => {
+  let complete = true
+  let sinceLook = 0
+  for (let query = 0; query < count; query++) {
+    const one = reader(query)
+    const from = query * keep
+    const to = from + hits.counts[query]!
+    for (let i = from; i < to; i++) {
+      if (sinceLook++ === HITS_A_LOOK) {
+        sinceLook = 0
+        if (leftInTurn() <= 0) await inNextTurn()
+      }
+      one.take(hits, i)
+    }
+    complete = one.isComplete() && complete
+  }
+  return complete
 }

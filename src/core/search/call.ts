@@ -1,0 +1,129 @@
+/** One caller's search on its way through the queue and the pool, in one piece or in several. */
+import type { Queued } from "./queue.ts"
+import type { HitReader, Running, Search } from "./search.ts"
+
+/** A search and what becomes of it. Exactly one of `done` and `fail` is called, once. */
+export interface Request extends Search {
+  /** Many queries in one call: served in parts, in turn with the other callers of the collection. */
+  readonly isBatch: boolean
+  readonly done: () => void
+  readonly fail: (error: unknown) => void
+}
+
+export class Call implements Queued {
+  readonly request: Request
+  /** Whether it was expected to be short enough for the event loop. */
+  isShort: boolean
+  /** First query that nobody has taken yet. */
+  next = 0
+  isOver = false
+  #read = 0
+  readonly #groups = new Set<Group>()
+  /** Called when the call is over, whichever way. */
+  onEnd: () => void = () => undefined
+
+  constructor(request: Request, isShort: boolean) {
+    this.request = request
+    this.isShort = isShort
+  }
+
+  get collection(): object {
+    return this.request.memory
+  }
+  get isBatch(): boolean {
+    return this.request.isBatch
+  }
+  get remaining(): number {
+    return this.request.count - this.next
+  }
+
+  /** Takes note that a group has some of its queries. */
+  joined(group: Group): void {
+    this.#groups.add(group)
+  }
+
+  /** Takes note that a group has read `count` of its queries; over when it was the last. */
+  left(group: Group, count: number): void {
+    this.#groups.delete(group)
+    this.#read += count
+    if (this.#read === this.request.count && this.#end()) this.request.done()
+  }
+
+  /** Fails, once nothing runs any more that ran for this call alone. */
+  async fail(error: unknown): Promise<void> {
+    if (this.isOver) return
+    await this.abandon()
+    this.request.fail(error)
+  }
+
+  /** Ends without a word, as its caller has gone; settles once nothing runs any more that ran for this call alone. */
+  async abandon(): Promise<void> {
+    if (!this.#end()) return
+    await Promise.all(Array.from(this.#groups, (group) => group.cancelIfUnwanted()))
+  }
+
+  #end(): boolean {
+    if (this.isOver) return false
+    this.isOver = true
+    this.onEnd()
+    return true
+  }
+}
+
+/** Consecutive queries of a call. */
+export interface Part {
+  readonly call: Call
+  readonly from: number
+  readonly count: number
+}
+
+const unread: HitReader = { take: () => undefined, isComplete: () => true }
+
+/** Parts of calls that share each pass over memory, because their collection and choice are the same. */
+export class Group {
+  readonly parts: ReadonlyArray<Part>
+  readonly search: Search
+  #running: Running | undefined
+
+  constructor(parts: ReadonlyArray<Part>) {
+    this.parts = parts
+    const { memory, cost, choice } = parts[0]!.call.request
+    const { dimensions } = memory.shape
+    const count = parts.reduce((sum, part) => sum + part.count, 0)
+    // Memory of its own: what crosses to a worker is copied with all the memory that it is a part of.
+    const queries = new Float32Array(count * dimensions)
+    const owners: Array<{ readonly call: Call; readonly query: number }> = []
+    for (const { call, from, count } of parts) {
+      const part = call.request.queries.subarray(from * dimensions, (from + count) * dimensions)
+      queries.set(part, owners.length * dimensions)
+      for (let query = from; query < from + count; query++) owners.push({ call, query })
+      call.joined(this)
+    }
+    const reader = (at: number): HitReader => {
+      const { call, query } = owners[at]!
+      return call.isOver ? unread : call.request.reader(query)
+    }
+    this.search = { memory, cost, choice, queries, count, reader }
+  }
+
+  /** Every query has been read. */
+  settle(): void {
+    for (const { call, count } of this.parts) call.left(this, count)
+  }
+
+  fail(error: unknown): void {
+    for (const { call } of this.parts) call.fail(error)
+  }
+
+  /** Takes note of the search that runs for the group. */
+  started(running: Running): void {
+    this.#running = running
+  }
+
+  /** Stops the native work when no caller waits for it any more, and settles once it has ended. */
+  async cancelIfUnwanted(): Promise<void> {
+    if (this.#running === undefined || !this.parts.every(({ call }) => call.isOver)) return
+    this.#running.cancel()
+    await Promise.allSettled([this.#running.done])
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * Where searches of a thread run, and in which order.
+ *
+ * A short search with nothing else under way runs in place, at once. All others wait in one bounded queue
+ * until the event loop or a worker has room for them, in fair order; what waits together and agrees in
+ * collection and choice runs together, since queries that share a pass over memory cost less than half.
+ * Nothing waits for company while a worker is idle, except for the rest of the present turn of the event loop, 100
+ * microseconds at most as long as searches come in, and only when other searches are under way.
+ */
+import * as Effect from "effect/Effect"
+import { wholeNumber } from "../checked.ts"
+import { Closed, Overloaded } from "../errors.ts"
+import { attempt } from "../lift.ts"
+import { isLimited, type Limits, watchLimits } from "../limits.ts"
+import type { Pool } from "../pool.ts"
+import { fitsInTurn, inNextTurn, leftInTurn } from "../turn.ts"
+import { Call, Group, type Part, type Request } from "./call.ts"
+import { IN_PLACE_US } from "./cost.ts"
+import type { SearchChoice } from "./plan.ts"
+import { FairQueue } from "./queue.ts"
+import { type Outlook, outlookOf, searchInPlace, searchInPool } from "./search.ts"
+
+/** Queries that share one pass over memory: the most that a native scan takes at a time. */
+const QUERIES_A_PASS = 8
+/** A worker is given about so much of a batch at a time, or one pass: others wait no longer for their share. */
+const PART_US = 2000
+/** Longest wait for company. */
+const GATHER_MS = 0.1
+
+/** Searches that may wait, unless told otherwise, and the most that can be asked for. */
+const USUAL_QUEUE = 4096
+const LARGEST_QUEUE = 1_000_000
+
+export class Dispatcher {
+  readonly #pool: Pool["Service"]
+  readonly #maxQueue: number
+  readonly #queue = new FairQueue<Call>()
+  readonly #running = new Map<Group, Promise<void>>()
+  /** Workers that search. */
+  #busy = 0
+  #isDue = false
+  #isInLine = false
+  /** When the first that waits for company came. */
+  #gatheredSince = 0
+  #closed = false
+
+  constructor(pool: Pool["Service"], maxQueue = USUAL_QUEUE) {
+    this.#pool = pool
+    this.#maxQueue = wholeNumber("maxQueue", maxQueue, 1, LARGEST_QUEUE)
+  }
+
+  /** A dispatcher for the length of the surrounding scope. */
+  static readonly scoped = (pool: Pool["Service"], maxQueue: number | undefined) =>
+    Effect.acquireRelease(
+      attempt(() => new Dispatcher(pool, maxQueue)),
+      (dispatcher) => Effect.promise(() => dispatcher.close())
+    )
+
+  /** Starts a search; what it returns stops it when it is not over yet. */
+  start(request: Request, limits: Limits = {}): (() => Promise<void>) | undefined {
+    try {
+      if (this.#closed) throw new Closed()
+      const us = outlookOf(request).perQuery * request.count
+      const isIdle = this.#running.size === 0 && this.#queue.size === 0
+      if (isIdle && us <= IN_PLACE_US && fitsInTurn(us / 1000)) {
+        searchInPlace(request)
+        request.done()
+        return undefined
+      }
+      return this.#enqueue(request, us, isIdle, limits)
+    } catch (error) {
+      request.fail(error)
+      return undefined
+    }
+  }
+
+  /** Fails every search with `Closed`, and settles when none runs any more. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const closed = new Closed()
+    for (let call = this.#queue.first(() => true); call !== undefined; call = this.#queue.first(() => true)) {
+      call.fail(closed)
+    }
+    for (const group of this.#running.keys()) group.fail(closed)
+    await Promise.all(this.#running.values())
+  }
+
+  #enqueue(request: Request, us: number, isIdle: boolean, limits: Limits): () => Promise<void> {
+    if (this.#queue.size >= this.#maxQueue) throw new Overloaded({ limit: this.#maxQueue })
+    const call = new Call(request, us <= IN_PLACE_US)
+    const unwatch = isLimited(limits) ? watchLimits(limits, (error) => call.fail(error)) : undefined
+    call.onEnd = () => {
+      unwatch?.()
+      this.#queue.delete(call)
+    }
+    this.#queue.push(call)
+    const now = performance.now()
+    if (this.#queue.size === 1) this.#gatheredSince = now
+    const hasCompany = this.#queue.size >= QUERIES_A_PASS * this.#free || now - this.#gatheredSince > GATHER_MS
+    if (this.#free > 0 && (isIdle ? !call.isShort : hasCompany)) this.#serve()
+    else this.#serveSoon()
+    return () => call.abandon()
+  }
+
+  get #free(): number {
+    return this.#pool.threads - this.#busy
+  }
+
+  /** Serves at the end of this turn of the event loop: callers that are heard in it have asked by then. */
+  #serveSoon(): void {
+    if (this.#isDue || this.#queue.size === 0) return
+    this.#isDue = true
+    setImmediate(() => {
+      this.#isDue = false
+      this.#serve()
+    })
+  }
+
+  /** Serves when this turn is over and those who wait already have had theirs. */
+  async #serveInTurn(): Promise<void> {
+    if (this.#isInLine) return
+    this.#isInLine = true
+    await inNextTurn()
+    this.#isInLine = false
+    this.#serve()
+  }
+
+  /** Starts all that there is room for. */
+  #serve(): void {
+    let loopIsFull = false
+    const mayRun = (call: Call): boolean => (call.isShort && !loopIsFull) || (!call.isShort && this.#free > 0)
+    for (let call = this.#queue.first(mayRun); call !== undefined; call = this.#queue.first(mayRun)) {
+      const outlook = outlookOf(call.request)
+      const { parts, inPool } = this.#gather(call, outlook)
+      const us = outlook.perQuery * parts.reduce((sum, { count }) => sum + count, 0)
+      if (!inPool && us > IN_PLACE_US) {
+        // Costs have turned out higher since it came.
+        call.isShort = false
+        continue
+      }
+      if (!inPool && leftInTurn() * 1000 < us) {
+        loopIsFull = true
+        this.#serveInTurn()
+        continue
+      }
+      this.#queue.charge(call, us)
+      for (const { call, count } of parts) {
+        call.next += count
+        if (call.remaining === 0) this.#queue.delete(call)
+      }
+      const group = new Group(parts)
+      if (inPool) this.#runInPool(group, outlook.splits ? Math.ceil(us / IN_PLACE_US) : 1)
+      else runInPlace(group)
+    }
+    this.#gatheredSince = performance.now()
+  }
+
+  /** What runs together with the next queries of `call`, and where. */
+  #gather(call: Call, { perQuery }: Outlook): { readonly parts: ReadonlyArray<Part>; readonly inPool: boolean } {
+    const free = this.#free
+    const inTime = (us: number): number => Math.max(1, Math.floor(us / perQuery))
+    if (call.isBatch) {
+      const inPool = free > 0 && perQuery * call.remaining > IN_PLACE_US
+      const passes = Math.max(1, Math.floor(inTime(PART_US) / QUERIES_A_PASS))
+      const count = Math.min(call.remaining, inPool ? passes * QUERIES_A_PASS : inTime(IN_PLACE_US))
+      return { parts: [{ call, from: call.next, count }], inPool }
+    }
+    const mates = this.#queue.flowOf(call)
+    const inPool = free > 0 && perQuery * mates.size > IN_PLACE_US
+    // Short searches are spread over the idle workers; long ones share their passes, whose rows are spread.
+    const most = !inPool ? inTime(IN_PLACE_US) : call.isShort ? Math.ceil(mates.size / free) : QUERIES_A_PASS
+    const parts: Array<Part> = []
+    for (const mate of mates) {
+      if (parts.length === Math.min(most, QUERIES_A_PASS)) break
+      if (agree(mate.request.choice, call.request.choice)) parts.push({ call: mate, from: 0, count: 1 })
+    }
+    return { parts, inPool }
+  }
+
+  #runInPool(group: Group, usefulShards: number): void {
+    const shards = this.#queue.size > 0 ? 1 : Math.max(1, Math.min(this.#free, usefulShards))
+    this.#busy += shards
+    const run = async () => {
+      try {
+        const running = searchInPool(this.#pool, group.search, shards)
+        group.started(running)
+        await running.done
+        group.settle()
+      } catch (error) {
+        group.fail(error)
+      }
+      this.#busy -= shards
+      this.#running.delete(group)
+      this.#serveSoon()
+    }
+    this.#running.set(group, run())
+  }
+}
+
+const runInPlace = (group: Group): void => {
+  try {
+    searchInPlace(group.search)
+    group.settle()
+  } catch (error) {
+    group.fail(error)
+  }
+}
+
+/** Whether two choices are one. */
+const agree = (a: SearchChoice, b: SearchChoice): boolean => {
+  const names = Object.keys(a) as Array<keyof SearchChoice>
+  return a === b || (names.length === Object.keys(b).length && names.every((name) => Object.is(a[name], b[name])))
+}
