@@ -70,6 +70,13 @@ const begin = ({ memory, choice }: Search, claim: number) => {
   return { whole, counts }
 }
 
+/** Arrays of the last search in place: it is over before the next one begins, which most often wants as many hits. */
+let lastHits = newHits(1, 10)
+const hitsInPlace = (queries: number, keep: number): Hits => {
+  if (lastHits.counts.length !== queries || lastHits.rows.length !== queries * keep) lastHits = newHits(queries, keep)
+  return lastHits
+}
+
 /** Searches on this thread. */
 export const searchInPlace = (search: Search): void => {
   const { memory, cost, queries, count } = search
@@ -77,7 +84,7 @@ export const searchInPlace = (search: Search): void => {
   try {
     for (let run = 1; ; run++) {
       const { whole, counts } = begin(search, claim)
-      const hits = newHits(count, whole.keep)
+      const hits = hitsInPlace(count, whole.keep)
       const start = performance.now()
       memory.kernels.search(whole, memory.columns, queries, memory.directory.words, hits)
       cost.observe(whole, scannedRows(whole, memory), count, (performance.now() - start) * 1000)
