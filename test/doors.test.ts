@@ -27,7 +27,7 @@ import {
   open,
   type SabineError
 } from "../src/index.ts"
-import { inRepository, run } from "./programs.ts"
+import { program } from "./programs.ts"
 
 const folders: Array<string> = []
 const folder = async (): Promise<string> => {
@@ -47,18 +47,6 @@ const fails =
     for (const [name, value] of Object.entries(fields)) assert.equal((error as never)[name], value)
     return true
   }
-
-/** Runs a program against the sources and returns what it printed. */
-const program = (code: string): Promise<string> =>
-  run(
-    process.execPath,
-    [
-      "--input-type=module-typescript",
-      "--eval",
-      code.replaceAll("SABINE", JSON.stringify(import.meta.resolve("../src/index.ts")))
-    ],
-    inRepository(".")
-  )
 
 describe("lifetimes", () => {
   test("a database lives as long as its block, and what was saved is there again", async () => {

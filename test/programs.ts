@@ -1,4 +1,4 @@
-/** Other programs that tests run: npm, and the oldest Node that Sabine supports. */
+/** Other programs that tests run: small ones of their own, npm, and the oldest Node that Sabine supports. */
 import { execFile } from "node:child_process"
 import { existsSync } from "node:fs"
 import { basename } from "node:path"
@@ -16,12 +16,20 @@ const TIMEOUT_MS = 10 * 60_000
 /** A run inside a test would take itself for a part of that test. */
 const { NODE_TEST_CONTEXT: _, ...environment } = process.env
 
+/** Environment variables beside those of the tests; undefined takes one away. */
+export type Variables = Readonly<Record<string, string | undefined>>
+
 /** Standard output of a program; a failure carries both of its outputs in its message. */
-export const run = async (file: string, args: ReadonlyArray<string>, folder: string): Promise<string> => {
+export const run = async (
+  file: string,
+  args: ReadonlyArray<string>,
+  folder: string,
+  variables: Variables = {}
+): Promise<string> => {
   try {
     const { stdout } = await execute(file, args, {
       cwd: folder,
-      env: environment,
+      env: { ...environment, ...variables },
       maxBuffer: 2 ** 26,
       timeout: TIMEOUT_MS
     })
@@ -30,6 +38,13 @@ export const run = async (file: string, args: ReadonlyArray<string>, folder: str
     const { message, stdout, stderr } = error as Error & { readonly stdout?: string; readonly stderr?: string }
     throw new Error([message, stdout, stderr].join("\n"), { cause: error })
   }
+}
+
+/** Runs a program in which `SABINE` stands for the sources, and returns what it printed. */
+export const program = (code: string, variables?: Variables): Promise<string> => {
+  const sources = JSON.stringify(import.meta.resolve("../src/index.ts"))
+  const args = ["--input-type=module", "--eval", code.replaceAll("SABINE", sources)]
+  return run(process.execPath, args, inRepository("."), variables)
 }
 
 /** Runs the npm that runs this test, else the one on the PATH. */
