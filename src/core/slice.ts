@@ -1,14 +1,22 @@
 /** Long loops on the event loop, in slices that leave room for everybody else. */
 import { inNextTurn, leftInTurn } from "./turn.ts"
 
+/** Steps between two looks at the clock, where a step takes microseconds. */
+const STEPS_A_LOOK = 8
+
 /**
  * Calls `step` for 0, 1, ... `count - 1`, letting other work run about every millisecond. Stops
- * with the signal's reason when it fires.
+ * with the signal's reason when it fires. Long steps need a look at the clock after each.
  */
-export const forEachSliced = async (count: number, signal: AbortSignal | undefined, step: (i: number) => void) => {
+export const forEachSliced = async (
+  count: number,
+  signal: AbortSignal | undefined,
+  step: (i: number) => void,
+  stepsALook = STEPS_A_LOOK
+) => {
   for (let i = 0; i < count; i++) {
     step(i)
-    if ((i & 7) !== 7 || leftInTurn() > 0) continue
+    if ((i + 1) % stepsALook !== 0 || i === count - 1 || leftInTurn() > 0) continue
     await inNextTurn()
     signal?.throwIfAborted()
   }

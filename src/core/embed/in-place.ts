@@ -1,14 +1,14 @@
 /** Encoding a batch on the calling thread without holding it up. */
-import { setImmediate } from "node:timers/promises"
 import { Cancelled, EmptyEmbedding } from "../errors.ts"
+import { forEachSliced } from "../slice.ts"
 
 /** Writes the vector of `text` at `out[at]`; false when nothing is found in it. */
 interface InPlaceEncoder {
   encode(text: string, out: Float32Array, at: number): boolean
 }
 
-/** Other work of the thread gets its turn after this long, or after the text that passes it. */
-const SLICE_MS = 0.5
+/** A text may have any length. */
+const TEXTS_A_LOOK = 1
 
 /** Vectors of `texts`, encoded in slices; rejects with `EmptyEmbedding` or `Cancelled`. */
 export const embedInPlace = async (
@@ -17,16 +17,12 @@ export const embedInPlace = async (
   texts: ReadonlyArray<string>,
   signal: AbortSignal | undefined
 ): Promise<Float32Array> => {
-  if (signal?.aborted) throw new Cancelled()
   const out = new Float32Array(texts.length * dimensions)
-  let sliceEnd = performance.now() + SLICE_MS
-  for (let index = 0; index < texts.length; index++) {
+  const encode = (index: number) => {
+    if (signal?.aborted) throw new Cancelled()
     const text = texts[index]!
     if (!encoder.encode(text, out, index * dimensions)) throw new EmptyEmbedding({ index, text })
-    if (performance.now() < sliceEnd || index === texts.length - 1) continue
-    await setImmediate()
-    if (signal?.aborted) throw new Cancelled()
-    sliceEnd = performance.now() + SLICE_MS
   }
+  await forEachSliced(texts.length, undefined, encode, TEXTS_A_LOOK)
   return out
 }
