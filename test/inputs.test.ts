@@ -106,6 +106,33 @@ test("what is given is taken as it is at the time of the call", async () => {
   assert.deepEqual([await items.has("x"), await items.has("y"), await items.has("z")], [true, true, false])
 })
 
+test("a component may be as large as a precision holds, and no larger; directions may have any length", async () => {
+  await using db = await open(":memory:", { threads: 1 })
+  const { MAX_VALUE } = Number
+  const largest = Math.fround(3.4028234e38)
+  const cases = [
+    { metric: "dot", precision: "f16", allowed: 65_504, refused: 65_505 },
+    { metric: "l2", precision: "f16", allowed: -65_504, refused: -65_505 },
+    { metric: "dot", precision: "f32", allowed: Math.fround(9.999e14), refused: Math.fround(1.0001e15) },
+    { metric: "l2", precision: "int8", allowed: -9.999e14, refused: -1.0001e15 },
+    { metric: "cosine", precision: "f16", allowed: largest, refused: MAX_VALUE }
+  ] as const
+  for (const [i, { metric, precision, allowed, refused }] of cases.entries()) {
+    const items = await db.collection(`c${i}`, { dimensions: 2, metric, precision })
+    await items.add({ key: "allowed", vector: [1, allowed] })
+    const reason = refused === MAX_VALUE ? "infinite" : "out-of-range"
+    const error = { _tag: "InvalidVector", index: 0, reason, status: 400 }
+    await assert.rejects(items.add({ key: "refused", vector: [1, refused] }), error)
+    await assert.rejects(items.search([1, refused]), error)
+    await assert.rejects(items.addMany({ keys: ["a", "b"], vectors: Float32Array.of(1, 1, 1, refused) }), {
+      ...error,
+      index: 1
+    })
+    assert.equal(items.size(), 1)
+    assert.equal((await items.search([1, allowed], { mode: "exact" }))[0]?.key, "allowed")
+  }
+})
+
 test("update leaves what is not given as it is", async () => {
   await using db = await open(":memory:")
   const items = await db.collection("items", { dimensions: 2 })

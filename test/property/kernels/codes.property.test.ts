@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
+import { signByte } from "../../../src/core/kernels/encode.ts"
 import { byteTable, fastscanTable, sumBlock } from "../../../src/core/kernels/fastscan.ts"
 import { hammingTable } from "../../../src/core/kernels/hamming.ts"
 import { matmul } from "../../../src/core/kernels/matmul.ts"
@@ -16,6 +17,19 @@ const codeOf = (block: Uint8Array, slot: number): bigint => {
 }
 
 const ones = (code: bigint): number => code.toString(2).replaceAll("0", "").length
+
+test("a bit of a code is set where the component is not negative, the lowest bit first", () => {
+  const component = fc.constantFrom(-1, -(2 ** -149), -0, 0, 2 ** -149, 1)
+  fc.assert(
+    fc.property(fc.array(component, { minLength: 256, maxLength: 256 }), (components) => {
+      const projected = Float32Array.from([...components, ...components.toReversed()])
+      for (const [m, value] of projected.entries()) {
+        const byte = signByte(projected, m - (m % 256), Math.floor((m % 256) / 8))
+        assert.equal((byte >> (m % 8)) & 1, value >= 0 ? 1 : 0)
+      }
+    })
+  )
+})
 
 test("Hamming distance is the number of bits that differ", () => {
   fc.assert(

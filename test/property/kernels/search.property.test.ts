@@ -28,7 +28,7 @@ const searched = (drawn: Shape, mode: number, rerank = 0) => {
   const columns = { rows: [segment.rows], codes: [segment.codes], encoder }
   scalar.search(plan, columns, query, new Int32Array(1), hits)
   assert.equal(hits.counts[0], ROWS)
-  return { hits, vectors, encoder, query }
+  return { segment, hits, vectors, encoder, query }
 }
 
 const dot = (x: ReadonlyArray<number>, y: ReadonlyArray<number>) => x.reduce((sum, value, i) => sum + value * y[i]!, 0)
@@ -82,6 +82,27 @@ for (const precision of ["f32", "f16", "int8"] as const) {
     )
   })
 }
+
+test("int8 scores are those of the stored steps with a query of 15 bits", () => {
+  fc.assert(
+    fc.property(shapes("int8"), (drawn) => {
+      const { segment, query, hits } = searched(drawn, MODE.exact)
+      const { metric, dimensions: d } = drawn
+      const q = direction(metric, query)
+      const stored = new Float32Array(ROWS * d)
+      scalar.readVectors(layoutOf(drawn), hits.rows, segment.rows, stored)
+      for (let rank = 0; rank < ROWS; rank++) {
+        const x = Array.from(stored.subarray(rank * d, (rank + 1) * d))
+        const expected = metric === "l2" ? -dot(x, x) + 2 * dot(x, q) - dot(q, q) : dot(x, q)
+        // Half of the query's step for each component; then rounding to f32, of rows and of what is subtracted.
+        const step = Math.max(...q.map(Math.abs)) / 16_256
+        const sizes = x.reduce((sum, value) => sum + Math.abs(value), 0)
+        const slack = (metric === "l2" ? 2 : 1) * (step / 2) * sizes + 2 ** -20 * (dot(x, x) + dot(q, q) + sizes)
+        assert.ok(Math.abs(hits.scores[rank]! - expected) <= slack, `${hits.scores[rank]} for ${expected} +- ${slack}`)
+      }
+    })
+  )
+})
 
 /** `(x - mean) P`. */
 const projected = (x: ReadonlyArray<number>, mean: ReadonlyArray<number>, encoder: Float32Array): Array<number> => {
