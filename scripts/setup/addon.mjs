@@ -41,7 +41,7 @@ export const addonIsCurrent = () =>
   existsSync(BINARY) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === stampOf(sourceDigest())
 
 /** Path of the library that cargo reports having built. */
-const builtLibrary = (messages) => {
+export const builtLibrary = (messages) => {
   const artifacts = messages.split("\n").filter((line) => line.includes('"compiler-artifact"'))
   const library = artifacts.map((line) => JSON.parse(line)).find(({ target }) => target.name === "simd_napi")
   const path = library?.filenames.find((name) => /\.(so|dylib|dll)$/.test(name))
