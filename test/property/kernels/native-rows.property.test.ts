@@ -17,6 +17,12 @@ const assertSameBytes = (actual: Uint8Array, expected: Uint8Array, what: string)
   assert.fail(`${what} differ first at byte ${at}: ${actual[at]} for ${expected[at]}`)
 }
 
+/** Half of the components come to lie half way between two halves. */
+const cutToTies = (vectors: Float32Array) => {
+  const bits = new Uint32Array(vectors.buffer)
+  for (let i = 0; i < bits.length; i++) bits[i] = bits[i]! & ~0xfff
+}
+
 testEveryIsa("matmul", (native) => {
   const sizes = fc.tuple(fc.nat({ max: 9 }), fc.nat({ max: 70 }), fc.nat({ max: 300 }))
   fc.assert(
@@ -44,6 +50,7 @@ testEveryIsa("writeRows", (native) => {
       // The second writing meets slots that are in use.
       for (const kind of [drawn.kind, "ordinary"] as const) {
         const vectors = vectorsOf(drawn, drawn.seed, count, kind)
+        if (drawn.seed % 2 === 0 && kind !== "denormal") cutToTies(vectors)
         native.writeRows(layoutOf(drawn), vectors, slots, encoder, actual.rows, actual.codes)
         scalar.writeRows(layoutOf(drawn), vectors, slots, encoder, expected.rows, expected.codes)
         assertSameBytes(actual.rows, expected.rows, "rows")
