@@ -131,9 +131,13 @@ test("the header is what docs/format.md says", async () => {
     checksumsBytes: 4 * checksumCount,
     checksumsChecksum: scalar.crc32c(bytes.subarray(bytes.length - 4 * checksumCount)),
     embedderBytes: META.embedder.length,
+    listsOffset: extents.lists.offset,
+    listsBytes: 0,
+    lists: 0,
+    listBlocks: 0,
     checksum: scalar.crc32c(bytes.subarray(0, 508))
   })
-  assert.equal(bytes.toString("utf8", 176, 176 + META.embedder.length), META.embedder)
+  assert.equal(bytes.toString("utf8", 288, 288 + META.embedder.length), META.embedder)
 })
 
 test("a flipped bit in any byte is detected by a load, and named where it lies", async () => {
@@ -243,7 +247,10 @@ test("a header that contradicts its file or itself is refused before anything is
     ["keyCapacity", 2 ** 32 - 1, "keysBytes"],
     ["recordsBytes", 2 ** 40],
     ["recordsBytes", 4],
-    ["recordsBytes", 2 ** 35, "checksumsOffset"],
+    ["recordsBytes", 2 ** 35, "listsOffset"],
+    ["lists", 2 ** 20],
+    ["lists", 2, "listsBytes"],
+    ["listBlocks", 1],
     ["checksumsOffset", 0],
     ["checksumsBytes", 0],
     ["encoderKind", 9],

@@ -62,9 +62,11 @@ export const smallStore = (kernels: Kernels): Store => {
 }
 
 /** Where everything lies in the image that a store was loaded from. */
-export const planOf = ({ shape, directory, keys, records }: Store): ImagePlan =>
+export const planOf = ({ shape, directory, keys, records, lists }: Store): ImagePlan =>
   planImage({
     shape,
+    lists: lists?.count ?? 0,
+    listBlocks: lists?.blocks ?? 0,
     rows: directory.rows,
     keyCapacity: keys.current.length,
     recordsBytes: records.buffers[0]?.byteLength ?? 0

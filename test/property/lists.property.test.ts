@@ -3,24 +3,10 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
 import { kernels } from "../../src/core/native.ts"
-import { newHits } from "../../src/core/search/hits.ts"
-import { choose, plan } from "../../src/core/search/plan.ts"
-import type { Store } from "../../src/core/store/store.ts"
-import { listAll, liveRowsOf } from "../lists.ts"
+import { listAll, listedRows, liveRowsOf } from "../lists.ts"
 import { drop, newStore, put } from "../stores.ts"
-import { randomVectors } from "./kernels/random.ts"
 
 const DIMENSIONS = 12
-const MOST = 1024
-
-/** Every row that a search of all lists meets. */
-const listedRows = (store: Store): ReadonlyArray<number> => {
-  const choice = choose({ mode: "ivf", nprobe: 2 ** 20, rerank: 0, k: MOST }, store.shape)
-  const hits = newHits(1, MOST)
-  const whole = plan(choice, store.columns, store.directory.rows, 20)
-  kernels.search(whole, store.columns, randomVectors(3, DIMENSIONS), store.directory.words, hits)
-  return Array.from(hits.rows.subarray(0, hits.counts[0]!)).sort((a, b) => a - b)
-}
 
 const step = fc.oneof(
   fc.record({

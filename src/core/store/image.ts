@@ -6,6 +6,7 @@ import { type FileHandle, open } from "node:fs/promises"
 import { InvalidParameter } from "../errors.ts"
 import { ENCODER_KINDS, type EncoderIdentity } from "../index/encoder.ts"
 import type { Kernels } from "../kernels/contract.ts"
+import { forEachSliced } from "../slice.ts"
 import { fails } from "./file-failure.ts"
 import { type CheckedHeader, checkHeader } from "./image/consistency.ts"
 import { checkContents } from "./image/contents.ts"
@@ -18,14 +19,16 @@ import {
   MAX_EMBEDDER_BYTES
 } from "./image/header.ts"
 import { type Invalid, invalidImage } from "./image/invalid.ts"
-import { memoryOf } from "./image/memory.ts"
+import { listsMemory, memoryOf } from "./image/memory.ts"
 import { packRecords } from "./image/packed-records.ts"
 import { HEADER_BYTES, type ImagePlan, layoutHash, planImage, type Range } from "./image/ranges.ts"
 import { readBody } from "./image/read-body.ts"
 import { readVectored, writeVectored } from "./image/vectored.ts"
 import { writeBody } from "./image/write-body.ts"
 import { METRICS, PRECISIONS, SLOTS } from "./layout.ts"
-import type { StoreShape } from "./memory.ts"
+import { centroidBytes } from "./list-columns.ts"
+import type { ListWriter } from "./lists.ts"
+import { isLive, type StoreShape } from "./memory.ts"
 import { replaceFile } from "./replace-file.ts"
 import { settleKeys } from "./settle.ts"
 import { Store } from "./store.ts"
@@ -50,14 +53,26 @@ export const saveImage = async (store: Store, meta: ImageMeta, path: string): Pr
   const packed = await packRecords(store)
   const { kernels, shape, directory, keys } = store
   const keyCapacity = keys.current.length
-  const plan = planImage({ shape, rows: directory.rows, keyCapacity, recordsBytes: packed.bytes })
+  const lists = store.lists?.count ?? 0
+  const listBlocks = store.lists?.blocks ?? 0
+  const plan = planImage({
+    shape,
+    rows: directory.rows,
+    keyCapacity,
+    recordsBytes: packed.bytes,
+    lists,
+    listBlocks
+  })
   const addressesOf = (segment: number) => packed.addresses.subarray(segment * SLOTS, (segment + 1) * SLOTS)
   await replaceFile(path, async (file) => {
     const write = (blocks: ReadonlyArray<Uint8Array>, position: number) =>
       writeVectored(file, blocks, position).catch(fails("write", path))
     const checksums = await writeBody(kernels, {
       plan,
-      memoryOf: (range) => memoryOf(store, addressesOf, range),
+      memoryOf: (range) =>
+        range.section === "lists"
+          ? listsMemory(kernels, store.lists!.buffers, range)
+          : memoryOf(store, addressesOf, range),
       write,
       copyRecords: packed.copyNext
     })
@@ -77,6 +92,8 @@ const headerOf = (store: Store, meta: ImageMeta, plan: ImagePlan, checksumsCheck
     dimensions: shape.dimensions,
     metric: METRICS.indexOf(shape.metric),
     precision: PRECISIONS.indexOf(shape.precision),
+    lists: store.lists?.count ?? 0,
+    listBlocks: store.lists?.blocks ?? 0,
     rows: directory.rows,
     live: directory.live,
     segments: Math.ceil(directory.rows / SLOTS),
@@ -149,11 +166,15 @@ const readStore = async (image: OpenImage, header: ImageHeader, checked: Checked
   for (const buffer of [keyTable.buffer, records]) kernels.adviseHugePages(new Uint8Array(buffer))
   const store = new Store(kernels, shape, { ...checked.encoder, parameters }, keyTable, header.keyCount)
   store.extend(header.segments)
+  const lists = header.lists > 0 ? store.newLists(new SharedArrayBuffer(centroidBytes(header.lists))) : undefined
+  lists?.allocate(header.listBlocks)
   const addressesOf = (segment: number) => store.segments[segment]!.records
   const target = {
     path,
-    memoryOf: (range: Range) =>
-      range.section === "records" ? new Uint8Array(records) : memoryOf(store, addressesOf, range),
+    memoryOf: (range: Range) => {
+      if (range.section === "lists") return listsMemory(kernels, lists!.buffers, range)
+      return range.section === "records" ? new Uint8Array(records) : memoryOf(store, addressesOf, range)
+    },
     checksums: new Uint32Array(table.buffer, table.byteOffset, plan.checksumCount)
   }
   const isCodes = (range: Range) => range.section === "segments" && range.buffer === "codes"
@@ -175,5 +196,23 @@ const readStore = async (image: OpenImage, header: ImageHeader, checked: Checked
   store.directory.extendRows(header.rows)
   store.unreserve(free)
   store.directory.countLive(header.live)
+  if (lists !== undefined) await adoptLists(store, lists, header, invalid)
   return store
+}
+
+/** Puts lists in force that were read, when they hold every live row once. */
+const adoptLists = async (store: Store, lists: ListWriter, header: ImageHeader, invalid: Invalid): Promise<void> => {
+  const wrong = (reason: string) => invalid("lists", header.listsOffset, header.listsOffset + header.listsBytes, reason)
+  let rows = 0
+  await forEachSliced(lists.count, undefined, (list) => {
+    const found = lists.adopt(
+      list,
+      (row) => row < header.rows && isLive(store.segments[Math.floor(row / SLOTS)]!, row % SLOTS)
+    )
+    if (found < 0) throw wrong(`list ${list} is no chain of blocks with live rows`)
+    rows += found
+  })
+  if (rows !== header.live) throw wrong(`${rows} of ${header.live} live rows are in lists`)
+  lists.freeTheRest()
+  store.useLists(lists)
 }

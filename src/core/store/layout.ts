@@ -13,7 +13,9 @@ import {
   CODE_BLOCK_BYTES,
   CODE_BYTES,
   FACTORS_OFFSET,
+  LISTED_OFFSET,
   METRIC,
+  NEXT_OFFSET,
   NORMS_OFFSET,
   PRECISION,
   SLOTS
@@ -73,6 +75,13 @@ export const codeColumns = (metric: Metric): ReadonlyArray<Column> => [
   { name: "codes", offset: 0, blockBytes: CODE_BLOCK_BYTES },
   { name: "factors", offset: FACTORS_OFFSET, blockBytes: 2 * BLOCK },
   ...(metric === "l2" ? [{ name: "norms", offset: NORMS_OFFSET, blockBytes: 2 * BLOCK }] : [])
+]
+
+/** The columns of the links of a chunk of list blocks. */
+export const LINK_COLUMNS: ReadonlyArray<Column> = [
+  { name: "live", offset: 0, blockBytes: 8 },
+  { name: "next", offset: NEXT_OFFSET, blockBytes: 4 },
+  { name: "rows", offset: LISTED_OFFSET, blockBytes: 4 * BLOCK }
 ]
 
 /** Bytes of a buffer of these columns without its pad. */

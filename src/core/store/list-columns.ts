@@ -28,6 +28,9 @@ export const centroidViews = (buffer: SharedArrayBuffer): Centroids => {
   }
 }
 
+/** Bytes of a buffer of centroids. */
+export const centroidBytes = (lists: number): number => 4 * (CODE_BITS + 2) * lists
+
 /** Centroids copied into one shared buffer. */
 export const packCentroids = ({ columns, halfNorms, biases }: Centroids): SharedArrayBuffer => {
   const buffer = new SharedArrayBuffer(4 * (columns.length + halfNorms.length + biases.length))

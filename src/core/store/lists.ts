@@ -49,6 +49,9 @@ interface ListStore {
   readonly directory: { readonly epoch: number }
 }
 
+/** The list of a block that is not known to be in any. */
+const UNKNOWN = -1
+
 export class ListWriter {
   readonly centroids: Centroids
   readonly #store: ListStore
@@ -91,6 +94,11 @@ export class ListWriter {
     return { ...this.#buffers, chunks: this.#chunks }
   }
 
+  /** Blocks ever used. */
+  get blocks(): number {
+    return this.#blocks
+  }
+
   get count(): number {
     return this.#sizes.length
   }
@@ -104,6 +112,58 @@ export class ListWriter {
       touched: fixed + Math.ceil((this.#blocks * chunk) / BLOCKS),
       allocated: fixed + this.#chunks.length * chunk
     }
+  }
+
+  /** Makes room for `blocks` blocks that are read from a file; each list is to be adopted then. */
+  allocate(blocks: number): void {
+    while (this.#chunks.length * BLOCKS < blocks) this.#addChunk()
+    this.#blocks = blocks
+    this.#listOf.push(...new Array<number>(blocks).fill(UNKNOWN))
+  }
+
+  /** Takes in a list that was read: the rows in it, or -1 when it is no chain of blocks or a row is not `isLive`. */
+  adopt(list: number, isLive: (row: number) => boolean): number {
+    let before = 0
+    for (let next = this.#heads[list]!; next > 0; ) {
+      const block = next - 1
+      if (block >= this.#blocks || this.#listOf[block] !== UNKNOWN) return -1
+      this.#listOf[block] = list
+      const used = this.#adoptBlock(block, isLive)
+      if (used === undefined) return -1
+      this.#sizes[list] = this.#sizes[list]! + used.live
+      this.#tails[list] = next
+      this.#filled[list] = used.slots
+      this.#dead[list] = before + used.slots - this.#sizes[list]!
+      before += BLOCK
+      next = this.#views[Math.floor(block / BLOCKS)]!.next[block % BLOCKS]!
+    }
+    return this.#sizes[list]!
+  }
+
+  /** The live slots of a block, and those up to the last of them; undefined when one holds no live row of its own. */
+  #adoptBlock(
+    block: number,
+    isLive: (row: number) => boolean
+  ): { readonly live: number; readonly slots: number } | undefined {
+    const { live: words, rows } = this.#views[Math.floor(block / BLOCKS)]!
+    const from = (block % BLOCKS) * BLOCK
+    let live = 0
+    let slots = 0
+    for (let lane = 0; lane < BLOCK; lane++) {
+      const slot = from + lane
+      if (((words[slot >>> 5]! >>> (slot & 31)) & 1) === 0) continue
+      const row = rows[slot]!
+      if (!isLive(row) || this.#placesOf(row)[row % SLOTS] !== 0) return undefined
+      this.#placesOf(row)[row % SLOTS] = block * BLOCK + lane + 1
+      live++
+      slots = lane + 1
+    }
+    return { live, slots }
+  }
+
+  /** After all lists were adopted: blocks of none of them can be used. */
+  freeTheRest(): void {
+    for (const [block, list] of this.#listOf.entries()) if (list === UNKNOWN) this.#free.push(block)
   }
 
   /** Puts a row whose code is written at the end of a list. It counts once its live bit in the store is set too. */
@@ -199,16 +259,25 @@ export class ListWriter {
 
   #newBlock(): number {
     if (this.#blocks === this.#chunks.length * BLOCKS) {
-      const chunk = {
-        codes: newCodeColumn(this.#store.shape),
-        links: new SharedArrayBuffer(LINKS_BYTES + ALIGNMENT)
-      }
-      this.#views.push(chunkViews(this.#store.kernels, this.#store.columns.layout, chunk))
-      this.#chunks = [...this.#chunks, chunk]
+      this.#addChunk()
       // Before a list can name a block of it.
       this.#announce()
     }
     return this.#blocks++
+  }
+
+  #addChunk(): void {
+    const { kernels, shape, columns } = this.#store
+    const chunk = { codes: newCodeColumn(shape), links: new SharedArrayBuffer(LINKS_BYTES + ALIGNMENT) }
+    this.#views.push(chunkViews(kernels, columns.layout, chunk))
+    this.#chunks = [...this.#chunks, chunk]
+  }
+
+  /** Places of the rows of the segment that a row is in. */
+  #placesOf(row: number): Uint32Array {
+    const segment = Math.floor(row / SLOTS)
+    while (this.#places.length <= segment) this.#places.push(new Uint32Array(SLOTS))
+    return this.#places[segment]!
   }
 
   #write(block: number, lane: number, row: number, codes: CodeColumns, from: number): void {
@@ -216,9 +285,7 @@ export class ListWriter {
     const slot = (block % BLOCKS) * BLOCK + lane
     copyCode(codes, from, chunk.codes, slot)
     chunk.rows[slot] = row
-    const segment = Math.floor(row / SLOTS)
-    while (this.#places.length <= segment) this.#places.push(new Uint32Array(SLOTS))
-    this.#places[segment]![row % SLOTS] = block * BLOCK + lane + 1
+    this.#placesOf(row)[row % SLOTS] = block * BLOCK + lane + 1
     Atomics.or(chunk.live, slot >>> 5, 1 << (slot & 31))
   }
 }

@@ -9,6 +9,9 @@ import { extentFields, type HeaderField, type ImageHeader, invalidField } from "
 import type { Invalid } from "./invalid.ts"
 import { type ImagePlan, layoutHash, planImage } from "./ranges.ts"
 
+/** Most lists: as many as an option asks for. */
+const MAX_LISTS = 65_536
+
 /** A header that has been checked, in the terms of a store. */
 export interface CheckedHeader {
   readonly shape: StoreShape
@@ -46,7 +49,12 @@ export const checkHeader = (
   require(keyCapacity > header.keyCount, "keyCapacity", `${keyCapacity} for ${header.keyCount} keys`)
   require(recordsBytes <= MAX_RECORDS_BYTES && recordsBytes % RECORD_UNIT === 0, "recordsBytes", "is out of range")
 
-  const plan = planImage({ shape, rows, keyCapacity, recordsBytes })
+  const { lists, listBlocks } = header
+  require(lists <= MAX_LISTS, "lists", `${lists} is out of range`)
+  require(listBlocks <= rows + lists, "listBlocks", `${listBlocks} for ${rows} rows`)
+  require(lists > 0 || listBlocks === 0, "listBlocks", `${listBlocks} of no list`)
+
+  const plan = planImage({ shape, rows, keyCapacity, recordsBytes, lists, listBlocks })
   for (const [field, value] of Object.entries(extentFields(plan.extents)) as ReadonlyArray<[HeaderField, number]>) {
     require(header[field as keyof ImageHeader] === value, field, `is not ${value}`)
   }

@@ -48,13 +48,17 @@ const HEADER_FIELDS = {
   checksumsOffset: [152, "u64"],
   checksumsBytes: [160, "u64"],
   checksumsChecksum: [168, "u32"],
-  embedderBytes: [172, "u32"]
+  embedderBytes: [172, "u32"],
+  listsOffset: [216, "u64"],
+  listsBytes: [224, "u64"],
+  lists: [232, "u32"],
+  listBlocks: [236, "u32"]
 } as const satisfies Record<string, readonly [offset: number, kind: Kind]>
 
 export type HeaderField = keyof typeof HEADER_FIELDS
 
 /** UTF-8 of the embedder's identity, then zeros. */
-const EMBEDDER = 176
+const EMBEDDER = 288
 export const MAX_EMBEDDER_BYTES = CHECKSUM - EMBEDDER
 
 /** What a writer fills in; the rest follows from the format. */

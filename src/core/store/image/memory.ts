@@ -1,13 +1,25 @@
 /** The memory behind the ranges of an image: what is written from, and read into. */
+import type { Kernels } from "../../kernels/contract.ts"
+import { aligned } from "../aligned.ts"
+import type { ListBuffers } from "../list-columns.ts"
 import type { Store } from "../store.ts"
 import type { Range } from "./ranges.ts"
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength)
 
-/** The bytes of any range but records, whose record addresses are given one segment at a time. */
+/** The bytes of any range but records and lists, whose record addresses are given one segment at a time. */
 export const memoryOf = (store: Store, addressesOf: (segment: number) => Uint32Array, range: Range): Uint8Array =>
   buffer(store, addressesOf, range).subarray(range.from, range.from + range.bytes)
+
+/** The buffer of a range of lists. */
+export const listsMemory = (kernels: Kernels, { centroids, heads, chunks }: ListBuffers, range: Range): Uint8Array => {
+  const { codes, links } = chunks[range.segment] ?? {}
+  const buffer = { centroids, heads, codes, links, rows: undefined, addresses: undefined }[range.buffer]
+  const isPadded = buffer === codes || buffer === links
+  const bytes = isPadded ? aligned(kernels, buffer!) : new Uint8Array(buffer!)
+  return bytes.subarray(range.from, range.from + range.bytes)
+}
 
 const buffer = (
   { segments, columns, codes, keys }: Store,

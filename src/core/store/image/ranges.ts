@@ -6,7 +6,17 @@
  * one may start elsewhere. Checksums start anew with each range, so none spans two buffers.
  */
 import type { Kernels } from "../../kernels/contract.ts"
-import { BLOCK, BLOCKS, bufferBytes, CODE_BITS, codeColumns, rowColumns, SLOTS } from "../layout.ts"
+import {
+  BLOCK,
+  BLOCKS,
+  bufferBytes,
+  CODE_BITS,
+  type Column,
+  codeColumns,
+  LINK_COLUMNS,
+  rowColumns,
+  SLOTS
+} from "../layout.ts"
 import type { StoreShape } from "../memory.ts"
 
 /** Bytes before the first section. */
@@ -15,14 +25,14 @@ export const HEADER_BYTES = 512
 export const CHECKED_BYTES = 1 << 20
 
 /** What follows the header, in this order; the checksums are those of all blocks before them. */
-export const SECTIONS = ["segments", "encoder", "keys", "records", "checksums"] as const
+export const SECTIONS = ["segments", "encoder", "keys", "records", "lists", "checksums"] as const
 export type Section = (typeof SECTIONS)[number]
 
 export interface Range {
   readonly section: Exclude<Section, "checksums">
-  /** Segment and buffer of it, in the section of segments. */
+  /** Segment, in the section of segments, or chunk of lists, and the buffer of it. */
   readonly segment: number
-  readonly buffer: "rows" | "codes" | "addresses"
+  readonly buffer: "rows" | "codes" | "addresses" | "centroids" | "heads" | "links"
   /** First byte in its buffer. */
   readonly from: number
   readonly bytes: number
@@ -38,6 +48,9 @@ interface ImageSize {
   readonly rows: number
   readonly keyCapacity: number
   readonly recordsBytes: number
+  /** Inverted lists, 0 for none, and the blocks that they are made of. */
+  readonly lists: number
+  readonly listBlocks: number
 }
 
 /** Where a section lies in the file. */
@@ -73,6 +86,12 @@ export const planImage = (size: ImageSize): ImagePlan => {
   return { ranges, extents, checksumCount, fileBytes: offset }
 }
 
+/** A buffer whose columns hold so much a block. */
+interface Buffer {
+  readonly name: Range["buffer"]
+  readonly columns: ReadonlyArray<Column>
+}
+
 /** Every range in the order of the file. */
 const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
   const ranges: Array<Range> = []
@@ -89,17 +108,30 @@ const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
     { name: "codes", columns: codeColumns(size.shape.metric) }
   ] as const
   const used = Math.ceil(size.rows / BLOCK)
-  for (let segment = 0; segment * BLOCKS < used; segment++) {
+  /** The used blocks of every buffer of a segment or chunk. */
+  const addBlocks = (section: "segments" | "lists", segment: number, used: number, buffers: ReadonlyArray<Buffer>) => {
     const blocks = Math.min(BLOCKS, used - segment * BLOCKS)
     for (const { name, columns } of buffers) {
-      if (blocks === BLOCKS) add("segments", bufferBytes(columns), segment, name)
-      else for (const column of columns) add("segments", column.blockBytes * blocks, segment, name, column.offset)
+      if (blocks === BLOCKS) add(section, bufferBytes(columns), segment, name)
+      else for (const column of columns) add(section, column.blockBytes * blocks, segment, name, column.offset)
     }
+    return blocks
+  }
+  for (let segment = 0; segment * BLOCKS < used; segment++) {
+    const blocks = addBlocks("segments", segment, used, buffers)
     add("segments", BLOCK * 4 * blocks, segment, "addresses")
   }
   add("encoder", 4 * size.shape.dimensions * (1 + CODE_BITS))
   add("keys", size.keyCapacity * 4)
   add("records", size.recordsBytes)
+  add("lists", 4 * size.lists * (CODE_BITS + 2), 0, "centroids")
+  add("lists", 4 * size.lists, 0, "heads")
+  for (let chunk = 0; chunk * BLOCKS < size.listBlocks; chunk++) {
+    addBlocks("lists", chunk, size.listBlocks, [
+      { name: "codes", columns: codeColumns(size.shape.metric) },
+      { name: "links", columns: LINK_COLUMNS }
+    ])
+  }
   return ranges
 }
 
