@@ -9,7 +9,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU16, Ordering, fence};
 
 /// Every view of a segment, and every column in it, starts on a multiple of this.
-const ALIGNMENT: usize = 64;
+pub const ALIGNMENT: usize = 64;
 /// Steps on each side of zero that an int8 component has.
 const STEPS: f32 = 127.0;
 
@@ -19,6 +19,15 @@ pub fn check(layout: &SegmentLayout) -> Result<()> {
     require((1..=MAX_DIMENSIONS).contains(&d), "dimensions are not in 1..=8192")?;
     require(layout.metric <= L2 && layout.precision <= NONE, "unknown metric or precision")?;
     require(layout.factor_scale.is_finite() && layout.factor_scale > 0.0, "factor scale is not positive")
+}
+
+/// Address of a column of so many bytes, when it lies inside the rows view of a segment.
+pub fn column(rows: View<u8>, offset: u32, bytes: usize) -> Result<*mut u8> {
+    let offset = offset as usize;
+    require(rows.ptr().addr().is_multiple_of(ALIGNMENT), "rows do not start on a multiple of 64")?;
+    require(offset.is_multiple_of(ALIGNMENT), "a column is not 64-byte aligned")?;
+    require(rows.len() >= offset + bytes, "a column outside the rows")?;
+    Ok(rows.ptr().wrapping_add(offset))
 }
 
 /// How vectors are stored, with the kernels that convert.
@@ -54,25 +63,13 @@ impl Rows {
             },
             _ => Stored::None,
         };
-        let dimensions = layout.dimensions as usize;
-        let (vector, scale) = match stored {
-            Stored::F32 => (4 * dimensions, 0),
-            Stored::F16 { .. } => (2 * dimensions, 0),
-            Stored::Int8 { .. } => (dimensions, 4),
-            Stored::None => (0, 0),
-        };
-        require(rows.ptr().addr().is_multiple_of(ALIGNMENT), "rows do not start on a multiple of 64")?;
-        let column = |offset: u32, bytes: usize| -> Result<*mut u8> {
-            let offset = offset as usize;
-            require(offset.is_multiple_of(ALIGNMENT), "a column is not 64-byte aligned")?;
-            require(rows.len() >= offset + bytes * SLOTS, "a column outside the rows")?;
-            Ok(rows.ptr().wrapping_add(offset))
-        };
+        let (vector, scale) = (vector_bytes(layout.precision, layout.dimensions), scale_bytes(layout.precision));
+        let column = |offset: u32, bytes: usize| column(rows, offset, bytes * SLOTS);
         Ok(Rows {
             generations: column(layout.generation_offset, 2)?.cast(),
             scales: column(layout.scales_offset, scale)?.cast(),
             vectors: column(layout.vectors_offset, vector)?,
-            dimensions,
+            dimensions: layout.dimensions as usize,
             stored,
         })
     }

@@ -111,6 +111,22 @@ pub struct SearchPlan {
     pub cancel: u32,
 }
 
+/// Bytes of a stored vector, its scale apart.
+pub fn vector_bytes(precision: u32, dimensions: u32) -> usize {
+    let component = match precision {
+        F32 => 4,
+        F16 => 2,
+        INT8 => 1,
+        _ => 0,
+    };
+    component * dimensions as usize
+}
+
+/// Bytes of the scale of a stored vector.
+pub fn scale_bytes(precision: u32) -> usize {
+    if precision == INT8 { 4 } else { 0 }
+}
+
 /// Bytes of a codes buffer: codes, factors and, for l2, norms of all its blocks.
 pub fn codes_bytes(metric: u32) -> usize {
     NORMS_OFFSET + if metric == L2 { SLOTS * 2 } else { 0 }

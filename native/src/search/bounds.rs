@@ -1,6 +1,7 @@
 //! Everything that memory safety needs of a search, checked once before the first read.
 
 use super::{Arrays, Columns, ListColumns};
+use crate::columns::{ALIGNMENT, column};
 use crate::error::{Result, require};
 use crate::plan::*;
 use crate::view::View;
@@ -11,8 +12,6 @@ const MAX_KEEP: u32 = 65_536;
 const MAX_SEGMENTS: usize = 65_536;
 /// Most lists: their products with a query are held at once.
 const MAX_LISTS: usize = 1 << 20;
-/// Every view of a segment, and every column in it, starts on a multiple of this.
-const ALIGNMENT: usize = 64;
 
 /// Number of queries, when every array is long enough for the plan.
 pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
@@ -44,22 +43,16 @@ fn segments(plan: &SearchPlan, arrays: &Arrays) -> Result<()> {
     let (from, to) = (plan.from_block as usize, plan.to_block as usize);
     require(from <= to && to <= rows.len() * BLOCKS, "blocks outside the segments")?;
     require(plan.factor_scale.is_finite() && plan.factor_scale > 0.0, "factor scale is not positive")?;
-    let width = match plan.precision {
-        F32 => 4,
-        F16 => 2,
-        INT8 => 1,
-        _ => 0,
-    } * plan.dimensions as usize;
     let columns = [
         (plan.live_offset, BLOCKS * 8),
         (plan.generation_offset, SLOTS * 2),
-        (plan.scales_offset, if plan.precision == INT8 { SLOTS * 4 } else { 0 }),
-        (plan.vectors_offset, SLOTS * width),
+        (plan.scales_offset, SLOTS * scale_bytes(plan.precision)),
+        (plan.vectors_offset, SLOTS * vector_bytes(plan.precision, plan.dimensions)),
     ];
-    for (offset, bytes) in columns {
-        let offset = offset as usize;
-        require(offset.is_multiple_of(ALIGNMENT), "a column is not 64-byte aligned")?;
-        require(rows.iter().all(|view| holds(*view, offset + bytes)), "a column outside the rows")?;
+    for view in rows {
+        for (offset, bytes) in columns {
+            column(*view, offset, bytes)?;
+        }
     }
     let bytes = if plan.mode == EXACT { 0 } else { codes_bytes(plan.metric) };
     require(codes.iter().all(|view| holds(*view, bytes)), "a column outside the codes")

@@ -22,19 +22,13 @@ impl Segment {
     /// The columns of two views that `bounds::check` accepted.
     pub fn new(plan: &SearchPlan, rows: View<u8>, codes: View<u8>) -> Self {
         let column = |offset: u32| rows.ptr().wrapping_add(offset as usize);
-        let width = match plan.precision {
-            F32 => 4,
-            F16 => 2,
-            INT8 => 1,
-            _ => 0,
-        };
         Segment {
             codes: CodeColumns::new(codes.ptr(), norm_scale(plan)),
             live: column(plan.live_offset).cast(),
             generations: column(plan.generation_offset).cast(),
             scales: column(plan.scales_offset).cast_const().cast(),
             vectors: column(plan.vectors_offset),
-            width: width * plan.dimensions as usize,
+            width: vector_bytes(plan.precision, plan.dimensions),
         }
     }
 
