@@ -129,7 +129,7 @@ export const mutants = [
     "the best rows"
   ),
   scalar(
-    "search.ts",
+    "seqlock.ts",
     "live bit of slot 32",
     "(lane < 32 ? low : high)",
     "(lane <= 32 ? low : high)",

@@ -6,8 +6,8 @@ import { join } from "node:path"
 import { builtLibrary } from "../setup/addon.mjs"
 import { inRepository } from "../setup/paths.mjs"
 
-/** A fault may make a loop endless: no test takes half of this without one. */
-const TIMEOUT_MS = 120_000
+/** A fault may make a loop endless: no test comes near this without one. */
+const TIMEOUT_MS = 300_000
 
 /** The checks of a debug build would notice faults that a release build does not. */
 const PROFILE = {
