@@ -17,22 +17,25 @@ export interface BenchRecord {
 }
 
 const FOLDER = join(import.meta.dirname, "record")
-const cpu = cpus()[0]?.model.trim() ?? "unknown"
+export const cpu = cpus()[0]?.model.trim() ?? "unknown"
 const slug = cpu
   .toLowerCase()
   .replace(/[^a-z0-9]+/g, "-")
   .replace(/^-|-$/g, "")
+
+/** Where the records of this machine are. */
+export const machineFolder = join(FOLDER, slug)
 
 const read = (path: string): BenchRecord => JSON.parse(readFileSync(path, "utf8"))
 
 /** Writes the figures of a bench into today's record, in place of those it had there. */
 export const record = async (bench: string, figures: ReadonlyArray<Figure>): Promise<void> => {
   const date = new Date().toISOString().slice(0, 10)
-  const path = join(FOLDER, slug, `${date}.json`)
+  const path = join(machineFolder, `${date}.json`)
   const others = existsSync(path) ? read(path).figures.filter((figure) => figure.bench !== bench) : []
   const isa = kernels.isas()[0] ?? "scalar"
   const whole: BenchRecord = { cpu, isa, node: process.version, date, figures: [...others, ...figures] }
-  await mkdir(join(FOLDER, slug), { recursive: true })
+  await mkdir(machineFolder, { recursive: true })
   await writeFile(path, textOf(whole))
 }
 
@@ -44,7 +47,8 @@ const textOf = ({ figures, ...machine }: BenchRecord): string => {
 
 /** The newest figures of a bench on this instruction set, those of this processor before any other's. */
 export const newest = (bench: string, isa: string): ReadonlyArray<Figure> | undefined =>
-  globSync("*/*.json", { cwd: FOLDER })
+  // Those of the peers are called otherwise and hold something else.
+  globSync("*/[0-9]*.json", { cwd: FOLDER })
     .map((path) => read(join(FOLDER, path)))
     .filter((found) => found.isa === isa && found.figures.some((figure) => figure.bench === bench))
     .sort((a, b) => Number(b.cpu === cpu) - Number(a.cpu === cpu) || b.date.localeCompare(a.date))[0]

@@ -84,7 +84,7 @@ const publishAll = (store: Store, rows: Uint32Array): void => {
 }
 
 /** Marsaglia's xorshift32. */
-const randomWords = (seed: number) => {
+export const randomWords = (seed: number) => {
   let state = seed
   return (): number => {
     state ^= state << 13

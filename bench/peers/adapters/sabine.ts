@@ -1,0 +1,87 @@
+/** Sabine, through the door that its users take. */
+
+import manifest from "../../../package.json" with { type: "json" }
+import { type CollectionOptions, open, type SearchOptions } from "../../../src/index.ts"
+import { type Adapter, type Configuration, floats, type Matrix, type Setting } from "../peer.ts"
+
+const COLLECTION = "peers"
+const CODE_DIMENSIONS = 256
+
+/** What a configuration makes of its collection and asks of its searches; the rest is the setting's. */
+interface Way extends Configuration {
+  readonly collection?: CollectionOptions
+  readonly search: SearchOptions
+}
+
+/** A new mode is an entry here: its settings are search options by name. */
+const WAYS: ReadonlyArray<Way> = [
+  {
+    name: "flat",
+    task: "approximate",
+    index: "f32",
+    search: { mode: "flat" },
+    settings: [16, 24, 32, 48, 64, 96, 128, 192, 256, 384].map((rerank) => ({ rerank }))
+  },
+  { name: "exact", task: "exact", index: "f32", search: { mode: "exact" } },
+  {
+    name: "binary",
+    task: "hamming",
+    collection: { precision: "none" },
+    search: { mode: "binary" },
+    note: "codes of its own, made of the bits as vectors; encoding the query is in the time"
+  }
+]
+
+const wayOf = ({ name }: Configuration): Way => WAYS.find((way) => way.name === name)!
+
+export const adapter: Adapter = {
+  version: manifest.version,
+  configurations: WAYS.map(({ collection, search, ...configuration }) => configuration),
+  build: async (configuration, base, folder, threads) => {
+    const way = wayOf(configuration)
+    const dimensions = way.task === "hamming" ? CODE_DIMENSIONS : base.width
+    const db = await open(folder, { threads })
+    const collection = await db.collection(COLLECTION, { dimensions, ...way.collection })
+    for (let from = 0; from < base.rows; from += BATCH) {
+      const to = Math.min(base.rows, from + BATCH)
+      const keys = Array.from({ length: to - from }, (_, i) => String(from + i))
+      await collection.addMany({ keys, vectors: vectorsOf(base, from, to) })
+    }
+    const save = async () => {
+      await db.save()
+      await db.close()
+    }
+    return { threads, save }
+  },
+  open: async (configuration, folder, { threads }) => {
+    const way = wayOf(configuration)
+    const db = await open(folder, { threads })
+    const collection = await db.collection(COLLECTION)
+    const isHamming = way.task === "hamming"
+    let options: SearchOptions = way.search
+    return {
+      search: async (query, k) => {
+        const vector = query instanceof Uint8Array ? signsOf(query) : query
+        const hits = await collection.search(vector, { ...options, k })
+        return isHamming ? [] : hits.map(({ key }) => key)
+      },
+      searchMany: (queries, k) => collection.searchMany(floats(queries), { ...options, k }),
+      tune: (setting: Setting) => {
+        options = { ...way.search, ...setting }
+      },
+      close: () => db.close()
+    }
+  }
+}
+
+/** Rows added in one batch; those of vectors are one batch. */
+const BATCH = 131_072
+
+const vectorsOf = ({ values, width }: Matrix, from: number, to: number): Float32Array => {
+  const part = values.subarray(from * width, to * width)
+  return part instanceof Float32Array ? part : signsOf(part)
+}
+
+/** The bits as vectors of +1 and -1, least significant bit first. */
+const signsOf = (bytes: Uint8Array): Float32Array =>
+  Float32Array.from({ length: bytes.length * 8 }, (_, bit) => ((bytes[bit >> 3]! >> (bit & 7)) & 1) * 2 - 1)
