@@ -18,6 +18,8 @@ const PEERS = {
   "hnswlib-node": { needs: "npm", load: () => import("./adapters/hnswlib-node.ts") },
   usearch: { needs: "npm", load: () => import("./adapters/usearch.ts") },
   "sqlite-vec": { needs: "npm", load: () => import("./adapters/sqlite-vec.ts") },
+  lancedb: { needs: "npm", load: () => import("./adapters/lancedb.ts") },
+  orama: { needs: "npm", load: () => import("./adapters/orama.ts") },
   "plain-js": { needs: "nothing", load: () => import("./adapters/plain-js.ts") },
   memory: { needs: "nothing", load: () => import("./adapters/memory.ts") }
 } as const satisfies Readonly<Record<string, Entry>>

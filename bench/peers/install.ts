@@ -12,7 +12,8 @@ const run = (command: string, args: ReadonlyArray<string>, shell = false): void 
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(config|package)_/i.test(name)))
   const { status, error } = spawnSync(command, args, {
     cwd: FOLDER,
-    stdio: ["ignore", "inherit", "inherit"],
+    // What it says goes with what the harness says of its progress.
+    stdio: ["ignore", process.stderr.fd, "inherit"],
     env,
     shell
   })

@@ -103,3 +103,61 @@ declare module "sqlite-vec" {
   import type { DatabaseSync } from "node:sqlite"
   export function load(database: DatabaseSync): void
 }
+
+declare module "@lancedb/lancedb" {
+  interface Row {
+    readonly id: number
+  }
+  interface VectorQuery {
+    distanceType(type: "dot"): VectorQuery
+    limit(k: number): VectorQuery
+    nprobes(lists: number): VectorQuery
+    refineFactor(factor: number): VectorQuery
+    select(columns: ReadonlyArray<string>): VectorQuery
+    toArray(): Promise<ReadonlyArray<Row>>
+  }
+  type Records = ReadonlyArray<Row & { readonly vector: ReadonlyArray<number> }>
+  interface Table {
+    add(records: Records): Promise<unknown>
+    createIndex(column: string, options: { readonly config: IndexConfiguration }): Promise<void>
+    vectorSearch(query: Float32Array): VectorQuery
+    close(): void
+  }
+  interface Connection {
+    createTable(name: string, records: Records): Promise<Table>
+    openTable(name: string): Promise<Table>
+  }
+  interface IndexConfiguration {
+    readonly distanceType: "dot"
+  }
+  export const Index: {
+    ivfPq(
+      options: IndexConfiguration & { readonly numPartitions: number; readonly numSubVectors: number }
+    ): IndexConfiguration
+  }
+  export function connect(folder: string): Promise<Connection>
+}
+
+declare module "@orama/orama" {
+  interface Database {
+    readonly schema: Readonly<Record<string, string>>
+  }
+  interface Entry {
+    readonly id: string
+  }
+  export function create(options: { readonly schema: Readonly<Record<string, string>> }): Database
+  export function insertMultiple(
+    database: Database,
+    entries: ReadonlyArray<Entry & { readonly embedding: ReadonlyArray<number> }>,
+    batch: number
+  ): Promise<unknown>
+  export function search(
+    database: Database,
+    options: {
+      readonly mode: "vector"
+      readonly vector: { readonly value: ReadonlyArray<number>; readonly property: string }
+      readonly similarity: number
+      readonly limit: number
+    }
+  ): Promise<{ readonly hits: ReadonlyArray<Entry> }>
+}
