@@ -5,7 +5,7 @@ import { join } from "node:path"
 import type { Dataset } from "../data.ts"
 import { randomWords } from "../stores.ts"
 import { nearestCodes } from "./hamming.ts"
-import type { Matrix } from "./peer.ts"
+import type { Matrix, Task } from "./peer.ts"
 
 /** A set of queries and the rows nearest to each, best first. */
 export interface QuerySet {
@@ -42,12 +42,17 @@ const manifestIn = (folder: string): Manifest => JSON.parse(readFileSync(join(fo
 
 export const readBase = (folder: string): Matrix => matrixIn(folder, "base", manifestIn(folder))
 
-export const readQueries = (folder: string): ReadonlyArray<QuerySet> => {
+/** Queries of each set that are enough where every row is scanned: only slow peers would feel more of them. */
+const FEW = 50
+
+export const readQueries = (folder: string, task: Task): ReadonlyArray<QuerySet> => {
   const manifest = manifestIn(folder)
   return manifest.queries.map(({ name, depth }) => {
     const { buffer, byteOffset, byteLength } = readFileSync(join(folder, `truth-${name}.bin`))
     const truth = new Int32Array(buffer, byteOffset, byteLength / 4)
-    return { name, depth, truth, matrix: matrixIn(folder, `queries-${name}`, manifest) }
+    const { width, rows, values } = matrixIn(folder, `queries-${name}`, manifest)
+    const count = task === "approximate" ? rows : Math.min(rows, FEW)
+    return { name, depth, truth, matrix: { rows: count, width, values: values.subarray(0, count * width) } }
   })
 }
 

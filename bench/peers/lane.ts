@@ -22,7 +22,7 @@ const { peer, configuration, data, index }: LaneStart = workerData
 const answer = (qps: number) => parentPort?.postMessage({ qps } satisfies LaneAnswer)
 
 const adapter = await adapterOf(peer)
-const sets = readQueries(data)
+const sets = readQueries(data, configuration.task)
 const opened = await adapter.open(configuration, index, { width: sets[0]!.matrix.width, threads: 1 })
 
 parentPort?.on("message", async (request: LaneRequest) => {

@@ -71,11 +71,22 @@ const measure = async (): Promise<void> => {
   const place = { python: pythonOf(work) }
   const sites = await sitesIn(work)
   const path = join(sites.approximate.indexes, "..", "results.json")
-  let results: Results = flags.keep ? readResults(path) : NONE
-  const put = (next: Results) => {
-    results = next
-    writeResults(path, results)
-  }
+  if (!flags.keep) writeResults(path, NONE)
+  /** What is there is read each time: another run may have added to it. */
+  const put = (change: (results: Results) => Results): void => writeResults(path, change(readResults(path)))
+
+  const job =
+    (peer: string, configuration: Configuration, run: ReturnType<typeof measurer>) =>
+    async (searching: boolean): Promise<void> => {
+      console.error(`${peer}, ${configuration.name}`)
+      try {
+        const measured = await run(configuration, searching)
+        put((results) => withMeasured(results, measured))
+      } catch (error) {
+        console.error(`  ${messageOf(error)}`)
+        put((results) => withAbsent(results, { peer, configuration: configuration.name, reason: messageOf(error) }))
+      }
+    }
 
   const jobs: Array<(searching: boolean) => Promise<void>> = []
   for (const peer of wanted) {
@@ -86,27 +97,16 @@ const measure = async (): Promise<void> => {
       const chosen = configurations.filter(({ name }) => name.includes(flags.match))
       jobs.push(...chosen.map((configuration) => job(peer, configuration, run)))
     } catch (error) {
-      put(withAbsent(results, { peer, reason: failure ?? messageOf(error) }))
+      put((results) => withAbsent(results, { peer, reason: failure ?? messageOf(error) }))
       console.error(`${peer}: absent: ${failure ?? messageOf(error)}`)
-    }
-  }
-
-  function job(peer: string, configuration: Configuration, run: ReturnType<typeof measurer>) {
-    return async (searching: boolean): Promise<void> => {
-      console.error(`${peer}, ${configuration.name}`)
-      try {
-        put(withMeasured(results, await run(configuration, searching)))
-      } catch (error) {
-        console.error(`  ${messageOf(error)}`)
-        put(withAbsent(results, { peer, configuration: configuration.name, reason: messageOf(error) }))
-      }
     }
   }
 
   // Round after round, so that whatever else the machine does meets all of them.
   for (let round = 0; round < Math.max(rounds, 1); round++) for (const one of jobs) await one(rounds > 0)
-  console.log(tables(ordered(results)))
-  report(ordered(results), work)
+  const results = ordered(readResults(path))
+  console.log(tables(results))
+  report(results, work)
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

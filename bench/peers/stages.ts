@@ -24,7 +24,7 @@ export const build = async (adapter: Adapter, job: Stage<"build">): Promise<void
 }
 
 export const openOnly = async (adapter: Adapter, { configuration, data, index }: Searched): Promise<void> => {
-  const { matrix } = readQueries(data)[0]!
+  const { matrix } = readQueries(data, configuration.task)[0]!
   const query = rowOf(matrix, 0)
   const start = performance.now()
   const opened = await adapter.open(configuration, index, { width: matrix.width, threads: 1 })
@@ -38,7 +38,7 @@ const NO_SETTING: ReadonlyArray<Setting> = [{}]
 /** Everything at one thread, then the batches once more at two. */
 export const search = async (adapter: Adapter, peer: string, job: Searched): Promise<void> => {
   const { configuration, data, index, turnMs } = job
-  const sets = readQueries(data)
+  const sets = readQueries(data, configuration.task)
   const settings = configuration.settings ?? NO_SETTING
   const { width } = sets[0]!.matrix
   const resident = residentBytes()
