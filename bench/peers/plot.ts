@@ -23,7 +23,7 @@ const COLOURS = [
 
 /** The recall axis is stretched towards 1, where the differences are: equal steps for each nine. */
 const RECALLS = { least: 0.8, most: 0.999, ticks: [0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999] }
-const nines = (recall: number): number => -Math.log10(1 - Math.min(recall, RECALLS.most))
+const nines = (recall: number): number => -Math.log10(1 - recall)
 
 interface Line {
   readonly name: string
@@ -40,7 +40,7 @@ const linesOf = (measured: ReadonlyArray<Measured>, queries: string): ReadonlyAr
     points: frontier(
       points
         .filter((point) => point.queries === queries && (point.recall ?? 0) >= RECALLS.least)
-        .map(({ recall, p50 }) => ({ recall: recall!, cost: p50 }))
+        .map(({ recall, p50 }) => ({ recall: Math.min(recall!, RECALLS.most), cost: p50 }))
     )
   }))
 
