@@ -27,7 +27,7 @@ CONFIGURATIONS = [
     {
         "name": "IVF256,PQ96x4fs + refine",
         "task": "approximate",
-        "settings": refined([8, 16, 24, 32, 48, 64], [4, 8, 16, 32]),
+        "settings": refined([8, 16, 24, 32, 48, 96], [4, 8, 16, 32]),
         "note": "refined with f32",
     },
     {
