@@ -16,17 +16,35 @@ interface Way extends Configuration {
 /** A new mode is an entry here: its settings are search options by name. */
 const WAYS: ReadonlyArray<Way> = [
   {
+    name: "recall",
+    task: "approximate",
+    index: "ivf",
+    collection: { index: "ivf" },
+    search: {},
+    settings: [0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999].map((recall) => ({ recall })),
+    note: "the level is asked for; building measures what reaches it"
+  },
+  {
+    name: "ivf",
+    task: "approximate",
+    index: "ivf",
+    collection: { index: "ivf" },
+    search: { mode: "ivf" },
+    settings: [8, 16, 24, 32, 48, 64, 96].flatMap((nprobe) => [32, 64, 128].map((rerank) => ({ nprobe, rerank })))
+  },
+  {
     name: "flat",
     task: "approximate",
-    index: "f32",
+    index: "flat",
+    collection: { index: "none" },
     search: { mode: "flat" },
     settings: [16, 24, 32, 48, 64, 96, 128, 192, 256, 384].map((rerank) => ({ rerank }))
   },
-  { name: "exact", task: "exact", index: "f32", search: { mode: "exact" } },
+  { name: "exact", task: "exact", index: "flat", collection: { index: "none" }, search: { mode: "exact" } },
   {
     name: "binary",
     task: "hamming",
-    collection: { precision: "none" },
+    collection: { precision: "none", index: "none" },
     search: { mode: "binary" },
     note: "codes of its own, made of the bits as vectors; encoding the query is in the time"
   }
@@ -47,6 +65,7 @@ export const adapter: Adapter = {
       const keys = Array.from({ length: to - from }, (_, i) => String(from + i))
       await collection.addMany({ keys, vectors: vectorsOf(base, from, to) })
     }
+    if (way.collection?.index === "ivf") await collection.buildIndex()
     const save = async () => {
       await db.save()
       await db.close()
@@ -66,8 +85,11 @@ export const adapter: Adapter = {
         return isHamming ? [] : hits.map(({ key }) => key)
       },
       searchMany: (queries, k) => collection.searchMany(floats(queries), { ...options, k }),
-      tune: (setting: Setting) => {
+      tune: async (setting: Setting) => {
         options = { ...way.search, ...setting }
+        // Images carry no lists: what a collection builds in the background after it was opened is built before searching.
+        if (way.collection?.index === "ivf" && collection.stats().calibration === undefined)
+          await collection.buildIndex()
       },
       close: () => db.close()
     }
