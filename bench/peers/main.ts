@@ -26,6 +26,7 @@ const HELP = `npm run bench:peers -- [options]
   --rows <n>          only the first n vectors
   --codes <n>         codes of the Hamming task, 1000000 by default
   --only <a,b>        only these peers: ${peers.join(", ")}
+  --task <name>       only this task: approximate, exact or hamming
   --match <text>      only configurations whose name contains the text
   --rounds <n>        times that everything is measured, 3 by default; the best of them counts, 0 only builds
   --build-threads <n> threads that indexes are built with, where a peer can be told; 1 by default
@@ -40,6 +41,7 @@ const { values: flags } = parseArgs({
     rows: { type: "string" },
     codes: { type: "string" },
     only: { type: "string" },
+    task: { type: "string" },
     match: { type: "string", default: "" },
     rounds: { type: "string" },
     "build-threads": { type: "string", default: "1" },
@@ -94,7 +96,9 @@ const measure = async (): Promise<void> => {
     try {
       const { version, configurations } = await listed(place, peer)
       const run = measurer(place, peer, version, sites, effort)
-      const chosen = configurations.filter(({ name }) => name.includes(flags.match))
+      const chosen = configurations.filter(
+        ({ name, task }) => name.includes(flags.match) && (flags.task ?? task) === task
+      )
       jobs.push(...chosen.map((configuration) => job(peer, configuration, run)))
     } catch (error) {
       put((results) => withAbsent(results, { peer, reason: failure ?? messageOf(error) }))

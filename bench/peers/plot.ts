@@ -28,6 +28,8 @@ const nines = (recall: number): number => -Math.log10(1 - recall)
 interface Line {
   readonly name: string
   readonly colour: string
+  /** Attributes of a line whose colour is another's too. */
+  readonly dash: string
   readonly isOurs: boolean
   readonly points: ReadonlyArray<{ readonly recall: number; readonly cost: number }>
 }
@@ -36,6 +38,7 @@ const linesOf = (measured: ReadonlyArray<Measured>, queries: string): ReadonlyAr
   measured.map(({ peer, configuration, points }, i) => ({
     name: `${peer} ${configuration.name}`,
     colour: COLOURS[i % COLOURS.length]!,
+    dash: i < COLOURS.length ? "" : " stroke-dasharray='5 3'",
     isOurs: peer === "sabine",
     points: frontier(
       points
@@ -76,13 +79,13 @@ const panel = (title: string, lines: ReadonlyArray<Line>, range: readonly [numbe
   ]
   const drawn = lines
     .filter(({ points }) => points.length > 0)
-    .map(({ colour, isOurs, points }) => {
+    .map(({ colour, dash, isOurs, points }) => {
       const places = points.map(({ recall, cost }) => [x(recall).toFixed(1), y(cost).toFixed(1)] as const)
       const path = places.map(([px, py], i) => `${i === 0 ? "M" : "L"}${px} ${py}`).join("")
       const dots = places.map(
         ([px, py]) => `<circle cx='${px}' cy='${py}' r='${isOurs ? 3.5 : 2.5}' fill='${colour}'/>`
       )
-      return `<path d='${path}' fill='none' stroke='${colour}' stroke-width='${isOurs ? 3 : 1.5}'/>${dots.join("")}`
+      return `<path d='${path}' fill='none' stroke='${colour}' stroke-width='${isOurs ? 3 : 1.5}'${dash}/>${dots.join("")}`
     })
   return [
     text(x0, y1 - 14, title, "font-weight='bold'"),
@@ -95,10 +98,10 @@ const panel = (title: string, lines: ReadonlyArray<Line>, range: readonly [numbe
 
 const legend = (lines: ReadonlyArray<Line>, width: number): string =>
   lines
-    .map(({ name, colour, isOurs }, i) => {
+    .map(({ name, colour, dash, isOurs }, i) => {
       const x = PANEL.left + (i % LEGEND_COLUMNS) * ((width - PANEL.left) / LEGEND_COLUMNS)
       const y = PANEL.height + Math.floor(i / LEGEND_COLUMNS) * LEGEND_ROW
-      const stroke = `<path d='M${x.toFixed(1)} ${y}h22' stroke='${colour}' stroke-width='${isOurs ? 3 : 1.5}'/>`
+      const stroke = `<path d='M${x.toFixed(1)} ${y}h22' stroke='${colour}' stroke-width='${isOurs ? 3 : 1.5}'${dash}/>`
       return stroke + text(x + 30, y + 4, name, isOurs ? "font-weight='bold'" : "")
     })
     .join("\n")
