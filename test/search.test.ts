@@ -12,6 +12,7 @@ import { PRECISIONS, type Precision } from "../src/core/store/layout.ts"
 import {
   type Collection,
   type Database,
+  DeadlineExceeded,
   open,
   type SabineError,
   type SearchOptions,
@@ -41,7 +42,8 @@ const collectionOf = async (
   const collection = await db.collection(`c-${rows}-${dimensions}-${precision}`, {
     dimensions,
     metric: "dot",
-    precision
+    precision,
+    index: "none"
   })
   await collection.addMany({ keys: keys(rows), vectors: coarse(1, rows * dimensions) })
   return collection
@@ -264,6 +266,36 @@ describe("cancelling", () => {
       assert.ok(isFree(collection), "a cancelled search kept its claim")
     }
     assert.deepEqual(await collection.searchMany(queries.subarray(0, DIMENSIONS), { mode: "exact" }), whole)
+  })
+
+  test("by a deadline: the claim is released and the next search is right", async () => {
+    await using db = await open(":memory:", { threads: 2 })
+    const collection = await collectionOf(db, ROWS, DIMENSIONS)
+    // What the engine measures in the background has a claim of its own.
+    await collection.buildIndex()
+    const queries = coarse(5, QUERIES * DIMENSIONS)
+    const whole = await collection.searchMany(queries.subarray(0, DIMENSIONS), { mode: "exact" })
+    const late = collection.searchMany(queries, { mode: "exact", timeout: 1 })
+    await assert.rejects(late, (error) => {
+      assert.ok(error instanceof DeadlineExceeded)
+      assert.deepEqual([error.ms, error.status, error.retryable], [1, 504, true])
+      return true
+    })
+    assert.ok(isFree(collection))
+    const inTime = await collection.searchMany(queries.subarray(0, DIMENSIONS), { mode: "exact", timeout: 60_000 })
+    assert.deepEqual(inTime, whole)
+    for (const timeout of [0, 0.5, 2 ** 31]) {
+      await assert.rejects(collection.search([1], { timeout }), failsWith("InvalidParameter", "timeout"))
+    }
+  })
+
+  test("an embedder that takes too long counts towards the deadline", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const never = { id: "never", dimensions: 3, embed: () => new Promise<Float32Array>(() => undefined) }
+    const collection = await db.collection("c", { embedder: never })
+    await collection.add({ key: "a", vector: [1, 2, 3] })
+    await assert.rejects(collection.search("text", { timeout: 2 }), failsWith("DeadlineExceeded"))
+    await assert.rejects(collection.searchMany(["text"], { timeout: 2 }), failsWith("DeadlineExceeded"))
   })
 
   test("a batch that is being added leaves nothing behind", async () => {

@@ -111,8 +111,9 @@ export class Group {
     for (const { call, count } of this.parts) call.left(this, count)
   }
 
-  fail(error: unknown): void {
-    for (const { call } of this.parts) call.fail(error)
+  /** Fails every call that is not over; settles when they have been told. */
+  async fail(error: unknown): Promise<void> {
+    await Promise.all(this.parts.map(({ call }) => call.fail(error)))
   }
 
   /** Takes note of the search that runs for the group. */

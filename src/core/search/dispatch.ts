@@ -74,15 +74,15 @@ export class Dispatcher {
     }
   }
 
-  /** Fails every search with `Closed`, and settles when none runs any more. */
+  /** Fails every search with `Closed`; settles when all have been told and none runs any more. */
   async close(): Promise<void> {
     this.#closed = true
     const closed = new Closed()
     for (let call = this.#queue.first(() => true); call !== undefined; call = this.#queue.first(() => true)) {
       call.fail(closed)
     }
-    for (const group of this.#running.keys()) group.fail(closed)
-    await Promise.all(this.#running.values())
+    const told = Array.from(this.#running.keys(), (group) => group.fail(closed))
+    await Promise.all([...told, ...this.#running.values()])
   }
 
   #enqueue(request: Request, us: number, isIdle: boolean, limits: Limits): () => Promise<void> {

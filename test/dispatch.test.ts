@@ -1,0 +1,246 @@
+/** Where searches run and when: what shares a pass, what waits, and what is taken out of the queue again. */
+import assert from "node:assert/strict"
+import { beforeEach, describe, test } from "node:test"
+import { setTimeout } from "node:timers/promises"
+import { Cancelled, Closed, DeadlineExceeded, InvalidParameter, Overloaded } from "../src/core/errors.ts"
+import { kernels } from "../src/core/native.ts"
+import { Dispatcher } from "../src/core/search/dispatch.ts"
+import type { Store } from "../src/core/store/store.ts"
+import { begin, FixedCost, type Held, heldPool, isFree, type Outcome, requestOf } from "./dispatching.ts"
+import { randomVectors } from "./property/kernels/random.ts"
+import { newStore, put } from "./stores.ts"
+
+const DIMENSIONS = 3
+const THREADS = 2
+const SHORT = new FixedCost(100)
+const LONG = new FixedCost(1000)
+const query = randomVectors(1, DIMENSIONS)
+const turn = () => new Promise(setImmediate)
+
+let store: Store
+let held: Array<Held>
+let dispatcher: Dispatcher
+const fresh = (maxQueue?: number) => {
+  store = newStore(kernels, { dimensions: DIMENSIONS, metric: "dot", precision: "f32" })
+  put(
+    store,
+    Array.from({ length: 200 }, (_, i) => `k${i}`),
+    1
+  )
+  const made = heldPool(THREADS, [store])
+  held = made.held
+  dispatcher = new Dispatcher(made.pool, maxQueue)
+}
+beforeEach(() => fresh())
+
+const search = (cost = LONG, k = 5, limits = {}, queries = query): Outcome =>
+  begin(dispatcher, store, cost, queries, { k, mode: "exact" }, limits)
+
+/** Queries of each task that a worker has. */
+const sizes = () => held.map(({ task }) => task.queries.length / DIMENSIONS)
+
+const finishAll = async (outcomes: ReadonlyArray<Outcome>) => {
+  while (outcomes.some(({ told }) => told === 0)) {
+    held[0]?.finish()
+    await turn()
+  }
+}
+
+describe("what runs together", () => {
+  test("a short search alone runs in place, a long one at once on every worker", () => {
+    assert.equal(search(SHORT).told, 1)
+    search(LONG)
+    assert.deepEqual(sizes(), [1, 1])
+    const [first, second] = held.map(({ task }) => task.plan)
+    assert.equal(first!.toBlock, second!.fromBlock)
+  })
+
+  test("searches that find every worker busy are sent together, eight at most", async () => {
+    const first = search()
+    const others = Array.from({ length: 20 }, () => search())
+    assert.deepEqual(sizes(), [1, 1])
+    held[0]!.finish()
+    held[0]!.finish()
+    await turn()
+    await turn()
+    assert.equal(first.told, 1)
+    assert.deepEqual(sizes(), [8, 8])
+    await finishAll(others)
+    for (const { found } of others) assert.deepEqual(found, first.found)
+  })
+
+  test("searches that want different things are not sent together", async () => {
+    const all = [search()]
+    for (let i = 0; i < 4; i++) all.push(search(LONG, 5), search(LONG, 6))
+    held[0]!.finish()
+    held[0]!.finish()
+    await turn()
+    await turn()
+    assert.deepEqual(sizes(), [4, 4])
+    assert.deepEqual(held.map(({ task }) => task.plan.keep).sort(), [5, 6])
+    await finishAll(all)
+  })
+
+  test("a batch is sent in parts, in turn with single searches", async () => {
+    const batch = search(LONG, 5, {}, randomVectors(2, 64 * DIMENSIONS))
+    const single = search()
+    held[0]!.finish()
+    await turn()
+    await turn()
+    assert.deepEqual(sizes(), [8, 1])
+    await finishAll([batch, single])
+  })
+})
+
+describe("what waits", () => {
+  test("as many searches as maxQueue: the next is refused, and nothing else", async () => {
+    fresh(3)
+    const all = Array.from({ length: 4 }, () => search())
+    const refused = search()
+    assert.ok(refused.error instanceof Overloaded)
+    assert.equal(refused.error.limit, 3)
+    await finishAll(all)
+    for (const { error } of all) assert.equal(error, undefined)
+    assert.ok(isFree(store))
+    for (const wrong of [0, 1.5, 2e6])
+      assert.throws(() => new Dispatcher(heldPool(1, []).pool, wrong), InvalidParameter)
+  })
+
+  test("no claim is held for what waits", async () => {
+    const all = Array.from({ length: 2000 }, () => search())
+    await finishAll(all)
+    for (const { error } of all) assert.equal(error, undefined)
+  })
+
+  test("a turn of the event loop is shared: short searches of one tick run over many", async () => {
+    const HOLD_MS = 0.25
+    let runs = 0
+    const slow = {
+      ...kernels,
+      search: (...args: Parameters<typeof kernels.search>) => {
+        runs++
+        for (const end = performance.now() + HOLD_MS; performance.now() < end; );
+        return kernels.search(...args)
+      }
+    }
+    const shared = { ...heldPool(0, []).pool, threads: 0 }
+    store = newStore(slow, { dimensions: DIMENSIONS, metric: "dot", precision: "f32" })
+    put(store, ["a"], 1)
+    dispatcher = new Dispatcher(shared)
+    await turn()
+    const all = Array.from({ length: 40 }, () => search(new FixedCost(HOLD_MS * 1000)))
+    let most = runs
+    while (all.some(({ told }) => told === 0)) {
+      const before = runs
+      await turn()
+      most = Math.max(most, runs - before)
+    }
+    assert.ok(most >= 1 && most <= 1 / HOLD_MS, `${most} searches in one turn`)
+  })
+
+  test("reading many hits leaves room for others on the event loop", async () => {
+    const HOLD_MS = 0.02
+    let taken = 0
+    const outcome: Outcome = { told: 0, stop: async () => undefined }
+    const request = requestOf(store, LONG, randomVectors(2, 8 * DIMENSIONS), { k: 100, mode: "exact" }, outcome)
+    dispatcher.start({
+      ...request,
+      reader: (query) => {
+        const reader = request.reader(query)
+        return {
+          ...reader,
+          take: (hits, i) => {
+            taken++
+            for (const end = performance.now() + HOLD_MS; performance.now() < end; );
+            reader.take(hits, i)
+          }
+        }
+      }
+    })
+    held[0]!.finish()
+    held[0]!.finish()
+    let most = 0
+    while (outcome.told === 0) {
+      const before = taken
+      await turn()
+      most = Math.max(most, taken - before)
+    }
+    assert.equal(taken, 800)
+    assert.ok(most <= 1 / HOLD_MS + 40, `${most} hits in one turn`)
+  })
+})
+
+describe("what is given up", () => {
+  test("a search that waits leaves the queue at its deadline, and one that runs is stopped", async () => {
+    const running = search(LONG, 5, { timeout: 1 })
+    const waiting = search(LONG, 5, { timeout: 1 })
+    const patient = search(LONG, 5)
+    while (!held.every((task) => task.isCancelled())) await setTimeout(1)
+    assert.ok(waiting.error instanceof DeadlineExceeded)
+    assert.deepEqual([waiting.error.ms, waiting.error.status, waiting.error.retryable], [1, 504, true])
+    assert.equal(running.told, 0, "told before its work had ended")
+    held[0]!.finish()
+    held[0]!.finish()
+    await turn()
+    await turn()
+    assert.ok(running.error instanceof DeadlineExceeded)
+    assert.deepEqual(sizes(), [1, 1])
+    await finishAll([patient])
+    assert.notEqual(patient.found, undefined)
+    assert.ok(isFree(store))
+  })
+
+  test("a caller that cancels leaves the others of its pass alone; when all have, it is stopped", async () => {
+    const first = search()
+    const controllers = Array.from({ length: 3 }, () => new AbortController())
+    const group = controllers.map(({ signal }) => search(LONG, 5, { signal }))
+    held[0]!.finish()
+    held[0]!.finish()
+    await turn()
+    await turn()
+    assert.deepEqual(sizes(), [3, 3])
+    controllers[0]!.abort()
+    controllers[1]!.abort()
+    await turn()
+    assert.ok(group[0]!.error instanceof Cancelled && group[1]!.error instanceof Cancelled)
+    assert.ok(held.every((task) => !task.isCancelled()))
+    controllers[2]!.abort()
+    assert.ok(held.every((task) => task.isCancelled()))
+    await finishAll([first, ...group])
+    assert.ok(group[2]!.error instanceof Cancelled)
+    assert.ok(isFree(store))
+  })
+
+  test("closing fails what waits and what runs, and settles when nothing runs", async () => {
+    const running = search()
+    const waiting = search()
+    let isClosed = false
+    const closed = dispatcher.close().then(() => {
+      isClosed = true
+    })
+    await turn()
+    assert.ok(waiting.error instanceof Closed)
+    assert.equal(isClosed, false)
+    held[0]!.finish()
+    held[0]!.finish()
+    await closed
+    assert.ok(running.error instanceof Closed)
+    assert.ok(search(SHORT).error instanceof Closed)
+    assert.ok(isFree(store))
+  })
+
+  test("a part of a batch that fails fails the batch, once, and the rest of it is not run", async () => {
+    const batch = search(LONG, 5, {}, randomVectors(2, 64 * DIMENSIONS))
+    const broken = new Error("broken")
+    held[0]!.fail(broken)
+    await turn()
+    assert.ok(held[0]!.isCancelled())
+    held[0]!.finish()
+    await turn()
+    await turn()
+    assert.equal(batch.error, broken)
+    assert.equal(batch.told, 1)
+    assert.equal(held.length, 0)
+    assert.ok(isFree(store))
+  })
+})
