@@ -16,9 +16,10 @@ export class Pool extends Context.Service<
     readonly threads: number
     /**
      * Runs an export of `src/workers/scan.ts`. A task must be safe to run twice: it is sent again
-     * once when its worker dies. Rejects with `WorkerCrashed` or `Closed`.
+     * once when its worker dies. Rejects with `WorkerCrashed` or `Closed`. A patient task waits until fewer of its kind
+     * than there are workers have been sent, so that others never wait for more than one of them a worker.
      */
-    readonly run: <A>(name: string, task: object) => Promise<A>
+    readonly run: <A>(name: string, task: object, isPatient?: boolean) => Promise<A>
   }
 >()("sabine/Pool") {
   static readonly layer = (threads: number) => Layer.effect(Pool, acquire(threads))
@@ -94,27 +95,45 @@ const acquire = (threads: number) =>
         pending--
       }
     }
+    const sendTwice = <A>(name: string, task: object): Promise<A> =>
+      send<A>(name, task)
+        .catch(() => send<A>(name, task))
+        .catch((cause) => {
+          throw closed ? new Closed() : new WorkerCrashed({ cause })
+        })
+    let patient = 0
+    const line: Array<() => void> = []
+    const sendInLine = async <A>(name: string, task: object): Promise<A> => {
+      if (patient < threads) patient++
+      else await new Promise<void>((go) => line.push(go))
+      try {
+        return await sendTwice(name, task)
+      } finally {
+        const next = line.shift()
+        if (next === undefined) patient--
+        else next()
+      }
+    }
     return Pool.of({
       threads,
-      run: <A>(name: string, task: object) =>
-        send<A>(name, task)
-          .catch(() => send<A>(name, task))
-          .catch((cause) => {
-            throw closed ? new Closed() : new WorkerCrashed({ cause })
-          })
+      run: (name, task, isPatient = false) => (isPatient ? sendInLine(name, task) : sendTwice(name, task))
     })
   })
 
-/** Runs a task without its memory first: nearly always a worker has seen it. */
+/**
+ * Runs a task without its memory first: nearly always a worker has seen it. What callers wait for is urgent; writes,
+ * encodings and measurements leave room for it.
+ */
 export const runOnMemory = async <A>(
   pool: Pool["Service"],
   name: string,
   task: object,
-  memory: MemoryHandle
+  memory: MemoryHandle,
+  isUrgent = false
 ): Promise<A> => {
   const named = { ...task, id: memory.id, growth: memory.growth }
   for (let known = true; ; known = false) {
-    const reply = await pool.run<Reply<A>>(name, known ? named : { ...named, memory })
+    const reply = await pool.run<Reply<A>>(name, known ? named : { ...named, memory }, !isUrgent)
     if (!reply.stale) return reply.value
   }
 }

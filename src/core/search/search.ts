@@ -152,7 +152,7 @@ const scanInPool = async (
   const plans = shards === 1 ? [whole] : Array.from({ length: shards }, (_, i) => shard(whole, i, shards))
   // All of them: none may still be reading when the claim is released.
   const results = await Promise.allSettled(
-    plans.map((plan) => runOnMemory<SearchDone>(pool, "search", { plan, queries }, handle))
+    plans.map((plan) => runOnMemory<SearchDone>(pool, "search", { plan, queries }, handle, true))
   )
   const found = results.map((result, i) => {
     if (result.status === "rejected") throw result.reason
