@@ -6,7 +6,7 @@ use super::segment::norm_scale;
 use crate::kernels::blocks::{Blocks, CodeColumns, Rows};
 use crate::kernels::fastscan::{self, FlatQuery};
 use crate::kernels::matmul;
-use crate::kernels::prefetch::prefetch_range;
+use crate::kernels::prefetch::{prefetch, prefetch_range};
 use crate::plan::*;
 use crate::select::{Reservoir, pack, unpack};
 use crate::view::View;
@@ -15,6 +15,10 @@ use std::cmp::Reverse;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// Lists that a single query visits in order of rank, so that its threshold rises early.
+const BEST_FIRST: usize = 8;
+/// Visits ahead whose blocks are asked for.
+const AHEAD: usize = 2;
 /// Visits between two looks at the cancel word.
 const CANCEL_VISITS: usize = 32;
 /// Queries whose products with all centroids are held at once.
@@ -57,7 +61,7 @@ impl Lists {
 
     /// Scores what lies in the best `nprobe` lists of each query. `None` when cancelled.
     ///
-    /// A single query goes from the best list on, so that its threshold rises early. Queries of a batch go list by
+    /// A single query visits its best lists first, then the others as they lie in memory. Queries of a batch go list by
     /// list together: the blocks of a list stay in the first-level cache for all that visit it.
     ///
     /// # Safety
@@ -73,15 +77,16 @@ impl Lists {
         let kernel = fastscan::pick::<1>();
         // SAFETY: the caller's promise.
         let mut visits = unsafe { self.route(projected, plan.nprobe as usize) };
-        if queries.len() > 1 {
-            visits.sort_unstable();
+        let best = if queries.len() > 1 { 0 } else { BEST_FIRST.min(visits.len()) };
+        if let Some(rest) = visits.get_mut(best..) {
+            rest.sort_unstable();
         }
         for (i, (list, query)) in visits.iter().enumerate() {
             if i % CANCEL_VISITS == 0 {
                 // SAFETY: the cancel word is inside `control`.
                 unsafe { cancel.check() }?;
             }
-            if let Some((ahead, _)) = visits.get(i + 1) {
+            if let Some((ahead, _)) = visits.get(i + AHEAD) {
                 // SAFETY: a list of ours.
                 unsafe { self.prefetch(*ahead) };
             }
@@ -167,7 +172,10 @@ impl Lists {
         let head = unsafe { AtomicU32::from_ptr(self.heads.add(list as usize)) }.load(Ordering::Relaxed) as usize;
         let Some(block) = head.checked_sub(1) else { return };
         if let Some(chunk) = self.chunks.get(block / BLOCKS) {
-            let Blocks { codes, factors, .. } = chunk.blocks(block % BLOCKS, 1);
+            let block = block % BLOCKS;
+            let Blocks { codes, factors, live, .. } = chunk.blocks(block, 1);
+            prefetch(live.cast());
+            prefetch(chunk.links.wrapping_add(NEXT_OFFSET + block * 4));
             prefetch_range(codes, CODE_BLOCK_BYTES);
             prefetch_range(factors.cast(), 2 * BLOCK);
         }
