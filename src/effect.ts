@@ -1,6 +1,6 @@
 /** The Effect door: services with layers, methods that return Effects, failures in the error channel. */
 export { Attached } from "./core/collection/attached.ts"
-export type { Collection } from "./core/collection/collection.ts"
+export type { Collection, NamespaceView } from "./core/collection/collection.ts"
 export type { Reading } from "./core/collection/reading.ts"
 export type { Writing } from "./core/collection/writing.ts"
 export { Database } from "./core/database.ts"

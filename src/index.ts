@@ -12,8 +12,17 @@ import { type Promised, promised, type Runner, run } from "./promised.ts"
 
 export * from "./public.ts"
 
+/** The entries of one namespace of a collection. */
+export type Namespace = Promised<Core.NamespaceView>
+
 /** A collection on the thread that opened the database. */
-export type Collection = Promised<Core.Collection>
+export interface Collection extends Omit<Promised<Core.Collection>, "namespace"> {
+  /**
+   * The view of a namespace, 1 to 1,024 bytes of UTF-8, such as a tenant. Its keys, searches, size and iteration are
+   * its own: the same key in two namespaces is two entries. The collection itself is the entries without a namespace.
+   */
+  readonly namespace: (name: string) => Namespace
+}
 
 interface Closable extends AsyncDisposable {
   /** Ends threads and releases the folder. Calls in flight reject with `Closed`. Nothing is saved. */
@@ -39,7 +48,13 @@ export const open = async (path: string, options?: DatabaseOptions): Promise<Dat
     const service = await runtime.runPromise(DatabaseService)
     return {
       ...promised(service, runner),
-      collection: async (name, options) => promised(await run(runner, service.collection(name, options)), runner),
+      collection: async (name, options) => {
+        const collection = await run(runner, service.collection(name, options))
+        return {
+          ...promised(collection, runner),
+          namespace: (namespace) => promised(collection.namespace(namespace), runner)
+        }
+      },
       ...closable
     }
   } catch (error) {

@@ -9,6 +9,7 @@ import { newHits } from "../src/core/search/hits.ts"
 import { choose } from "../src/core/search/plan.ts"
 import type { Search } from "../src/core/search/search.ts"
 import type { SearchTask } from "../src/core/search/task.ts"
+import { NO_NAMESPACE } from "../src/core/store/rows.ts"
 import type { Store } from "../src/core/store/store.ts"
 import type { HitColumns, SearchOptions } from "../src/index.ts"
 
@@ -79,7 +80,7 @@ export const requestOf = (
 ): Request => {
   const choice = choose(options, store.shape)
   const count = queries.length / store.shape.dimensions
-  const { reader, result } = hitColumns(store, count, choice.keep)
+  const { reader, result } = hitColumns({ rows: store, scope: () => NO_NAMESPACE }, count, choice.keep)
   const search: Search = { memory: store, cost, choice, queries, count, reader }
   return {
     ...search,

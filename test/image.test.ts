@@ -127,6 +127,12 @@ test("the header is what docs/format.md says", async () => {
     keysBytes: 4 * store.keys.current.length,
     recordsOffset: ranges.find((range) => range.section === "records")!.offset,
     recordsBytes: extents.records.bytes,
+    tagsOffset: extents.records.offset + extents.records.bytes,
+    tagsBytes: 0,
+    tagCount: 0,
+    descriptionOffset: extents.checksums.offset - 2,
+    descriptionBytes: 2,
+    descriptionChecksum: scalar.crc32c(Buffer.from("{}")),
     checksumsOffset: bytes.length - 4 * checksumCount,
     checksumsBytes: 4 * checksumCount,
     checksumsChecksum: scalar.crc32c(bytes.subarray(bytes.length - 4 * checksumCount)),
@@ -251,6 +257,12 @@ test("a header that contradicts its file or itself is refused before anything is
     ["lists", 2 ** 20],
     ["lists", 2, "listsBytes"],
     ["listBlocks", 1],
+    ["tagsBytes", 2 ** 40],
+    ["tagsBytes", 8, "descriptionOffset"],
+    ["tagCount", 1],
+    ["descriptionOffset", 0, "checksum" as HeaderField],
+    ["descriptionBytes", 2 ** 21],
+    ["descriptionChecksum", 1, "checksum" as HeaderField],
     ["checksumsOffset", 0],
     ["checksumsBytes", 0],
     ["encoderKind", 9],
@@ -269,11 +281,12 @@ test("a header that contradicts its file or itself is refused before anything is
 test("an image can be refused by what it is of, before its body is read", async () => {
   const { shape, codes } = smallStore(scalar)
   const { path, bytes } = await saved(smallStore(scalar), "identity")
+  const { description } = planOf((await loadImage(scalar, path)).store).extents
   const { parameters: _, ...encoder } = codes.encoder
   await loadImage(scalar, path, (identity) => {
     assert.deepEqual(identity, { shape, encoder, embedder: META.embedder })
   })
-  await writeFile(path, Buffer.from(bytes).fill(0, 512))
+  await writeFile(path, Buffer.from(bytes).fill(0, 512, description.offset))
   const refuse = () => {
     throw new Error("another one was wanted")
   }

@@ -13,7 +13,7 @@ import { searchInPlace } from "../src/core/search/search.ts"
 import { AttachedMemory } from "../src/core/store/attach.ts"
 import { SLOTS } from "../src/core/store/layout.ts"
 import { newCodeColumn } from "../src/core/store/memory.ts"
-import { encodeKey } from "../src/core/store/rows.ts"
+import { encodeKey, NO_NAMESPACE } from "../src/core/store/rows.ts"
 import type { Searchable } from "../src/core/store/searchable.ts"
 import type { Store } from "../src/core/store/store.ts"
 import { randomVectors } from "./property/kernels/random.ts"
@@ -28,7 +28,7 @@ const keys = (count: number) => Array.from({ length: count }, (_, i) => `k${i}`)
 /** The keys that a search of `memory` finds. */
 const search = (memory: Searchable, keep: number, mode = 0): ReadonlyArray<string> => {
   const choice = { mode, keep, rerank: 0, nprobe: undefined, recall: undefined }
-  const { reader, result } = hitList(memory, keep)
+  const { reader, result } = hitList({ rows: memory, scope: () => NO_NAMESPACE }, keep)
   searchInPlace({ memory, cost: new ScanCost([0, 0, 0]), choice, queries: query, count: 1, reader })
   return result().map(({ key }) => key)
 }

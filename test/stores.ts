@@ -5,6 +5,7 @@ import type { Kernels } from "../src/core/kernels/contract.ts"
 import { newHits } from "../src/core/search/hits.ts"
 import { MODES } from "../src/core/search/options.ts"
 import { choose, plan } from "../src/core/search/plan.ts"
+import { encodeDescription } from "../src/core/store/image/description.ts"
 import { type ImagePlan, planImage } from "../src/core/store/image/ranges.ts"
 import { BLOCK, type Column, codeColumns, rowColumns, SLOTS } from "../src/core/store/layout.ts"
 import type { StoreShape } from "../src/core/store/memory.ts"
@@ -62,14 +63,16 @@ export const smallStore = (kernels: Kernels): Store => {
 }
 
 /** Where everything lies in the image that a store was loaded from. */
-export const planOf = ({ shape, directory, keys, records, lists }: Store): ImagePlan =>
+export const planOf = ({ shape, directory, keys, records, lists, tags }: Store): ImagePlan =>
   planImage({
     shape,
     lists: lists?.count ?? 0,
     listBlocks: lists?.blocks ?? 0,
     rows: directory.rows,
     keyCapacity: keys.current.length,
-    recordsBytes: records.buffers[0]?.byteLength ?? 0
+    recordsBytes: records.buffers[0]?.byteLength ?? 0,
+    tagsBytes: tags.touchedBytes,
+    descriptionBytes: encodeDescription(shape).length
   })
 
 /** All that can be read of an entry by its key; undefined when there is none. */

@@ -5,6 +5,7 @@ mod columns;
 mod dispatch;
 mod encoder;
 mod error;
+mod filter;
 mod held;
 mod kernels;
 mod lists;
@@ -19,6 +20,7 @@ mod view;
 
 use dispatch::Isa;
 use error::{Result, require};
+use filter::Filter;
 use held::Held;
 use napi::bindgen_prelude::AsyncTask;
 use napi_derive::napi;
@@ -140,11 +142,24 @@ pub fn read_vectors(layout: SegmentLayout, slots: View<u32>, rows: View<u8>, out
     rows::read_vectors(&layout, slots, rows, out)
 }
 
-/// Searches the blocks of the plan for every query; 0 when done, 1 when cancelled.
+/// Searches the blocks of the plan for every query, among the rows that pass the filter; 0 when done, 1 when cancelled.
 #[napi(catch_unwind)]
-pub fn search(plan: SearchPlan, columns: Columns, queries: View<f32>, control: View<i32>, hits: Hits) -> Result<u32> {
-    let arrays = Arrays { columns: &columns, queries, control, hits: &hits };
+pub fn search(
+    plan: SearchPlan,
+    columns: Columns,
+    queries: View<f32>,
+    control: View<i32>,
+    hits: Hits,
+    filter: Option<Filter>,
+) -> Result<u32> {
+    let arrays = Arrays { columns: &columns, queries, control, hits: &hits, filter: filter.as_ref() };
     search::search(&plan, &arrays).map(u32::from)
+}
+
+/// Writes the live rows that pass a filter, a word of two halves a block, and returns how many they are.
+#[napi(catch_unwind)]
+pub fn filter_rows(live_offset: u32, rows: Vec<View<u8>>, filter: Filter, words: View<u32>) -> Result<u32> {
+    filter::filter_rows(live_offset, &rows, &filter, words)
 }
 
 /// Reads every byte once and returns a digest.

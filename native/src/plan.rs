@@ -52,6 +52,22 @@ pub const NEXT_OFFSET: usize = BLOCKS * 8;
 pub const LISTED_OFFSET: usize = NEXT_OFFSET + BLOCKS * 4;
 /// Bytes of the links of a chunk.
 pub const LINKS_BYTES: usize = LISTED_OFFSET + SLOTS * 4;
+/// Filter operation: no slot.
+pub const NOTHING: u32 = 0;
+/// Filter operation: f64 from the first constant to the second.
+pub const BETWEEN: u32 = 1;
+/// Filter operation: f64 that equal one of the constants.
+pub const IN64: u32 = 2;
+/// Filter operation: u32 that equal one of the constants.
+pub const IN32: u32 = 3;
+/// Filter operation: u8 that equal one of the constants.
+pub const IN8: u32 = 4;
+/// Filter operation: the complement of the last word.
+pub const NOT: u32 = 5;
+/// Filter operation: what the last two words share.
+pub const AND: u32 = 6;
+/// Filter operation: what either of the last two words has.
+pub const OR: u32 = 7;
 
 /// Where the columns of a segment lie.
 #[napi(object)]

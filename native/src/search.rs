@@ -10,16 +10,18 @@ mod segment;
 mod tests;
 
 use crate::error::Result;
+use crate::filter::{Filter, Mask, Program};
 use crate::plan::{BINARY, BLOCK, EXACT, FLAT, IVF, SearchPlan};
 use crate::query;
 use crate::select::Reservoir;
 use crate::view::View;
 use lists::Lists;
 use napi_derive::napi;
-use rescore::Hit;
-use scan::Cancel;
+use rescore::{Hit, Source};
+use scan::Area;
+pub use scan::Cancel;
 use scorer::Scorer;
-use segment::Segment;
+pub use segment::Segment;
 
 /// What a search reads: `SearchColumns` of the contract.
 #[napi(object, object_to_js = false)]
@@ -74,17 +76,21 @@ pub struct Arrays<'a> {
     pub control: View<i32>,
     /// What is written.
     pub hits: &'a Hits,
+    /// What rows must pass.
+    pub filter: Option<&'a Filter>,
 }
 
 /// Whether the search was cancelled: then every count is 0.
 pub fn search(plan: &SearchPlan, arrays: &Arrays) -> Result<bool> {
     let queries = bounds::check(plan, arrays)?;
     let Columns { rows, codes, .. } = arrays.columns;
+    let filter = arrays.filter.map(|filter| Program::new(filter, rows, plan.to_block as usize)).transpose()?;
     let segments: Vec<Segment> =
         rows.iter().zip(codes).map(|(rows, codes)| Segment::new(plan, *rows, *codes)).collect();
     let cancel = Cancel::new(arrays.control.ptr().wrapping_add(plan.cancel as usize));
     // SAFETY: `check` found every array long enough for the plan.
-    let found = unsafe { hits(plan, arrays, queries, &segments, &cancel) };
+    let found =
+        unsafe { hits(plan, arrays, queries, Source { segments: &segments, filter: filter.as_ref() }, &cancel) };
     let cancelled = found.is_none();
     let found = found.unwrap_or_else(|| (0..queries).map(|_| Vec::new()).collect());
     for (i, found) in found.iter().enumerate() {
@@ -102,7 +108,7 @@ unsafe fn hits(
     plan: &SearchPlan,
     arrays: &Arrays,
     queries: usize,
-    segments: &[Segment],
+    source: Source,
     cancel: &Cancel,
 ) -> Option<Vec<Vec<Hit>>> {
     let d = plan.dimensions as usize;
@@ -116,21 +122,30 @@ unsafe fn hits(
         let scored = plan.mode == EXACT || plan.rerank > 0;
         let scorer = scored.then(|| Scorer::new(plan, &vectors));
         let encoder = query::Encoder::new(arrays.columns.encoder, d);
+        let mask = match source.filter {
+            Some(filter) => Some(Mask::new(plan, source.segments, filter, cancel)?),
+            None => None,
+        };
+        let area = Area { plan, segments: source.segments, mask: mask.as_ref() };
+        let is_short =
+            |scorer: &Scorer| mask.as_ref().is_some_and(|mask| mask.is_short(plan.rerank as usize, scorer.row_bytes()));
+        let exhaustive = plan.mode == EXACT || scorer.as_ref().is_some_and(is_short);
         match (plan.mode, &scorer) {
-            (FLAT, _) => scan::flat(plan, segments, &query::flat(plan, &vectors, encoder).0, &mut sinks, cancel)?,
-            (IVF, _) => {
+            (_, Some(scorer)) if exhaustive => scan::exact(area, scorer, &mut sinks, cancel)?,
+            // Lists know nothing of a mask: under a filter all codes are scanned.
+            (IVF, _) if mask.is_none() => {
                 if let Some(columns) = &arrays.columns.lists {
                     let (queries, projected) = query::flat(plan, &vectors, encoder);
                     Lists::new(plan, columns).scan(plan, &queries, &projected, &mut sinks, cancel)?;
                 }
             }
-            (BINARY, _) => scan::binary(plan, segments, &query::binary(plan, &vectors, encoder), &mut sinks, cancel)?,
-            (_, Some(scorer)) => scan::exact(plan, segments, scorer, &mut sinks, cancel)?,
-            (_, None) => {}
+            (FLAT | IVF, _) => scan::flat(area, &query::flat(plan, &vectors, encoder).0, &mut sinks, cancel)?,
+            (BINARY, _) => scan::binary(area, &query::binary(plan, &vectors, encoder), &mut sinks, cancel)?,
+            _ => {}
         }
         let finish = |(i, sink): (usize, Reservoir)| match &scorer {
-            Some(scorer) => rescore::scored(segments, scorer, i, sink.into_best(), cancel),
-            None => Some(rescore::confirmed(segments, sink.into_best())),
+            Some(scorer) => rescore::scored(source, scorer, i, sink.into_best(), exhaustive, cancel),
+            None => Some(rescore::confirmed(source, sink.into_best())),
         };
         sinks.into_iter().enumerate().map(finish).collect()
     }

@@ -62,6 +62,10 @@ impl Element for f32 {
     const KIND: sys::napi_typedarray_type = sys::TypedarrayType::float32_array;
 }
 
+impl Element for f64 {
+    const KIND: sys::napi_typedarray_type = sys::TypedarrayType::float64_array;
+}
+
 impl<T> TypeName for View<T> {
     fn type_name() -> &'static str {
         "TypedArray"

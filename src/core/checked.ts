@@ -2,7 +2,7 @@
 import { InvalidParameter } from "./errors.ts"
 
 /** A value in a message, whatever it is. */
-const shown = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : String(value))
+export const shown = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : String(value))
 
 export const wholeNumber = (parameter: string, value: unknown, least: number, most: number): number => {
   if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value

@@ -41,10 +41,10 @@ const on = <T extends OnMemory, A>(task: T, work: (memory: Known) => A): Reply<A
 
 export const search = (task: SearchTask): Reply<SearchDone> =>
   on(task, ({ columns, directory }) => {
-    const { plan, queries } = task
+    const { plan, queries, filter } = task
     const hits = newHits(queries.length / plan.dimensions, plan.keep)
     const start = performance.now()
-    kernels.search(plan, columns, queries, directory, hits)
+    kernels.search(plan, columns, queries, directory, hits, filter)
     return { hits, microseconds: (performance.now() - start) * 1000 }
   })
 

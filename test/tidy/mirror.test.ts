@@ -57,7 +57,7 @@ const constants = (): ReadonlyMap<string, number> => {
 
 /** What TypeScript knows under the names of Rust: numbers, and the members of each numbered choice. */
 const known = (): Readonly<Record<string, unknown>> => {
-  const choices = { ...shape.METRIC, ...shape.PRECISION, ...shape.MODE }
+  const choices = { ...shape.METRIC, ...shape.PRECISION, ...shape.MODE, ...shape.FILTER_OP }
   const upperCase = Object.entries(choices).map(([name, value]) => [name.toUpperCase(), value])
   return { ...layout, ...shape, ...Object.fromEntries(upperCase) }
 }

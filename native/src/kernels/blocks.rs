@@ -84,7 +84,7 @@ pub struct Blocks {
     pub factors: *const u16,
     /// Their squared norms, when the metric is l2.
     pub norms: Option<Norms>,
-    /// The live word of the first block.
+    /// The live word of the first block, or that of a mask made of live words.
     pub live: *mut u64,
     /// Number of blocks.
     pub count: usize,

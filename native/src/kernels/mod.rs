@@ -1,6 +1,7 @@
 //! One file per kernel. A kernel never detects features, allocates or fails.
 
 pub mod blocks;
+pub mod compare;
 pub mod crc32c;
 pub mod dot;
 pub mod encode;

@@ -3,6 +3,7 @@
 use super::scan::Cancel;
 use super::scorer::Scorer;
 use super::segment::Segment;
+use crate::filter::Program;
 use crate::plan::SLOTS;
 use crate::select::{pack, unpack};
 use std::cmp::Reverse;
@@ -29,18 +30,42 @@ impl Hit {
     }
 }
 
-/// Scores candidates with the stored vectors, best first. `None` when cancelled.
+/// What candidates are rows of, and must still pass: fields may change while a row is live.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The segments searched.
+    pub segments: &'a [Segment],
+    /// The filter, checked with them.
+    pub filter: Option<&'a Program>,
+}
+
+impl Source<'_> {
+    /// Whether a slot passes the filter.
+    ///
+    /// # Safety
+    /// `slot` is one of the segment's.
+    #[inline(always)]
+    unsafe fn passes(&self, segment: &Segment, slot: usize) -> bool {
+        // SAFETY: the caller's promise.
+        self.filter.is_none_or(|filter| unsafe { filter.passes(segment.rows(), slot) })
+    }
+}
+
+/// Scores candidates with the stored vectors, best first. `exhaustive` says that what they were found by is their
+/// score, which then stands for the estimate. `None` when cancelled.
 ///
 /// # Safety
 /// The candidates are rows of the segments, `query` is one of the scorer's, and the cancel word
 /// is mapped.
 pub unsafe fn scored(
-    segments: &[Segment],
+    source: Source,
     scorer: &Scorer,
     query: usize,
     candidates: Vec<(f32, u32)>,
+    exhaustive: bool,
     cancel: &Cancel,
 ) -> Option<Vec<Hit>> {
+    let segments = source.segments;
     let mut found = Vec::with_capacity(candidates.len());
     let mut ahead = candidates.iter();
     for (_, row) in ahead.by_ref().take(AHEAD) {
@@ -56,23 +81,25 @@ pub unsafe fn scored(
         }
         let Some((segment, slot)) = locate(segments, *row) else { continue };
         // SAFETY: a row is a slot of its segment.
-        let whole = unsafe { segment.whole(slot, || scorer.score(segment, slot, query)) };
-        let hit = |(score, generation)| Hit { entry: pack(score, *row), estimate: *estimate, generation };
-        found.extend(whole.map(hit));
+        let whole =
+            unsafe { segment.whole(slot, || source.passes(segment, slot).then(|| scorer.score(segment, slot, query))) };
+        if let Some((Some(score), generation)) = whole {
+            found.push(Hit { entry: pack(score, *row), estimate: *estimate, generation });
+        }
     }
-    Some(sorted(found, scorer.is_first_stage()))
+    Some(sorted(found, exhaustive))
 }
 
 /// Candidates that keep their estimates as scores, best first.
 ///
 /// # Safety
 /// The candidates are rows of the segments.
-pub unsafe fn confirmed(segments: &[Segment], candidates: Vec<(f32, u32)>) -> Vec<Hit> {
+pub unsafe fn confirmed(source: Source, candidates: Vec<(f32, u32)>) -> Vec<Hit> {
     let hit = |(estimate, row): (f32, u32)| {
-        let (segment, slot) = locate(segments, row)?;
+        let (segment, slot) = locate(source.segments, row)?;
         // SAFETY: a row is a slot of its segment.
-        let ((), generation) = unsafe { segment.whole(slot, || ()) }?;
-        Some(Hit { entry: pack(estimate, row), estimate, generation })
+        let (passes, generation) = unsafe { segment.whole(slot, || source.passes(segment, slot)) }?;
+        passes.then_some(Hit { entry: pack(estimate, row), estimate, generation })
     };
     sorted(candidates.into_iter().filter_map(hit).collect(), false)
 }

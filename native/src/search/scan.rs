@@ -3,6 +3,7 @@
 
 use super::scorer::{EIGHT, Scorer};
 use super::segment::Segment;
+use crate::filter::Mask;
 use crate::kernels::blocks::{Blocks, Scan};
 use crate::kernels::fastscan::{self, FlatQuery};
 use crate::kernels::hamming::{self, HammingQuery};
@@ -35,49 +36,42 @@ impl Cancel {
     }
 }
 
+/// What a scan goes over: the blocks of a plan, every live row or those of a mask.
+#[derive(Clone, Copy)]
+pub struct Area<'a> {
+    /// First block and the one to stop before.
+    pub plan: &'a SearchPlan,
+    /// Every segment.
+    pub segments: &'a [Segment],
+    /// Made for the plan.
+    pub mask: Option<&'a Mask>,
+}
+
 /// Scans with look-up tables. `None` when cancelled.
 ///
 /// # Safety
 /// `bounds::check` accepted the plan and the segments, here and in every function below.
-pub unsafe fn flat(
-    plan: &SearchPlan,
-    segments: &[Segment],
-    queries: &[FlatQuery],
-    sinks: &mut [Reservoir],
-    cancel: &Cancel,
-) -> Option<()> {
+pub unsafe fn flat(area: Area, queries: &[FlatQuery], sinks: &mut [Reservoir], cancel: &Cancel) -> Option<()> {
     let passes = Passes { one: fastscan::pick(), four: fastscan::pick(), eight: fastscan::pick() };
     // SAFETY: the caller's promise, and `pick` returns what the CPU has.
-    unsafe { tiles(plan, segments, TILE_BLOCKS, cancel, |_, _, blocks| passes.run(blocks, queries, sinks)) }
+    unsafe { tiles(area, TILE_BLOCKS, cancel, |_, _, blocks| passes.run(blocks, queries, sinks)) }
 }
 
 /// Scans by Hamming distance. `None` when cancelled.
 ///
 /// # Safety
 /// As for [`flat`].
-pub unsafe fn binary(
-    plan: &SearchPlan,
-    segments: &[Segment],
-    queries: &[HammingQuery],
-    sinks: &mut [Reservoir],
-    cancel: &Cancel,
-) -> Option<()> {
+pub unsafe fn binary(area: Area, queries: &[HammingQuery], sinks: &mut [Reservoir], cancel: &Cancel) -> Option<()> {
     let passes = Passes { one: hamming::pick(), four: hamming::pick(), eight: hamming::pick() };
     // SAFETY: the caller's promise, and `pick` returns what the CPU has.
-    unsafe { tiles(plan, segments, TILE_BLOCKS, cancel, |_, _, blocks| passes.run(blocks, queries, sinks)) }
+    unsafe { tiles(area, TILE_BLOCKS, cancel, |_, _, blocks| passes.run(blocks, queries, sinks)) }
 }
 
 /// Scores every live vector. `None` when cancelled.
 ///
 /// # Safety
 /// As for [`flat`]; the plan's precision is not none.
-pub unsafe fn exact(
-    plan: &SearchPlan,
-    segments: &[Segment],
-    scorer: &Scorer,
-    sinks: &mut [Reservoir],
-    cancel: &Cancel,
-) -> Option<()> {
+pub unsafe fn exact(area: Area, scorer: &Scorer, sinks: &mut [Reservoir], cancel: &Cancel) -> Option<()> {
     let row_bytes = scorer.row_bytes();
     // Queries of one pass meet a row only once, so their tiles need not fit the cache.
     let tile_bytes = if sinks.len() <= EIGHT { usize::MAX } else { TILE_BYTES };
@@ -99,25 +93,28 @@ pub unsafe fn exact(
         unsafe { scorer.scan(segment, &slots, first_row, sinks) };
     };
     // SAFETY: the caller's promise.
-    unsafe { tiles(plan, segments, tile, cancel, score) }
+    unsafe { tiles(area, tile, cancel, score) }
 }
 
 /// Calls `scan` with the number of the first and consecutive blocks, at most `size` and of one segment, until the plan's end.
 unsafe fn tiles(
-    plan: &SearchPlan,
-    segments: &[Segment],
+    area: Area,
     size: usize,
     cancel: &Cancel,
     mut scan: impl FnMut(&Segment, usize, &Blocks),
 ) -> Option<()> {
-    let (from, to) = (plan.from_block as usize, plan.to_block as usize);
-    for (index, segment) in segments.iter().enumerate() {
+    let (from, to) = (area.plan.from_block as usize, area.plan.to_block as usize);
+    for (index, segment) in area.segments.iter().enumerate() {
         let start = from.max(index * BLOCKS);
         let end = to.min((index + 1) * BLOCKS);
         for block in (start..end).step_by(size) {
             // SAFETY: the cancel word is inside `control`.
             unsafe { cancel.check() }?;
-            scan(segment, block, &segment.blocks(index, block % BLOCKS, size.min(end - block)));
+            let mut blocks = segment.blocks(index, block % BLOCKS, size.min(end - block));
+            if let Some(mask) = area.mask {
+                blocks.live = mask.words_from(block).cast_mut();
+            }
+            scan(segment, block, &blocks);
         }
     }
     Some(())

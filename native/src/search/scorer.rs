@@ -6,7 +6,7 @@ use crate::kernels::int8::{self, DotI8, SumSquares};
 use crate::kernels::l2;
 use crate::kernels::prefetch::prefetch_page_after;
 use crate::norm::norm2;
-use crate::plan::{EXACT, F16, INT8, L2, SearchPlan};
+use crate::plan::{F16, INT8, L2, SearchPlan};
 use crate::select::Reservoir;
 
 /// Queries that one pass over a float row takes.
@@ -19,7 +19,6 @@ pub struct Scorer<'a> {
     vectors: &'a [f32],
     d: usize,
     l2: bool,
-    first_stage: bool,
     row_bytes: usize,
     rows: Rows,
 }
@@ -53,17 +52,12 @@ impl<'a> Scorer<'a> {
             (_, false) => (4, Rows::Float { one: dot::f32(), eight: dot::f32x8() }),
             (_, true) => (4, Rows::Float { one: l2::f32(), eight: l2::f32x8() }),
         };
-        Scorer { vectors, d, l2, first_stage: plan.mode == EXACT, row_bytes: bytes * d, rows }
+        Scorer { vectors, d, l2, row_bytes: bytes * d, rows }
     }
 
     /// Bytes of a stored vector.
     pub fn row_bytes(&self) -> usize {
         self.row_bytes
-    }
-
-    /// Whether these scores are the estimates too.
-    pub fn is_first_stage(&self) -> bool {
-        self.first_stage
     }
 
     /// Score of a slot for query `query`.

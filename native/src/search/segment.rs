@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering, fence};
 /// under its live bit or between two equal, even generations.
 #[derive(Clone, Copy)]
 pub struct Segment {
+    rows: *const u8,
     codes: CodeColumns,
     live: *mut u64,
     generations: *mut u16,
@@ -23,6 +24,7 @@ impl Segment {
     pub fn new(plan: &SearchPlan, rows: View<u8>, codes: View<u8>) -> Self {
         let column = |offset: u32| rows.ptr().wrapping_add(offset as usize);
         Segment {
+            rows: rows.ptr(),
             codes: CodeColumns::new(codes.ptr(), norm_scale(plan)),
             live: column(plan.live_offset).cast(),
             generations: column(plan.generation_offset).cast(),
@@ -40,6 +42,12 @@ impl Segment {
             self.live.wrapping_add(first),
             Rows::From((index * SLOTS + first * BLOCK) as u32),
         )
+    }
+
+    /// Start of the rows view: where offsets of columns count from.
+    #[inline(always)]
+    pub fn rows(&self) -> *const u8 {
+        self.rows
     }
 
     /// Address of a slot's vector.

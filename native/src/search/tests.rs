@@ -110,6 +110,7 @@ impl Store {
             queries: View::from_raw(self.queries.as_mut_ptr(), self.queries.len()),
             control: View::from_raw(self.control.as_mut_ptr(), self.control.len()),
             hits: &hits,
+            filter: None,
         };
         let cancelled = search(&self.plan, &arrays)?;
         let hit =

@@ -12,6 +12,7 @@ import { Pool } from "../pool.ts"
 import { initialCost } from "../search/cost.ts"
 import { Dispatcher } from "../search/dispatch.ts"
 import { AttachedMemory } from "../store/attach.ts"
+import { checkedNamespace } from "./namespace.ts"
 import { checkEmbedder, checkShape } from "./options.ts"
 import { makeReading, type Reading } from "./reading.ts"
 import type { CollectionHandle } from "./share.ts"
@@ -27,11 +28,16 @@ export interface AttachOptions {
   readonly threads?: number | undefined
   /** Searches of this thread that may wait at one moment, 1..1,000,000; beyond it `Overloaded`. Default 4096. */
   readonly maxQueue?: number | undefined
+  /** The only namespace that this thread reads. Default: the entries without one. */
+  readonly namespace?: string | undefined
 }
 
 /** A shared collection as a service of the thread that attached to it. */
 export class Attached extends Context.Service<Attached, Reading>()("sabine/Attached") {
-  static readonly layer = (handle: CollectionHandle, { embedder, threads = 1, maxQueue }: AttachOptions = {}) =>
+  static readonly layer = (
+    handle: CollectionHandle,
+    { embedder, threads = 1, maxQueue, namespace }: AttachOptions = {}
+  ) =>
     Layer.effect(
       Attached,
       Effect.gen(function* () {
@@ -41,6 +47,7 @@ export class Attached extends Context.Service<Attached, Reading>()("sabine/Attac
             throw new InvalidParameter({ parameter: "handle", reason: "wanted the handle that share() made" })
           }
           checkEmbedder(embedder)
+          if (namespace !== undefined) checkedNamespace(namespace)
           checkShape(handle.name, handle.shape, { embedder })
         })
         const { name, memory: shared, reader, port } = handle
@@ -53,7 +60,7 @@ export class Attached extends Context.Service<Attached, Reading>()("sabine/Attac
         const memory = new AttachedMemory(kernels, shared, reader, port)
         const embed = embedWith(name, () => embedder, pool)
         const cost = initialCost(memory.shape, kernels.isas().length > 1)
-        return makeReading(name, { memory, cost, dispatcher }, embed)
+        return makeReading(name, { memory, cost, dispatcher }, embed, namespace)
       })
     ).pipe(Layer.provide(Pool.layer(threads)))
 }

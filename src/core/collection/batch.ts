@@ -5,6 +5,7 @@ import { forEachSliced } from "../slice.ts"
 import type { StoreShape } from "../store/memory.ts"
 import type { StoredPayload } from "../store/records.ts"
 import { type EntryInput, type Payload, storedPayload } from "./entries.ts"
+import { CheckedFields, type FieldInputColumns } from "./fields.ts"
 import { checkedText, type EmbedTexts } from "./texts.ts"
 import { checkForm } from "./vectors.ts"
 
@@ -16,6 +17,8 @@ export interface EntryColumns {
   readonly vectors: Float32Array
   /** One a key; absent for none. */
   readonly payloads?: ReadonlyArray<Payload> | undefined
+  /** An array a field, one value a key: `{ year: [2019, 2024], lang: ["en", null] }`. */
+  readonly fields?: FieldInputColumns | undefined
 }
 
 export interface Batch {
@@ -23,11 +26,16 @@ export interface Batch {
   /** Keys as they were when the batch was given; not checked. */
   readonly keys: ReadonlyArray<string>
   payload(i: number): StoredPayload
+  readonly fields: CheckedFields
   /** Copies the vectors of entries `[from, to)` to the start of `out`. */
   copyVectors(from: number, to: number, out: Float32Array): void
 }
 
-const columnBatch = (shape: StoreShape, { keys, vectors, payloads }: EntryColumns): Batch => {
+const columnBatch = async (
+  shape: StoreShape,
+  { keys, vectors, payloads, fields }: EntryColumns,
+  signal: AbortSignal
+): Promise<Batch> => {
   const { dimensions } = shape
   const wrong = (parameter: string, reason: string) => new InvalidParameter({ parameter, reason })
   if (!Array.isArray(keys)) throw wrong("keys", "wanted an array")
@@ -37,9 +45,13 @@ const columnBatch = (shape: StoreShape, { keys, vectors, payloads }: EntryColumn
   if (payloads !== undefined && !(Array.isArray(payloads) && payloads.length === keys.length)) {
     throw wrong("payloads", `wanted an array of ${keys.length}`)
   }
+  const checked = new CheckedFields(shape.fields, keys.length)
+  const own = [...keys]
+  await checked.setColumns(fields, "fields", signal)
   return {
-    count: keys.length,
-    keys: [...keys],
+    count: own.length,
+    keys: own,
+    fields: checked,
     payload: (i) => storedPayload({ payload: payloads?.[i] }),
     copyVectors: (from, to, out) => out.set(vectors.subarray(from * dimensions, to * dimensions))
   }
@@ -55,17 +67,19 @@ export const toBatch = async (
   signal: AbortSignal
 ): Promise<Batch> => {
   object("entries", input)
-  if (isColumns(input)) return columnBatch(shape, input)
+  if (isColumns(input)) return columnBatch(shape, input, signal)
   const { dimensions } = shape
   const entries = [...input]
   const keys: Array<string> = []
+  const checked = new CheckedFields(shape.fields, entries.length)
   /** Entries that have no vector, and the position of each among them. */
   const ofTexts: Array<number> = []
   const rank = new Map<number, number>()
   const texts: Array<string> = []
   await forEachSliced(entries.length, signal, (i) => {
-    const { key, vector, text } = object(`entries[${i}]`, entries[i]!)
+    const { key, vector, text, fields } = object(`entries[${i}]`, entries[i]!)
     keys.push(key)
+    checked.set(i, fields, `entries[${i}].fields`)
     if (vector !== undefined) return checkForm(shape, vector, i)
     rank.set(i, ofTexts.push(i) - 1)
     texts.push(checkedText(`entries[${i}].vector`, text))
@@ -78,6 +92,7 @@ export const toBatch = async (
   return {
     count: entries.length,
     keys,
+    fields: checked,
     payload: (i) => storedPayload(entries[i]!),
     copyVectors: (from, to, out) => {
       for (let i = from; i < to; i++) out.set(vectorOf(i), (i - from) * dimensions)

@@ -14,15 +14,27 @@ import { initialCost } from "../search/cost.ts"
 import type { Dispatcher } from "../search/dispatch.ts"
 import type { Store } from "../store/store.ts"
 import { type Indexing, makeIndexing } from "./indexing.ts"
+import { checkedNamespace } from "./namespace.ts"
 import type { CollectionShape, IndexChoice } from "./options.ts"
 import { makeReading, type Reading } from "./reading.ts"
 import { type Share, shareMemory } from "./share.ts"
 import { type CollectionStats, collectionStats } from "./stats.ts"
 import { embedWith } from "./texts.ts"
-import { makeWriting, type Writing } from "./writing.ts"
+import { makeWriting, sharedWriting, type Writing } from "./writing.ts"
+
+/** The entries of one namespace: no call of this view reads or writes any other. */
+export interface NamespaceView extends Reading, Writing {
+  /** The name of the namespace. */
+  readonly namespace: string
+}
 
 export interface Collection extends Reading, Writing, Pick<Indexing, "buildIndex"> {
   readonly shape: CollectionShape
+  /**
+   * The view of a namespace, 1 to 1,024 bytes of UTF-8, such as a tenant. Its keys, searches, size and iteration are
+   * its own: the same key in two namespaces is two entries. The collection itself is the entries without a namespace.
+   */
+  readonly namespace: (name: string) => NamespaceView
   /** A handle for another thread of this process, which reads the same memory. */
   readonly share: () => Share
   readonly stats: () => CollectionStats
@@ -57,11 +69,20 @@ export const makeCollection = Effect.fnUntraced(function* (
   const searching = { memory: store, dispatcher, cost: initialCost(shape, store.kernels.isas().length > 1) }
   const { buildIndex, inBackground } = yield* makeIndexing({ shape, index, store, pool, builder, scope, exclusively })
   const indexInBackground = inBackground
+  const writing = sharedWriting({ name, shape, store, embed, pool, builder, scope, exclusively, indexInBackground })
   const collection: Collection = {
     ...makeReading(name, searching, embed),
-    ...makeWriting({ name, shape, store, embed, pool, builder, scope, exclusively, indexInBackground }),
+    ...makeWriting(writing),
     buildIndex,
     shape,
+    namespace: (wanted) => {
+      const namespace = checkedNamespace(wanted)
+      return {
+        ...makeReading(name, searching, embed, namespace),
+        ...makeWriting(writing, namespace),
+        namespace
+      }
+    },
     share: () => shareMemory(name, shape, store),
     stats: () => collectionStats(store, shape)
   }

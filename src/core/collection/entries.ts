@@ -2,6 +2,7 @@
 import { InvalidParameter } from "../errors.ts"
 import { MAX_PAYLOAD_BYTES, type StoredPayload } from "../store/records.ts"
 import { type EncodedKey, encodeKey, MAX_KEY_BYTES } from "../store/rows.ts"
+import type { FieldInput, FieldValues } from "./fields.ts"
 
 /** A JSON value or a `Uint8Array`; absent for nothing. What JSON drops inside a value is dropped: functions, `undefined`. */
 export type Payload = unknown
@@ -16,6 +17,8 @@ export interface EntryInput {
   readonly text?: string | undefined
   /** Default `{ text }` when a text is given. */
   readonly payload?: Payload
+  /** Values of the collection's fields. `update` leaves those as they are that are not named; `null` takes one away. */
+  readonly fields?: FieldInput | undefined
 }
 
 /** What `get` and iteration return. */
@@ -24,11 +27,13 @@ export interface Entry {
   readonly payload: Payload
   /** The vector as it is stored; absent when the precision is `"none"`. */
   readonly vector: Float32Array | undefined
+  /** Absent in a collection without fields. */
+  readonly fields?: FieldValues
 }
 
-/** The key as bytes until the next call on this thread, or `InvalidParameter`. */
-export const checkedKey = (key: unknown, parameter = "key"): EncodedKey => {
-  const encoded = typeof key === "string" ? encodeKey(key) : undefined
+/** The key in a namespace as bytes until the next call on this thread, or `InvalidParameter`. */
+export const checkedKey = (key: unknown, scope: number, parameter = "key"): EncodedKey => {
+  const encoded = typeof key === "string" ? encodeKey(key, scope) : undefined
   if (encoded !== undefined) return encoded
   throw new InvalidParameter({ parameter, reason: `wanted a string of 1 to ${MAX_KEY_BYTES} bytes of UTF-8` })
 }

@@ -28,12 +28,12 @@ const COPY_ROWS = 16
 /** Called with the number of entries written so far. */
 export type OnProgress = (done: number) => void
 
-/** Checks keys and vectors of the whole batch. */
-export const checkBatch = async (store: Store, batch: Batch, signal: AbortSignal): Promise<void> => {
+/** Checks keys and vectors of the whole batch, for the namespace of this code. */
+export const checkBatch = async (store: Store, batch: Batch, scope: number, signal: AbortSignal): Promise<void> => {
   const seen = new Set<string>()
   await forEachSliced(batch.count, signal, (i) => {
     const key = batch.keys[i]!
-    if (store.find(checkedKey(key, `entries[${i}].key`)) >= 0 || seen.has(key)) throw new DuplicateKey({ key })
+    if (store.find(checkedKey(key, scope, `entries[${i}].key`)) >= 0 || seen.has(key)) throw new DuplicateKey({ key })
     seen.add(key)
   })
   const vectors = new Float32Array(COPY_ROWS * store.shape.dimensions)
@@ -54,6 +54,7 @@ export const ingest = async (
   store: Store,
   pool: Pool["Service"],
   batch: Batch,
+  scope: number,
   encode: () => Promise<void>,
   signal: AbortSignal,
   onProgress: OnProgress | undefined
@@ -64,7 +65,8 @@ export const ingest = async (
   try {
     await forEachSliced(batch.count, signal, (i) => {
       const payload = batch.payload(i)
-      addresses[i] = store.writeRecord(checkedKey(batch.keys[i]), payload)
+      addresses[i] = store.writeRecord(checkedKey(batch.keys[i], scope), payload)
+      batch.fields.intern(i, store)
     })
     await encode()
     await settleKeys(store)
@@ -78,7 +80,8 @@ export const ingest = async (
   }
   await forEachSliced(batch.count, undefined, (i) => {
     store.enlist(rows[i]!, lists?.[i])
-    store.publish(rows[i]!, checkedKey(batch.keys[i]), addresses[i]!, -1)
+    store.writeFields(rows[i]!, batch.fields.columns, i)
+    store.publish(rows[i]!, checkedKey(batch.keys[i], scope), addresses[i]!, -1)
   })
 }
 

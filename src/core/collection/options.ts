@@ -4,7 +4,8 @@ import type { Embedder } from "../embed/embedder.ts"
 import { CollectionMismatch, DimensionMismatch, InvalidParameter } from "../errors.ts"
 import { PUBLISHED_SEED } from "../index/projection.ts"
 import { MAX_EMBEDDER_BYTES } from "../store/image/header.ts"
-import { MAX_DIMENSIONS, METRICS, type Metric, PRECISIONS, type Precision } from "../store/layout.ts"
+import { type FieldTypes, MAX_DIMENSIONS, METRICS, type Metric, PRECISIONS, type Precision } from "../store/layout.ts"
+import { checkedTypes, typesText } from "./fields.ts"
 
 const CODES = ["trained", "published"] as const
 
@@ -58,6 +59,11 @@ export interface CollectionOptions {
   readonly index?: IndexChoice | undefined
   /** Seed of the projection and the training, a whole number from 0 to 2^32 - 1. Default 42; `published` has no other. */
   readonly seed?: number | undefined
+  /**
+   * Typed columns that searches filter by, up to 32: `{ lang: "tag", year: "number", draft: "boolean", at: "timestamp" }`.
+   * A name is a letter, then up to 63 letters, digits and underscores; not `and`, `or` or `not`. Default: none.
+   */
+  readonly fields?: FieldTypes | undefined
 }
 
 /** What is stored of the options. */
@@ -69,6 +75,8 @@ export interface CollectionShape {
   readonly seed: number
   /** Identity of the embedder; empty when vectors come from the caller. */
   readonly embedder: string
+  /** Absent for none. */
+  readonly fields?: FieldTypes
 }
 
 /** Checks what of an embedder is used here: its id is stored, its dimension fixes the collection's. */
@@ -98,13 +106,15 @@ export const shapeOf = (options: CollectionOptions): CollectionShape => {
   if (codes === "published" && seed !== PUBLISHED_SEED) {
     throw new InvalidParameter({ parameter: "seed", reason: `the published codes have seed ${PUBLISHED_SEED}` })
   }
+  const fields = checkedTypes(options.fields)
   return {
     dimensions,
     metric: oneOf("metric", options.metric ?? "cosine", METRICS),
     precision: oneOf("precision", options.precision ?? "f32", PRECISIONS),
     codes,
     seed,
-    embedder: embedder?.id ?? ""
+    embedder: embedder?.id ?? "",
+    ...(fields && { fields })
   }
 }
 
@@ -116,10 +126,12 @@ export const checkShape = (collection: string, stored: CollectionShape, options:
     precision: options.precision,
     codes: options.codes,
     seed: options.seed,
-    embedder: options.embedder?.id
+    embedder: options.embedder?.id,
+    fields: options.fields && typesText(checkedTypes(options.fields))
   }
+  const has = { ...stored, fields: typesText(stored.fields) }
   for (const [field, got] of Object.entries(wanted)) {
-    const expected = stored[field as keyof CollectionShape]
+    const expected = has[field as keyof CollectionShape]
     if (got !== undefined && got !== expected) {
       throw new CollectionMismatch({ collection, field, expected: String(expected), got: String(got) })
     }

@@ -6,15 +6,18 @@ import { abortable, attempt, direct, limited, type Start } from "../lift.ts"
 import { checkLimits } from "../limits.ts"
 import type { ScanCost } from "../search/cost.ts"
 import type { Dispatcher } from "../search/dispatch.ts"
+import { parseFilter } from "../search/filter/parse.ts"
 import type { SearchOptions } from "../search/options.ts"
 import { choose } from "../search/plan.ts"
+import { countRows } from "../search/search.ts"
 import { SLOTS } from "../store/layout.ts"
 import { isLive } from "../store/memory.ts"
-import type { Rows } from "../store/rows.ts"
+import { NO_NAMESPACE, scopeOf } from "../store/rows.ts"
 import { type Searchable, underClaim } from "../store/searchable.ts"
 import { inNextTurn, leftInTurn } from "../turn.ts"
 import { checkedKey, type Entry } from "./entries.ts"
-import { type Hit, type HitColumns, type HitSink, hitColumns, hitList, readEntry } from "./read.ts"
+import { filterOfNamespace, type Namespace, passingNamespace, scopeOfNamespace } from "./namespace.ts"
+import { type Hit, type HitColumns, type HitSink, type HitSource, hitColumns, hitList, readEntry } from "./read.ts"
 import { checkedText, type EmbedTexts } from "./texts.ts"
 import { checkVectors, ownVector } from "./vectors.ts"
 
@@ -24,7 +27,7 @@ export type Query = ArrayLike<number> | string
 export interface Reading {
   /** The name it was opened by. */
   readonly name: string
-  /** Entries at this moment. */
+  /** Entries at this moment: those of other namespaces do not count. */
   readonly size: () => number
   /** The nearest entries, best first; ties go to the older row. */
   readonly search: (query: Query, options?: SearchOptions) => Effect.Effect<ReadonlyArray<Hit>, SabineError>
@@ -48,8 +51,23 @@ interface Searching {
   readonly dispatcher: Dispatcher
 }
 
-export const makeReading = (name: string, { memory, cost, dispatcher }: Searching, embed: EmbedTexts): Reading => {
+/** Reads one namespace of a collection. */
+export const makeReading = (
+  name: string,
+  { memory, cost, dispatcher }: Searching,
+  embed: EmbedTexts,
+  namespace: Namespace = undefined
+): Reading => {
   const { kernels, shape } = memory
+  const source = { rows: memory, scope: () => scopeOfNamespace(memory, namespace) }
+  const passingOf = passingNamespace(memory, namespace)
+
+  /** What a search asks for, checked. */
+  const checked = (options: SearchOptions) => {
+    const { filter } = object("options", options)
+    const choice = choose(options, shape)
+    return { choice, passing: passingOf(filter === undefined ? undefined : parseFilter(filter, shape.fields ?? {})) }
+  }
 
   /** Vectors as they are now: the caller may change its own at any time. */
   const ownVectors = (queries: Float32Array): Float32Array => {
@@ -65,13 +83,13 @@ export const makeReading = (name: string, { memory, cost, dispatcher }: Searchin
     <A>(vectors: () => Float32Array, isBatch: boolean, options: SearchOptions, sink: MakeSink<A>): Start<A> =>
     (done, fail) => {
       try {
-        const choice = choose(object("options", options), shape)
+        const { choice, passing } = checked(options)
         checkLimits(options)
         const queries = vectors()
         const count = queries.length / shape.dimensions
-        const { reader, result } = sink(memory, count, choice.keep)
-        const request = { memory, cost, choice, queries, count, reader, isBatch, done: () => done(result()), fail }
-        return dispatcher.start(request, options)
+        const { reader, result } = sink(source, count, choice.keep)
+        const search = { memory, cost, choice, passing, queries, count, reader }
+        return dispatcher.start({ ...search, isBatch, done: () => done(result()), fail }, options)
       } catch (error) {
         fail(error)
         return undefined
@@ -87,7 +105,7 @@ export const makeReading = (name: string, { memory, cost, dispatcher }: Searchin
   ): Effect.Effect<A, SabineError> => {
     const { signal, timeout, ...others } = options
     const embedded = abortable(async (signal) => {
-      choose(object("options", options), shape)
+      checked(options)
       for (const text of texts) checkedText("query", text)
       return texts.length === 0 ? new Float32Array() : ownVectors(await embed([...texts], "query", signal))
     })
@@ -95,11 +113,21 @@ export const makeReading = (name: string, { memory, cost, dispatcher }: Searchin
     return limited(search, { signal, timeout })
   }
 
+  const rowOf = (key: string): number => {
+    // Checked first, so that a wrong key is told in a namespace without entries too.
+    checkedKey(key, NO_NAMESPACE)
+    const scope = source.scope()
+    return scope === undefined ? -1 : memory.find(checkedKey(key, scope))
+  }
+
   const readNow = <A>(read: () => A): Effect.Effect<A, SabineError> => attempt(() => underClaim(memory, read))
 
   return {
     name,
-    size: () => memory.directory.live,
+    size: () => {
+      const filter = filterOfNamespace(memory, namespace, undefined)
+      return filter === undefined ? memory.directory.live : countRows(memory, filter)
+    },
     search: (query, options = {}) =>
       typeof query === "string"
         ? searchTexts([query], false, options, oneList)
@@ -110,15 +138,16 @@ export const makeReading = (name: string, { memory, cost, dispatcher }: Searchin
         : direct(searchVectors(() => ownVectors(matrix(queries)), true, options, hitColumns)),
     get: (key) =>
       readNow(() => {
-        const row = memory.find(checkedKey(key))
+        const row = rowOf(key)
         return row < 0 ? undefined : readEntry(memory, row)
       }),
-    has: (key) => readNow(() => memory.find(checkedKey(key)) >= 0),
+    has: (key) => readNow(() => rowOf(key) >= 0),
     entries: async function* () {
       for (let row = 0; row < memory.directory.rows; row++) {
         const entry = underClaim(memory, () => {
           const segment = memory.segments[Math.floor(row / SLOTS)]
-          return segment !== undefined && isLive(segment, row % SLOTS) ? readEntry(memory, row) : undefined
+          if (segment === undefined || !isLive(segment, row % SLOTS)) return undefined
+          return scopeOf(memory, row) === source.scope() ? readEntry(memory, row) : undefined
         })
         if (entry !== undefined) yield entry
         if (leftInTurn() <= 0) await inNextTurn()
@@ -127,9 +156,9 @@ export const makeReading = (name: string, { memory, cost, dispatcher }: Searchin
   }
 }
 
-type MakeSink<A> = (rows: Rows, queries: number, keep: number) => HitSink<A>
+type MakeSink<A> = (source: HitSource, queries: number, keep: number) => HitSink<A>
 
-const oneList: MakeSink<ReadonlyArray<Hit>> = (rows, _, keep) => hitList(rows, keep)
+const oneList: MakeSink<ReadonlyArray<Hit>> = (source, _, keep) => hitList(source, keep)
 
 const matrix = (queries: unknown): Float32Array => {
   if (queries instanceof Float32Array) return queries

@@ -76,6 +76,25 @@ export interface SearchColumns {
   readonly lists?: ListColumns | undefined
 }
 
+/**
+ * Which rows may be found: a program over typed columns of the rows buffer that leaves one bit a slot. Columns are
+ * f64 (a number, or NaN for none), u32 (a dictionary code, or 0) or u8.
+ */
+export interface Filter {
+  /**
+   * Operations in postfix order, four words each: what it does (`FILTER_OP`), byte offset of its column, first of its
+   * constants and their number.
+   */
+  readonly ops: Uint32Array
+  readonly constants: Float64Array
+  /**
+   * Two halves of a word a block: live rows that passed. A search takes it as it is when it is filled, else it fills
+   * in the blocks of its plan. What it says may be out of date: each hit is asked again.
+   */
+  readonly mask?: Uint32Array
+  readonly isFilled?: boolean
+}
+
 /** Where a search writes: `queries * keep` elements each, `counts` one a query. */
 export interface Hits {
   /** `segment * 65536 + slot`, counted over the segments passed. */
@@ -153,10 +172,22 @@ export interface Kernels {
   /** Copies stored vectors of `slots` of one segment into `out` as f32. */
   readVectors(layout: SegmentLayout, slots: Uint32Array, rows: Uint8Array, out: Float32Array): void
   /**
-   * Searches the blocks of the plan for every query of `queries` (`count x dimensions`). 0 when done, 1 when
-   * cancelled.
+   * Searches the blocks of the plan for every query of `queries` (`count x dimensions`), among the rows that pass
+   * `filter`. 0 when done, 1 when cancelled.
    */
-  search(plan: SearchPlan, columns: SearchColumns, queries: Float32Array, control: Int32Array, hits: Hits): number
+  search(
+    plan: SearchPlan,
+    columns: SearchColumns,
+    queries: Float32Array,
+    control: Int32Array,
+    hits: Hits,
+    filter?: Filter
+  ): number
+  /**
+   * Writes the live rows that pass `filter` into `words`, two for each block of 64, as many blocks as there are words,
+   * and returns how many they are.
+   */
+  filterRows(liveOffset: number, rows: ReadonlyArray<Uint8Array>, filter: Filter, words: Uint32Array): number
   /** Reads every byte once and returns a digest: the memory limit that benches compare with. */
   streamBytes(view: Uint8Array): number
   /** Asks the kernel to back the memory with huge pages, where the system can. */

@@ -1,6 +1,7 @@
 /** The kernels in TypeScript: the fallback without the addon, and the oracle of every native variant. */
 import type { Kernels } from "./contract.ts"
 import { crc32c, crc32cBlocks, verifyBlocks } from "./crc32c.ts"
+import { filterRows } from "./filter.ts"
 import { assignLists } from "./lists.ts"
 import { matmul } from "./matmul.ts"
 import { refusal } from "./refusal.ts"
@@ -27,6 +28,7 @@ export const scalar: Kernels = {
   assignLists,
   readVectors,
   search,
+  filterRows,
   streamBytes: (view) => {
     let digest = 0
     for (const byte of view) digest = (digest + byte) | 0

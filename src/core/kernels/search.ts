@@ -3,7 +3,9 @@ import { type CodeColumns, codeColumns, type RowColumns, rowColumns } from "./co
 import type { Hits, Kernels, SearchColumns, SearchPlan } from "./contract.ts"
 import { requireEncoder } from "./encode.ts"
 import { estimateBlock } from "./estimate.ts"
+import { passes, type SegmentFilter, segmentFilter } from "./filter.ts"
 import { requireLists, scanLists } from "./lists.ts"
+import { isShort, maskOf } from "./mask.ts"
 import { prepareQueries, type Query } from "./query.ts"
 import { requireLayout } from "./refusal.ts"
 import { score } from "./score.ts"
@@ -11,16 +13,17 @@ import { TopRows } from "./select.ts"
 import { beginRead, isLive, isWhole, liveHalf } from "./seqlock.ts"
 import { BLOCK, BLOCKS, MODE, PRECISION, SLOTS } from "./shape.ts"
 
-type Segment = RowColumns & CodeColumns
+type Segment = RowColumns & CodeColumns & { readonly filter: SegmentFilter | undefined }
 
 const DONE = 0
 const CANCELLED = 1
 
-export const search: Kernels["search"] = (plan, columns, queries, control, hits) => {
+export const search: Kernels["search"] = (plan, columns, queries, control, hits, filter) => {
   const { rows, codes, encoder } = columns
   const segments = rows.map((segment, i) => ({
     ...rowColumns(plan, segment),
-    ...codeColumns(plan, codes[i] ?? NO_CODES)
+    ...codeColumns(plan, codes[i] ?? NO_CODES),
+    filter: filter === undefined ? undefined : segmentFilter(filter, segment)
   }))
   requirePlan(plan, segments.length, columns, queries, control, hits)
   const prepared = prepareQueries(plan, queries, encoder)
@@ -29,53 +32,63 @@ export const search: Kernels["search"] = (plan, columns, queries, control, hits)
     (plan.toBlock - plan.fromBlock) * BLOCK
   )
   const best = prepared.map(() => new TopRows(candidates))
+  const mask = filter && maskOf(plan, segments, filter)
+  const exhaustive = plan.mode === MODE.exact || (mask !== undefined && plan.rerank > 0 && isShort(plan, mask))
   const isCancelled = () => Atomics.load(control, plan.cancel) !== 0
+  // Lists know nothing of a mask: under a filter all codes are scanned.
   const done =
-    plan.mode === MODE.ivf
+    plan.mode === MODE.ivf && filter === undefined
       ? scanLists(plan, columns.lists!, prepared, best, isCancelled)
-      : scanBlocks(plan, segments, prepared, best, isCancelled)
+      : scanBlocks({ plan, segments, mask, exhaustive }, prepared, best, isCancelled)
   if (!done) {
     hits.counts.fill(0, 0, prepared.length)
     return CANCELLED
   }
-  for (let i = 0; i < prepared.length; i++) report(plan, segments, prepared[i]!, best[i]!, hits, i)
+  for (let i = 0; i < prepared.length; i++) report(plan, segments, prepared[i]!, best[i]!, exhaustive, hits, i)
   return DONE
 }
 
 /** Stands for a codes buffer that was not passed, so that its length is refused. */
 const NO_CODES = new Uint8Array(0)
 
-/** Offers every live slot of the plan's blocks; false when cancelled. */
+/** What a scan goes over, and whether it scores what it finds or estimates it. */
+interface Area {
+  readonly plan: SearchPlan
+  readonly segments: ReadonlyArray<Segment>
+  readonly mask: Uint32Array | undefined
+  readonly exhaustive: boolean
+}
+
+/** Offers every live slot of the plan's blocks that passes the filter; false when cancelled. */
 const scanBlocks = (
-  plan: SearchPlan,
-  segments: ReadonlyArray<Segment>,
+  area: Area,
   queries: ReadonlyArray<Query>,
   best: ReadonlyArray<TopRows>,
   isCancelled: () => boolean
 ): boolean => {
-  for (let block = plan.fromBlock; block < plan.toBlock; block++) {
+  for (let block = area.plan.fromBlock; block < area.plan.toBlock; block++) {
     if (isCancelled()) return false
-    scanBlock(plan, segments[Math.floor(block / BLOCKS)]!, block, queries, best)
+    scanBlock(area, block, queries, best)
   }
   return true
 }
 
-/** Offers every live slot of a block to the selection of each query. */
+/** Offers every live slot of a block that passes the filter to the selection of each query. */
 const scanBlock = (
-  plan: SearchPlan,
-  segment: Segment,
+  { plan, segments, mask, exhaustive }: Area,
   block: number,
   queries: ReadonlyArray<Query>,
   best: ReadonlyArray<TopRows>
 ): void => {
+  const segment = segments[Math.floor(block / BLOCKS)]!
   const inSegment = block % BLOCKS
-  const low = liveHalf(segment.live, 2 * inSegment)
-  const high = liveHalf(segment.live, 2 * inSegment + 1)
+  const low = mask === undefined ? liveHalf(segment.live, 2 * inSegment) : mask[2 * block]!
+  const high = mask === undefined ? liveHalf(segment.live, 2 * inSegment + 1) : mask[2 * block + 1]!
   if ((low | high) === 0) return
   for (let i = 0; i < queries.length; i++) {
     const query = queries[i]!
     const top = best[i]!
-    if (query.estimator === undefined) {
+    if (exhaustive || query.estimator === undefined) {
       for (let lane = 0; lane < BLOCK; lane++) {
         if (isLive(low, high, lane)) {
           top.offer(score(plan, segment, inSegment * BLOCK + lane, query), block * BLOCK + lane)
@@ -96,6 +109,7 @@ const report = (
   segments: ReadonlyArray<Segment>,
   query: Query,
   best: TopRows,
+  exhaustive: boolean,
   hits: Hits,
   index: number
 ): void => {
@@ -113,7 +127,9 @@ const report = (
     const generation = beginRead(segment.generations, slot)
     if (rescored) scores[i] = score(plan, segment, slot, query)
     generations[i] = generation
-    if (isWhole(segment.generations, segment.live, slot, generation)) order[whole++] = i
+    // Fields may change while a row is live.
+    const passing = passes(segment.filter, slot)
+    if (isWhole(segment.generations, segment.live, slot, generation) && passing) order[whole++] = i
   }
   const ranked = order.subarray(0, whole)
   if (rescored) ranked.sort((a, b) => scores[b]! - scores[a]! || candidates.rows[a]! - candidates.rows[b]!)
@@ -124,7 +140,7 @@ const report = (
     hits.rows[at] = candidates.rows[i]!
     hits.generations[at] = generations[i]!
     hits.scores[at] = scores[i]!
-    hits.estimates[at] = plan.mode === MODE.exact ? scores[i]! : candidates.scores[i]!
+    hits.estimates[at] = exhaustive ? scores[i]! : candidates.scores[i]!
   }
   hits.counts[index] = count
 }

@@ -30,3 +30,10 @@ export const METRIC = { cosine: 0, dot: 1, l2: 2 } as const
 export const PRECISION = { f32: 0, f16: 1, int8: 2, none: 3 } as const
 /** What `SearchPlan.mode` stands for. */
 export const MODE = { exact: 0, flat: 1, binary: 2, ivf: 3 } as const
+/**
+ * What an operation of a filter does with the words on its stack, one bit a slot. Those with a column push the slots
+ * that hold one of the constants; `between` takes two, the least and the greatest.
+ */
+export const FILTER_OP = { nothing: 0, between: 1, in64: 2, in32: 3, in8: 4, not: 5, and: 6, or: 7 } as const
+/** Words of an operation. */
+export const FILTER_OP_WORDS = 4

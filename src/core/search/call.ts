@@ -79,7 +79,7 @@ export interface Part {
 
 const unread: HitReader = { take: () => undefined, isComplete: () => true }
 
-/** Parts of calls that share each pass over memory, because their collection and choice are the same. */
+/** Parts of calls that share each pass over memory, because their collection, choice and filter are the same. */
 export class Group {
   readonly parts: ReadonlyArray<Part>
   readonly search: Search
@@ -87,7 +87,7 @@ export class Group {
 
   constructor(parts: ReadonlyArray<Part>) {
     this.parts = parts
-    const { memory, cost, choice } = parts[0]!.call.request
+    const { memory, cost, choice, passing } = parts[0]!.call.request
     const { dimensions } = memory.shape
     const count = parts.reduce((sum, part) => sum + part.count, 0)
     // Memory of its own: what crosses to a worker is copied with all the memory that it is a part of.
@@ -103,7 +103,7 @@ export class Group {
       const { call, query } = owners[at]!
       return call.isOver ? unread : call.request.reader(query)
     }
-    this.search = { memory, cost, choice, queries, count, reader }
+    this.search = { memory, cost, choice, passing, queries, count, reader }
   }
 
   /** Every query has been read. */

@@ -24,16 +24,26 @@ export class ScanCost {
   readonly #rowNs: Array<number>
   readonly #queryNs: number
   readonly #candidateNs: number
+  readonly #filterNs: number
 
-  /** Nanoseconds a row by mode, to prepare a query for codes, and to score a candidate again. */
-  constructor(rowNs: ReadonlyArray<number>, queryNs = 0, candidateNs = 0) {
+  /**
+   * Nanoseconds a row by mode, to prepare a query for codes, to score a candidate again, and for an operation of a
+   * filter a row.
+   */
+  constructor(rowNs: ReadonlyArray<number>, queryNs = 0, candidateNs = 0, filterNs = 0) {
     this.#rowNs = [...rowNs]
     this.#queryNs = queryNs
     this.#candidateNs = candidateNs
+    this.#filterNs = filterNs
   }
 
   microseconds(plan: Priced, rows: number, queries: number): number {
     return ((this.#rowNs[plan.mode]! * rows + this.#fixedNs(plan, rows)) * queries) / 1000
+  }
+
+  /** What it takes to evaluate a filter of so many operations. */
+  filterMicroseconds(operations: number, rows: number): number {
+    return (this.#filterNs * operations * rows) / 1000
   }
 
   observe(plan: Priced, rows: number, queries: number, microseconds: number): void {
@@ -54,6 +64,6 @@ export const initialCost = ({ dimensions, precision }: StoreShape, native: boole
   const bytes = dimensions * { f32: 4, f16: 2, int8: 1, none: 0 }[precision]
   const products = dimensions * CODE_BITS
   return native
-    ? new ScanCost([bytes / 8, 2.5, 2, 2.5], products / 15, bytes / 8)
-    : new ScanCost([bytes, 150, 150, 150], products / 0.6, bytes)
+    ? new ScanCost([bytes / 8, 2.5, 2, 2.5], products / 15, bytes / 8, 0.2)
+    : new ScanCost([bytes, 150, 150, 150], products / 0.6, bytes, 20)
 }

@@ -3,7 +3,7 @@
  *
  * A short search with nothing else under way runs in place, at once. All others wait in one bounded queue
  * until the event loop or a worker has room for them, in fair order; what waits together and agrees in
- * collection and choice runs together, since queries that share a pass over memory cost less than half.
+ * collection, choice and filter runs together, since queries that share a pass over memory cost less than half.
  * Nothing waits for company while a worker is idle, except for the rest of the present turn of the event loop, 100
  * microseconds at most as long as searches come in, and only when other searches are under way.
  */
@@ -172,7 +172,7 @@ export class Dispatcher {
     const parts: Array<Part> = []
     for (const mate of mates) {
       if (parts.length === Math.min(most, QUERIES_A_PASS)) break
-      if (agree(mate.request.choice, call.request.choice)) parts.push({ call: mate, from: 0, count: 1 })
+      if (agree(mate.request, call.request)) parts.push({ call: mate, from: 0, count: 1 })
     }
     return { parts, inPool }
   }
@@ -206,8 +206,10 @@ const runInPlace = (group: Group): void => {
   }
 }
 
-/** Whether two choices are one. */
-const agree = (a: SearchChoice, b: SearchChoice): boolean => {
+/** Whether two searches want the same of the same rows. */
+const agree = (a: Request, b: Request): boolean => a.passing?.id === b.passing?.id && isSame(a.choice, b.choice)
+
+const isSame = (a: SearchChoice, b: SearchChoice): boolean => {
   const names = Object.keys(a) as Array<keyof SearchChoice>
   return a === b || (names.length === Object.keys(b).length && names.every((name) => Object.is(a[name], b[name])))
 }

@@ -13,15 +13,27 @@ export const newHits = (queries: number, keep: number): Hits => ({
 
 /**
  * Merges what shards of `whole` found: the best `rerank` candidates by estimate, then of those
- * the best `keep` by score. Ties go to the lower row, as in one scan.
+ * the best `keep` by score. Ties go to the lower row, as in one scan. Under a filter a shard may have scored
+ * every row instead of estimating them: then all candidates stay, whatever their estimates.
  */
-export const merge = async (parts: ReadonlyArray<Hits>, whole: SearchPlan, queries: number): Promise<Hits> => {
+export const merge = async (
+  parts: ReadonlyArray<Hits>,
+  whole: SearchPlan,
+  queries: number,
+  filtered = false
+): Promise<Hits> => {
   const merged = newHits(queries, whole.keep)
-  await forEachSliced(queries, undefined, (query) => mergeQuery(parts, whole, query, merged))
+  await forEachSliced(queries, undefined, (query) => mergeQuery(parts, whole, query, filtered, merged))
   return merged
 }
 
-const mergeQuery = (parts: ReadonlyArray<Hits>, { keep, rerank }: SearchPlan, query: number, merged: Hits): void => {
+const mergeQuery = (
+  parts: ReadonlyArray<Hits>,
+  { keep, rerank }: SearchPlan,
+  query: number,
+  filtered: boolean,
+  merged: Hits
+): void => {
   const stride = Math.max(keep, rerank)
   const forEachFound = (visit: (part: Hits, at: number) => void) => {
     for (const part of parts) {
@@ -31,7 +43,7 @@ const mergeQuery = (parts: ReadonlyArray<Hits>, { keep, rerank }: SearchPlan, qu
   const candidates = new TopRows(stride)
   forEachFound((part, at) => candidates.offer(part.estimates[at]!, part.rows[at]!))
   const { rows, scores: estimates } = candidates.take()
-  const last = rerank > 0 ? rows.length - 1 : -1
+  const last = rerank > 0 && !filtered ? rows.length - 1 : -1
   const isCandidate = (estimate: number, row: number) =>
     last < 0 || estimate > estimates[last]! || (estimate === estimates[last] && row <= rows[last]!)
   const best = new TopRows(keep)

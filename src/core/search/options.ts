@@ -1,5 +1,7 @@
 /** What a caller may ask of a search. */
 
+import type { Filter } from "./filter/filter.ts"
+
 export const MODES = ["auto", "exact", "flat", "binary", "ivf"] as const
 
 /**
@@ -35,6 +37,8 @@ export interface SearchOptions {
   readonly rerank?: number | undefined
   /** Inverted lists that mode `ivf` visits, at least 1. Default: a quarter of them. */
   readonly nprobe?: number | undefined
+  /** Which entries may be found: conditions on the collection's fields. Default: all. */
+  readonly filter?: Filter | undefined
   /** Cancels the search: native work stops between blocks and the call fails with `Cancelled`. */
   readonly signal?: AbortSignal | undefined
   /**

@@ -61,13 +61,24 @@ export const choose = (options: SearchOptions, shape: StoreShape): SearchChoice 
   }
 }
 
-/** The plan over every row used so far. Without lists, mode ivf scans all codes. */
-export const plan = (choice: SearchChoice, columns: SearchColumns, rows: number, cancel: number): SearchPlan => {
+/**
+ * The plan over every row used so far. Mode ivf scans all codes where there are no lists, and under a filter: how many
+ * of the rows that pass lie in the lists it would visit, nobody has measured.
+ */
+export const plan = (
+  choice: SearchChoice,
+  columns: SearchColumns,
+  rows: number,
+  cancel: number,
+  filtered = false
+): SearchPlan => {
   const lists = columns.lists?.heads.length ?? 0
   const { keep } = choice
   const settled = settle(choice, columns, rows)
-  const isListed = settled.mode === MODE.ivf && lists > 0
-  const rerank = settled.mode === MODE.exact ? 0 : (choice.rerank ?? settled.rerank)
+  const isListed = settled.mode === MODE.ivf && lists > 0 && !filtered
+  const depth =
+    filtered && settled.mode !== MODE.binary ? Math.max(settled.rerank, usualRerank(columns, keep)) : settled.rerank
+  const rerank = settled.mode === MODE.exact ? 0 : (choice.rerank ?? depth)
   return {
     ...columns.layout,
     keep,
@@ -80,13 +91,17 @@ export const plan = (choice: SearchChoice, columns: SearchColumns, rows: number,
   }
 }
 
+/** Candidates scored again where nothing was measured. */
+const usualRerank = ({ layout }: SearchColumns, keep: number): number =>
+  layout.precision === PRECISION.none ? 0 : Math.max(128, 10 * keep)
+
 /** Mode, lists and depth: as asked for, as calibrated, or as is usual. */
 const settle = ({ keep, mode, recall }: SearchChoice, columns: SearchColumns, rows: number): Chosen => {
   const hasVectors = columns.layout.precision !== PRECISION.none
   const exact = { mode: MODE.exact, rerank: 0, nprobe: 0 }
   const usual = {
     mode: mode ?? MODE.flat,
-    rerank: hasVectors && mode !== MODE.binary ? Math.max(128, 10 * keep) : 0,
+    rerank: mode === MODE.binary ? 0 : usualRerank(columns, keep),
     nprobe: Math.ceil((columns.lists?.heads.length ?? 0) / 4)
   }
   if (mode !== undefined || !hasVectors) return usual

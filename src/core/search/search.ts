@@ -2,13 +2,14 @@
  * One search of one or more queries, from a choice of options to the hits that were read: in place or
  * by pool workers, and again when the memory changed under it.
  */
-import type { Hits, SearchPlan } from "../kernels/contract.ts"
+import type { Filter, Hits, SearchPlan } from "../kernels/contract.ts"
 import { MODE } from "../kernels/shape.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
-import { BLOCK } from "../store/layout.ts"
+import { BLOCK, BLOCKS } from "../store/layout.ts"
 import { claimEpoch, type Searchable } from "../store/searchable.ts"
 import { inNextTurn, leftInTurn } from "../turn.ts"
 import type { ScanCost } from "./cost.ts"
+import type { Passing } from "./filter/passing.ts"
 import { merge, newHits } from "./hits.ts"
 import { plan, type SearchChoice, shard } from "./plan.ts"
 import type { SearchDone } from "./task.ts"
@@ -29,6 +30,8 @@ export interface Search {
   /** `count x dimensions`, checked by the caller. */
   readonly queries: Float32Array
   readonly count: number
+  /** Which rows may be found. Absent: every row. */
+  readonly passing?: Passing | undefined
   /** Starts to read the hits of a query; what was read of it before is void. */
   readonly reader: (query: number) => HitReader
 }
@@ -53,21 +56,27 @@ export interface Outlook {
   readonly splits: boolean
 }
 
-export const outlookOf = ({ cost, choice, memory }: Pick<Search, "cost" | "choice" | "memory">): Outlook => {
-  const whole = plan(choice, memory.columns, memory.directory.rows, 0)
-  return { perQuery: cost.microseconds(whole, scannedRows(whole, memory), 1), splits: whole.mode !== MODE.ivf }
+/** Under a filter the cost is an upper bound: what it leaves out is not known before it ran. */
+export const outlookOf = ({ cost, choice, memory, passing }: Search): Outlook => {
+  const { rows } = memory.directory
+  const operations = passing?.operations() ?? 0
+  const whole = plan(choice, memory.columns, rows, 0, operations > 0)
+  const us = cost.microseconds(whole, scannedRows(whole, memory), 1) + cost.filterMicroseconds(operations, rows)
+  return { perQuery: us, splits: whole.mode !== MODE.ivf }
 }
 
-/** The plan of one run, and whether its hits count: nothing that they depend on has changed since. */
-const begin = ({ memory, choice }: Search, claim: number) => {
+/** The plan of one run and its filter, and whether its hits count: nothing that they depend on has changed since. */
+const begin = ({ memory, choice, passing }: Search, claim: number) => {
   const { directory } = memory
   // Read before the memory they speak of: what changes from here on is seen as a change.
   const { codeSet, changes, rows } = directory
   memory.sync()
-  const whole = plan(choice, memory.columns, rows, directory.cancelWord(claim))
+  const asked = passing?.filter()
+  const whole = plan(choice, memory.columns, rows, directory.cancelWord(claim), asked !== undefined)
+  const filter = asked && passing?.lend(asked, changes, whole.toBlock)
   const counts = (complete: boolean): boolean =>
     directory.codeSet === codeSet && (complete || directory.changes === changes)
-  return { whole, counts }
+  return { whole, filter, counts }
 }
 
 /** Arrays of the last search in place: it is over before the next one begins, which most often wants as many hits. */
@@ -83,11 +92,14 @@ export const searchInPlace = (search: Search): void => {
   const claim = claimEpoch(memory)
   try {
     for (let run = 1; ; run++) {
-      const { whole, counts } = begin(search, claim)
+      const { whole, filter, counts } = begin(search, claim)
       const hits = hitsInPlace(count, whole.keep)
       const start = performance.now()
-      memory.kernels.search(whole, memory.columns, queries, memory.directory.words, hits)
-      cost.observe(whole, scannedRows(whole, memory), count, (performance.now() - start) * 1000)
+      memory.kernels.search(whole, memory.columns, queries, memory.directory.words, hits, filter)
+      const microseconds = (performance.now() - start) * 1000
+      // What a filter left out was not scanned: its time says nothing of a row.
+      if (filter === undefined) cost.observe(whole, scannedRows(whole, memory), count, microseconds)
+      else search.passing?.filled(filter)
       if (counts(read(search, whole, hits)) || run === MAX_RUNS) return
     }
   } finally {
@@ -124,9 +136,10 @@ export const searchInPool = (pool: Pool["Service"], search: Search, shards: numb
   const run = async () => {
     try {
       for (let run = 1; ; run++) {
-        const { whole, counts } = begin(search, claim)
-        const hits = await scanInPool(pool, search, whole, shards)
+        const { whole, filter, counts } = begin(search, claim)
+        const hits = await scanInPool(pool, search, whole, filter, shards)
         if (cancelled) return
+        if (filter !== undefined) search.passing?.filled(filter)
         if (counts(await readSliced(search, whole, hits)) || cancelled || run === MAX_RUNS) return
       }
     } finally {
@@ -146,21 +159,22 @@ const scanInPool = async (
   pool: Pool["Service"],
   { memory, cost, queries, count }: Search,
   whole: SearchPlan,
+  filter: Filter | undefined,
   shards: number
 ): Promise<Hits> => {
   const handle = memory.handle()
   const plans = shards === 1 ? [whole] : Array.from({ length: shards }, (_, i) => shard(whole, i, shards))
   // All of them: none may still be reading when the claim is released.
   const results = await Promise.allSettled(
-    plans.map((plan) => runOnMemory<SearchDone>(pool, "search", { plan, queries }, handle, true))
+    plans.map((plan) => runOnMemory<SearchDone>(pool, "search", { plan, queries, filter }, handle, true))
   )
   const found = results.map((result, i) => {
     if (result.status === "rejected") throw result.reason
     const plan = plans[i]!
-    cost.observe(plan, scannedRows(plan, memory), count, result.value.microseconds)
+    if (filter === undefined) cost.observe(plan, scannedRows(plan, memory), count, result.value.microseconds)
     return result.value.hits
   })
-  return shards === 1 ? found[0]! : merge(found, whole, count)
+  return shards === 1 ? found[0]! : merge(found, whole, count, filter !== undefined)
 }
 
 /** As `read`, leaving room for others on the event loop: a batch can find hundreds of thousands of hits. */
@@ -181,4 +195,12 @@ const readSliced = async ({ reader, count }: Search, { keep }: SearchPlan, hits:
     complete = one.isComplete() && complete
   }
   return complete
+}
+
+/** Live rows that pass a filter, of all that there are at this moment. */
+export const countRows = (memory: Searchable, filter: Filter): number => {
+  memory.sync()
+  const { layout, rows } = memory.columns
+  const blocks = Math.min(Math.ceil(memory.directory.rows / BLOCK), rows.length * BLOCKS)
+  return memory.kernels.filterRows(layout.liveOffset, rows, filter, new Uint32Array(2 * blocks))
 }

@@ -1,5 +1,5 @@
 /** What travels between a thread that searches or writes and its pool workers. */
-import type { Hits, SearchPlan } from "../kernels/contract.ts"
+import type { Filter, Hits, SearchPlan } from "../kernels/contract.ts"
 import type { MemoryHandle } from "../store/memory.ts"
 
 /** The memory a task works on; `memory` is sent when a worker turns out not to have it. */
@@ -15,6 +15,7 @@ export type Reply<A> = { readonly stale: true } | { readonly stale: false; reado
 export interface SearchTask extends OnMemory {
   readonly plan: SearchPlan
   readonly queries: Float32Array
+  readonly filter: Filter | undefined
 }
 
 export interface SearchDone {

@@ -15,6 +15,7 @@ import {
 import { RecordReader } from "./records.ts"
 import { type EncodedKey, rowOfKey } from "./rows.ts"
 import type { Searchable } from "./searchable.ts"
+import { TagReader } from "./tags.ts"
 
 /** Tries in a row while another core finishes a change. */
 const SPINS = 1000
@@ -41,6 +42,10 @@ export class AttachedMemory implements Searchable {
   readonly directory: Directory
   readonly segments: Array<Segment> = []
   readonly records = new RecordReader(() => this.sync())
+  readonly tags = new TagReader(
+    () => this.directory.tags,
+    () => this.sync()
+  )
   readonly reader: number
   columns: SearchColumns
   readonly #port: MessagePort
@@ -95,6 +100,7 @@ export class AttachedMemory implements Searchable {
       this.segments.push(segmentViews(this.kernels, this.shape, buffers))
     }
     this.records.adopt(handle.chunks)
+    this.tags.adopt(handle.tags)
     this.#handle = handle
     return searchColumns(this.kernels, handle, this.segments)
   }

@@ -23,6 +23,10 @@ const CODE_SET = 5
 const KEY_SEQUENCE = 6
 /** Next reader number. */
 const READERS = 7
+/** Texts in the dictionary. */
+const TAGS = 8
+/** Not 0 once a row was published in a namespace. */
+const NAMESPACED = 9
 
 const CLAIMS = 16
 /** Searches that can run at one moment over all threads. */
@@ -70,6 +74,20 @@ export class Directory {
     return Atomics.load(this.words, KEY_SEQUENCE)
   }
 
+  get tags(): number {
+    return Atomics.load(this.words, TAGS)
+  }
+  /** Whether there may be rows in namespaces: the others are to be told from them. */
+  get isNamespaced(): boolean {
+    return Atomics.load(this.words, NAMESPACED) !== 0
+  }
+
+  publishTags(count: number): void {
+    Atomics.store(this.words, TAGS, count)
+  }
+  setNamespaced(): void {
+    Atomics.store(this.words, NAMESPACED, 1)
+  }
   grown(): number {
     return Atomics.add(this.words, GROWTH, 1) + 1
   }

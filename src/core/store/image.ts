@@ -10,6 +10,7 @@ import { forEachSliced } from "../slice.ts"
 import { fails } from "./file-failure.ts"
 import { type CheckedHeader, checkHeader } from "./image/consistency.ts"
 import { checkContents } from "./image/contents.ts"
+import { type Description, decodeDescription, encodeDescription, MAX_DESCRIPTION_BYTES } from "./image/description.ts"
 import {
   decodeHeader,
   encodeHeader,
@@ -21,7 +22,8 @@ import {
 import { type Invalid, invalidImage } from "./image/invalid.ts"
 import { listsMemory, memoryOf } from "./image/memory.ts"
 import { packRecords } from "./image/packed-records.ts"
-import { HEADER_BYTES, type ImagePlan, layoutHash, planImage, type Range } from "./image/ranges.ts"
+import { packTags } from "./image/packed-tags.ts"
+import { type Extent, HEADER_BYTES, layoutHash, planImage, type Range } from "./image/ranges.ts"
 import { readBody } from "./image/read-body.ts"
 import { readVectored, writeVectored } from "./image/vectored.ts"
 import { writeBody } from "./image/write-body.ts"
@@ -32,6 +34,7 @@ import { isLive, type StoreShape } from "./memory.ts"
 import { replaceFile } from "./replace-file.ts"
 import { settleKeys } from "./settle.ts"
 import { Store } from "./store.ts"
+import { packedCount } from "./tags.ts"
 
 /** What an image says of its store beside what is in it. */
 interface ImageMeta {
@@ -51,17 +54,18 @@ export const saveImage = async (store: Store, meta: ImageMeta, path: string): Pr
   }
   await settleKeys(store)
   const packed = await packRecords(store)
+  const tags = await packTags(store)
   const { kernels, shape, directory, keys } = store
-  const keyCapacity = keys.current.length
-  const lists = store.lists?.count ?? 0
-  const listBlocks = store.lists?.blocks ?? 0
+  const description = encodeDescription(shape)
   const plan = planImage({
     shape,
     rows: directory.rows,
-    keyCapacity,
+    keyCapacity: keys.current.length,
     recordsBytes: packed.bytes,
-    lists,
-    listBlocks
+    lists: store.lists?.count ?? 0,
+    listBlocks: store.lists?.blocks ?? 0,
+    tagsBytes: tags.bytes.length,
+    descriptionBytes: description.length
   })
   const addressesOf = (segment: number) => packed.addresses.subarray(segment * SLOTS, (segment + 1) * SLOTS)
   await replaceFile(path, async (file) => {
@@ -69,31 +73,35 @@ export const saveImage = async (store: Store, meta: ImageMeta, path: string): Pr
       writeVectored(file, blocks, position).catch(fails("write", path))
     const checksums = await writeBody(kernels, {
       plan,
-      memoryOf: (range) =>
-        range.section === "lists"
-          ? listsMemory(kernels, store.lists!.buffers, range)
-          : memoryOf(store, addressesOf, range),
+      memoryOf: (range) => {
+        if (range.section === "lists") return listsMemory(kernels, store.lists!.buffers, range)
+        return range.section === "tags" ? tags.bytes.subarray(range.from) : memoryOf(store, addressesOf, range)
+      },
       write,
       copyRecords: packed.copyNext
     })
     const table = new Uint8Array(checksums.buffer)
-    await write([table], plan.extents.checksums.offset)
-    await write([encodeHeader(kernels, headerOf(store, meta, plan, kernels.crc32c(table)))], 0)
+    await write([description, table], plan.extents.description.offset)
+    const written = {
+      ...meta,
+      ...extentFields(plan.extents),
+      checksumsChecksum: kernels.crc32c(table),
+      descriptionChecksum: kernels.crc32c(description),
+      tagCount: tags.count
+    }
+    await write([encodeHeader(kernels, { ...written, ...headerOf(store) })], 0)
   })
 }
 
-const headerOf = (store: Store, meta: ImageMeta, plan: ImagePlan, checksumsChecksum: number): ImageHeader => {
-  const { kernels, shape, directory, keys, codes } = store
+/** What the header says of the store itself. */
+const headerOf = ({ kernels, shape, directory, keys, codes, lists }: Store) => {
   return {
-    ...meta,
-    ...extentFields(plan.extents),
-    checksumsChecksum,
     layoutHash: layoutHash(kernels, shape),
     dimensions: shape.dimensions,
     metric: METRICS.indexOf(shape.metric),
     precision: PRECISIONS.indexOf(shape.precision),
-    lists: store.lists?.count ?? 0,
-    listBlocks: store.lists?.blocks ?? 0,
+    lists: lists?.count ?? 0,
+    listBlocks: lists?.blocks ?? 0,
     rows: directory.rows,
     live: directory.live,
     segments: Math.ceil(directory.rows / SLOTS),
@@ -128,7 +136,7 @@ export const loadImage = async (
     const { size } = await file.stat().catch(fails("stat", path))
     const image: OpenImage = { kernels, path, file, invalid: invalidImage(path) }
     const header = decodeHeader(kernels, await readBytes(image, 0, Math.min(size, HEADER_BYTES)), image.invalid)
-    const checked = checkHeader(kernels, header, size, image.invalid)
+    const checked = checkHeader(kernels, header, await readDescription(image, header, size), size, image.invalid)
     accept({ shape: checked.shape, encoder: checked.encoder, embedder: header.embedder })
     const store = await readStore(image, header, checked)
     return { store, meta: { generation: header.generation, embedder: header.embedder } }
@@ -151,6 +159,22 @@ const readBytes = async ({ file, path, invalid }: OpenImage, offset: number, len
   return bytes
 }
 
+const readDescription = async (image: OpenImage, header: ImageHeader, fileBytes: number): Promise<Description> => {
+  const { kernels, invalid } = image
+  const extent = { offset: header.descriptionOffset, bytes: header.descriptionBytes }
+  if (extent.bytes > MAX_DESCRIPTION_BYTES) throw invalidField(invalid, "descriptionBytes", "is out of range")
+  const end = extent.offset + extent.bytes
+  if (end > fileBytes) {
+    const wanted = Math.max(end, header.checksumsOffset + header.checksumsBytes)
+    throw invalid("length", fileBytes, wanted, `the file has ${fileBytes} bytes instead of ${wanted}`)
+  }
+  const bytes = await readBytes(image, extent.offset, extent.bytes)
+  if (kernels.crc32c(bytes) !== header.descriptionChecksum) {
+    throw invalid("checksum", extent.offset, end, "the description is damaged")
+  }
+  return decodeDescription(bytes, extent, invalid)
+}
+
 const readStore = async (image: OpenImage, header: ImageHeader, checked: CheckedHeader): Promise<Store> => {
   const { kernels, path, file, invalid } = image
   const { plan, shape } = checked
@@ -162,6 +186,7 @@ const readStore = async (image: OpenImage, header: ImageHeader, checked: Checked
   const parameters = new Float32Array(new SharedArrayBuffer(plan.extents.encoder.bytes))
   const keyTable = new Uint32Array(new SharedArrayBuffer(plan.extents.keys.bytes))
   const records = new SharedArrayBuffer(plan.extents.records.bytes)
+  const tags = new SharedArrayBuffer(plan.extents.tags.bytes)
   // Both are filled, so huge pages save faults and waste nothing.
   for (const buffer of [keyTable.buffer, records]) kernels.adviseHugePages(new Uint8Array(buffer))
   const store = new Store(kernels, shape, { ...checked.encoder, parameters }, keyTable, header.keyCount)
@@ -173,6 +198,7 @@ const readStore = async (image: OpenImage, header: ImageHeader, checked: Checked
     path,
     memoryOf: (range: Range) => {
       if (range.section === "lists") return listsMemory(kernels, lists!.buffers, range)
+      if (range.section === "tags") return new Uint8Array(tags)
       return range.section === "records" ? new Uint8Array(records) : memoryOf(store, addressesOf, range)
     },
     checksums: new Uint32Array(table.buffer, table.byteOffset, plan.checksumCount)
@@ -192,7 +218,9 @@ const readStore = async (image: OpenImage, header: ImageHeader, checked: Checked
   ])
   if (codes.status === "rejected") throw codes.reason
   if (checkedRows.status === "rejected") throw checkedRows.reason
-  const free = checkedRows.value
+  await readTags(store, tags, header, plan.extents.tags, invalid)
+  const { free, isNamespaced } = checkedRows.value
+  if (isNamespaced) store.directory.setNamespaced()
   store.directory.extendRows(header.rows)
   store.unreserve(free)
   store.directory.countLive(header.live)
@@ -215,4 +243,19 @@ const adoptLists = async (store: Store, lists: ListWriter, header: ImageHeader, 
   if (rows !== header.live) throw wrong(`${rows} of ${header.live} live rows are in lists`)
   lists.freeTheRest()
   store.useLists(lists)
+}
+
+/** Takes in the dictionary as it was read. */
+const readTags = async (
+  store: Store,
+  packed: SharedArrayBuffer,
+  { tagCount }: ImageHeader,
+  { offset, bytes }: Extent,
+  invalid: Invalid
+): Promise<void> => {
+  if (packedCount(new Uint8Array(packed)) !== tagCount) {
+    throw invalid("tags", offset, offset + bytes, `they are not ${tagCount} texts`)
+  }
+  if (bytes > 0) store.tags.adoptPacked(packed, tagCount)
+  await forEachSliced(tagCount, undefined, () => store.tags.step())
 }

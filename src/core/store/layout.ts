@@ -35,6 +35,23 @@ export type Metric = (typeof METRICS)[number]
 /** How vectors are kept: 4d, 2d, d + 4 or 0 bytes a row. */
 export type Precision = (typeof PRECISIONS)[number]
 
+/** What a field holds, and what its column is made of. */
+export const FIELD_TYPES = ["tag", "number", "boolean", "timestamp"] as const
+/**
+ * - `tag`: a text, kept as a u32 dictionary code; 0 for none.
+ * - `number`: an f64; NaN for none.
+ * - `boolean`: a u8, 0 or 1; 255 for none.
+ * - `timestamp`: milliseconds since 1970 as an f64; NaN for none.
+ */
+export type FieldType = (typeof FIELD_TYPES)[number]
+/** The fields of a store by name, in the order of their columns. */
+export type FieldTypes = Readonly<Record<string, FieldType>>
+
+const FIELD_BYTES: Readonly<Record<FieldType, number>> = { tag: 4, number: 8, boolean: 1, timestamp: 8 }
+
+/** Name of the column of a field: those of the store's own have no dot. */
+export const fieldColumn = (field: string): string => `fields.${field}`
+
 /** One column of a buffer. */
 export interface Column {
   readonly name: string
@@ -49,7 +66,11 @@ const vectorBytes = (precision: Precision, dimensions: number): number =>
   ({ f32: 4 * dimensions, f16: 2 * dimensions, int8: dimensions, none: 0 })[precision]
 
 /** The columns of the rows buffer in order of offset. */
-export const rowColumns = (precision: Precision, dimensions: number): ReadonlyArray<Column> => {
+export const rowColumns = (
+  precision: Precision,
+  dimensions: number,
+  fields: FieldTypes = {}
+): ReadonlyArray<Column> => {
   const widths: ReadonlyArray<readonly [name: string, blockBytes: number]> = [
     ["live", 8],
     ["generation", 2 * BLOCK],
@@ -58,7 +79,8 @@ export const rowColumns = (precision: Precision, dimensions: number): ReadonlyAr
     ["frequency", BLOCK],
     ["flags", BLOCK],
     ["scales", precision === "int8" ? 4 * BLOCK : 0],
-    ["vectors", vectorBytes(precision, dimensions) * BLOCK]
+    ["vectors", vectorBytes(precision, dimensions) * BLOCK],
+    ...Object.entries(fields).map(([name, type]) => [fieldColumn(name), FIELD_BYTES[type] * BLOCK] as const)
   ]
   let offset = 0
   return widths

@@ -11,12 +11,16 @@ import type { Encoder } from "../index/encoder.ts"
 import type { Centroids } from "../index/ivf.ts"
 import type { SearchColumns as Columns, Kernels, SegmentLayout } from "../kernels/contract.ts"
 import { aligned } from "./aligned.ts"
+import { type FieldColumn, newFieldColumn } from "./fields.ts"
 import {
   ALIGNMENT,
   BLOCK,
   BLOCKS,
   bufferBytes,
+  type Column,
   codeColumns,
+  type FieldTypes,
+  fieldColumn,
   type Metric,
   type Precision,
   rowColumns,
@@ -30,6 +34,8 @@ export interface StoreShape {
   readonly dimensions: number
   readonly metric: Metric
   readonly precision: Precision
+  /** Typed columns that rows are filtered by; absent for none. */
+  readonly fields?: FieldTypes
 }
 
 /** The buffers of one segment. */
@@ -65,6 +71,7 @@ export interface MemoryHandle {
   readonly segments: ReadonlyArray<SegmentBuffers>
   readonly codes: CodeSet
   readonly chunks: ReadonlyArray<SharedArrayBuffer | undefined>
+  readonly tags: ReadonlyArray<SharedArrayBuffer>
   readonly keys: KeyTables
 }
 
@@ -75,6 +82,10 @@ export interface Segment {
   readonly live: Int32Array
   readonly generation: Uint16Array
   readonly tag: Uint16Array
+  /** Dictionary code of the namespace of each row, 0 for none. */
+  readonly scope: Uint32Array
+  /** The columns of the fields, in their order. */
+  readonly fields: ReadonlyArray<FieldColumn>
   readonly records: Uint32Array
 }
 
@@ -86,8 +97,12 @@ export interface SearchColumns extends Columns {
   readonly calibration?: Calibration | undefined
 }
 
+/** The columns of the rows buffer of a store. */
+export const columnsOf = ({ precision, dimensions, fields }: StoreShape): ReadonlyArray<Column> =>
+  rowColumns(precision, dimensions, fields)
+
 export const newSegmentBuffers = (shape: StoreShape): SegmentBuffers => ({
-  rows: new SharedArrayBuffer(bufferBytes(rowColumns(shape.precision, shape.dimensions)) + ALIGNMENT),
+  rows: new SharedArrayBuffer(bufferBytes(columnsOf(shape)) + ALIGNMENT),
   records: new SharedArrayBuffer(SLOTS * 4)
 })
 
@@ -96,13 +111,17 @@ export const newCodeColumn = (shape: StoreShape): SharedArrayBuffer =>
 
 export const segmentViews = (kernels: Kernels, shape: StoreShape, buffers: SegmentBuffers): Segment => {
   const rows = aligned(kernels, buffers.rows)
-  const offsets = new Map(rowColumns(shape.precision, shape.dimensions).map((column) => [column.name, column.offset]))
+  const offsets = new Map(columnsOf(shape).map((column) => [column.name, column.offset]))
   const at = (name: string) => rows.byteOffset + (offsets.get(name) ?? 0)
   return {
     rows,
     live: new Int32Array(buffers.rows, at("live"), (BLOCKS * BLOCK) / 32),
     generation: new Uint16Array(buffers.rows, at("generation"), SLOTS),
     tag: new Uint16Array(buffers.rows, at("tag"), SLOTS),
+    scope: new Uint32Array(buffers.rows, at("scope"), SLOTS),
+    fields: Object.entries(shape.fields ?? {}).map(([name, type]) =>
+      newFieldColumn(type, buffers.rows, at(fieldColumn(name)))
+    ),
     records: new Uint32Array(buffers.records)
   }
 }

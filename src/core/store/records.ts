@@ -6,7 +6,7 @@
  * that stands for several chunks, and so do the records that an image packed.
  *
  * Record: u32 key hash, u32 payload bytes, u16 key bytes, u8 kind, u8 unused, u32 capacity in
- * units; then key and payload.
+ * units; then key, which may start with a namespace, and payload.
  */
 
 /** Bytes of a chunk. */
@@ -19,6 +19,9 @@ const HASH = 0
 const PAYLOAD_BYTES = 1
 const KEY_AND_KIND = 2
 const CAPACITY = 3
+/** Starts a key that lies in a namespace: a byte that UTF-8 never has, then the u32 code of the namespace. */
+export const NAMESPACE_MARK = 0xff
+export const NAMESPACE_BYTES = 5
 /** Longest payload: its length is a u32, and V8 makes no longer string. */
 export const MAX_PAYLOAD_BYTES = 2 ** 29 - 24
 const MAX_UNITS = 2 ** 32
@@ -78,10 +81,13 @@ export class RecordReader {
     return true
   }
 
+  /** The key as callers know it, without the namespace it lies in. */
   key(address: number): string {
     const chunk = this.chunk(address)
     const start = wordOf(chunk, address) * 4 + HEADER_BYTES
-    return chunk.bytes.toString("utf8", start, start + (this.#word(address, KEY_AND_KIND) & 0xffff))
+    const end = start + (this.#word(address, KEY_AND_KIND) & 0xffff)
+    const from = chunk.bytes[start] === NAMESPACE_MARK ? start + NAMESPACE_BYTES : start
+    return chunk.bytes.toString("utf8", from, end)
   }
 
   payload(address: number): unknown {

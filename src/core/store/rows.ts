@@ -5,37 +5,58 @@
  * can never lend its payload to an older hit.
  */
 import type { Kernels } from "../kernels/contract.ts"
+import { type FieldValue, readFields } from "./fields.ts"
 import { hashKey, type KeyedRows, lookUp } from "./keys.ts"
 import { SLOTS } from "./layout.ts"
-import { isLive, type SearchColumns, type Segment } from "./memory.ts"
-import type { RecordReader } from "./records.ts"
+import { isLive, type SearchColumns, type Segment, type StoreShape } from "./memory.ts"
+import { NAMESPACE_BYTES, NAMESPACE_MARK, type RecordReader } from "./records.ts"
+import type { TagReader } from "./tags.ts"
 
 /** Longest key, in bytes of UTF-8. */
 export const MAX_KEY_BYTES = 1024
+/** The namespace of rows that were written without one. */
+export const NO_NAMESPACE = 0
 
 /** What each thread knows of a store. */
 export interface Rows {
   readonly kernels: Kernels
   readonly segments: ReadonlyArray<Segment>
+  readonly shape: StoreShape
   readonly records: RecordReader
+  readonly tags: TagReader
   readonly columns: SearchColumns
 }
 
 const encoder = new TextEncoder()
-const scratch = new Uint8Array(MAX_KEY_BYTES)
+const scratch = new Uint8Array(NAMESPACE_BYTES + MAX_KEY_BYTES)
+const prefix = new DataView(scratch.buffer)
+const unprefixed = scratch.subarray(0, MAX_KEY_BYTES)
+const afterPrefix = scratch.subarray(NAMESPACE_BYTES)
 
 /** A key as bytes: valid until the next call on this thread. */
 export interface EncodedKey {
   readonly bytes: Uint8Array
   readonly length: number
   readonly hash: number
+  /** Dictionary code of the namespace, or `NO_NAMESPACE`. */
+  readonly scope: number
 }
 
-/** Encodes a key; undefined when it is empty, too long, or not well-formed UTF-16. */
-export const encodeKey = (key: string): EncodedKey | undefined => {
-  const { read, written } = encoder.encodeInto(key, scratch)
+/**
+ * Encodes a key; undefined when it is empty, too long, or not well-formed UTF-16. In a namespace its code comes
+ * first, after a byte that no UTF-8 has: the same key of two namespaces is two keys, and none can be made to look
+ * like one of another.
+ */
+export const encodeKey = (key: string, scope: number = NO_NAMESPACE): EncodedKey | undefined => {
+  const { read, written } = encoder.encodeInto(key, scope === NO_NAMESPACE ? unprefixed : afterPrefix)
   if (written === 0 || read !== key.length || !key.isWellFormed()) return undefined
-  return { bytes: scratch, length: written, hash: hashKey(scratch, written) }
+  let length = written
+  if (scope !== NO_NAMESPACE) {
+    prefix.setUint8(0, NAMESPACE_MARK)
+    prefix.setUint32(1, scope, true)
+    length += NAMESPACE_BYTES
+  }
+  return { bytes: scratch, length, hash: hashKey(scratch, length), scope }
 }
 
 const segmentOf = (rows: Pick<Rows, "segments">, row: number): Segment => rows.segments[Math.floor(row / SLOTS)]!
@@ -73,4 +94,13 @@ export const vectorOf = (rows: Rows, row: number): Float32Array | undefined => {
   const vector = new Float32Array(layout.dimensions)
   rows.kernels.readVectors(layout, Uint32Array.of(row % SLOTS), segmentOf(rows, row).rows, vector)
   return vector
+}
+
+/** The namespace of a row. */
+export const scopeOf = (rows: Pick<Rows, "segments">, row: number): number => segmentOf(rows, row).scope[row % SLOTS]!
+
+/** The fields of a row that have a value; undefined in a store without fields. */
+export const fieldsOf = (rows: Rows, row: number): Record<string, FieldValue> | undefined => {
+  const { fields } = rows.shape
+  return fields && readFields(fields, segmentOf(rows, row), row % SLOTS, rows.tags)
 }

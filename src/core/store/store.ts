@@ -11,11 +11,13 @@ import { CapacityExceeded } from "../errors.ts"
 import type { Encoder } from "../index/encoder.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import { Directory, notAfter, OWNER } from "./directory.ts"
+import { type FieldColumns, rewriteFields, writeFields } from "./fields.ts"
 import { KeyIndex, tagOf } from "./keys.ts"
-import { BLOCK, codeColumns, rowColumns, SLOTS } from "./layout.ts"
+import { BLOCK, codeColumns, SLOTS } from "./layout.ts"
 import { ListWriter } from "./lists.ts"
 import {
   type CodeSet,
+  columnsOf,
   type MemoryHandle,
   newCodeColumn,
   newSegmentBuffers,
@@ -27,8 +29,9 @@ import {
   segmentViews
 } from "./memory.ts"
 import { MAX_RECORDS_BYTES, RecordWriter, type StoredPayload } from "./records.ts"
-import { type EncodedKey, keyedRows } from "./rows.ts"
+import { type EncodedKey, keyedRows, NO_NAMESPACE } from "./rows.ts"
 import type { Searchable } from "./searchable.ts"
+import { MAX_DICTIONARY_BYTES, TagWriter } from "./tags.ts"
 
 export const MAX_SEGMENTS = 32_767
 /** Freed slots that gather before a new epoch is started for them. */
@@ -58,6 +61,7 @@ export class Store implements Searchable {
   readonly reader = OWNER
   readonly segments: Array<Segment> = []
   readonly records: RecordWriter
+  readonly tags: TagWriter
   readonly keys: KeyIndex
   columns: SearchColumns
   codes: CodeSet
@@ -76,6 +80,11 @@ export class Store implements Searchable {
     this.codes = { version: this.directory.codeSet, encoder, columns: [] }
     this.columns = searchColumns(kernels, this, [])
     this.records = new RecordWriter(() => this.announce())
+    this.tags = new TagWriter({
+      published: () => this.directory.tags,
+      publish: (count) => this.directory.publishTags(count),
+      grown: () => this.announce()
+    })
     this.keys = new KeyIndex(keyedRows(this), () => this.announce(), keyTable, size)
   }
 
@@ -89,6 +98,7 @@ export class Store implements Searchable {
       segments: this.#buffers,
       codes: this.codes,
       chunks: this.records.buffers,
+      tags: this.tags.buffers,
       keys: {
         current: this.keys.current.buffer as SharedArrayBuffer,
         previous: this.keys.previous?.buffer as SharedArrayBuffer | undefined
@@ -185,12 +195,35 @@ export class Store implements Searchable {
     if (list !== undefined) this.lists?.append(row, list)
   }
 
-  /** Makes a written row findable: `replaced` is the row that held the key until now, or -1. */
+  /** Code of a tag or of a namespace, which joins the dictionary when it is new. */
+  intern(text: string): number {
+    const code = this.tags.intern(text)
+    if (code < 0) throw new CapacityExceeded({ resource: "bytes of tags and namespaces", limit: MAX_DICTIONARY_BYTES })
+    return code
+  }
+
+  /** Writes the fields of a row that is about to be published: row `i` of `columns`. */
+  writeFields(row: number, columns: FieldColumns, i: number): void {
+    writeFields(this.segments[Math.floor(row / SLOTS)]!, row % SLOTS, columns, i)
+  }
+
+  /** Gives a live row other fields. */
+  replaceFields(row: number, columns: FieldColumns): void {
+    rewriteFields(this.segments[Math.floor(row / SLOTS)]!, row % SLOTS, columns)
+    this.directory.countLive(0)
+  }
+
+  /**
+   * Makes a written row findable: `replaced` is the row that held the key until now, or -1. In a store with fields,
+   * `writeFields` comes first.
+   */
   publish(row: number, key: EncodedKey, address: number, replaced: number): void {
     const segment = this.segments[Math.floor(row / SLOTS)]!
     const slot = row % SLOTS
     segment.tag[slot] = tagOf(key.hash)
+    segment.scope[slot] = key.scope
     segment.records[slot] = address
+    if (key.scope !== NO_NAMESPACE) this.directory.setNamespaced()
     Atomics.or(segment.live, slot >>> 5, 1 << (slot & 31))
     this.#changeKeys(() => {
       if (replaced < 0) this.keys.insert(key.hash, row)
@@ -235,7 +268,7 @@ export class Store implements Searchable {
   columnBytes(): Record<string, ColumnBytes> {
     const blocks = Math.ceil(this.directory.rows / BLOCK)
     const slots = this.segments.length * SLOTS
-    const columns = [...rowColumns(this.shape.precision, this.shape.dimensions), ...codeColumns(this.shape.metric)]
+    const columns = [...columnsOf(this.shape), ...codeColumns(this.shape.metric)]
     return {
       ...Object.fromEntries(
         columns.map(({ name, blockBytes }) => [
@@ -244,6 +277,7 @@ export class Store implements Searchable {
         ])
       ),
       lists: this.lists?.bytes ?? { touched: 0, allocated: 0 },
+      dictionary: { touched: this.tags.touchedBytes, allocated: this.tags.allocatedBytes },
       keys: { touched: this.keys.touchedBytes, allocated: this.keys.touchedBytes },
       records: {
         touched: this.directory.rows * 4 + this.records.touchedBytes,

@@ -5,6 +5,8 @@ import { MAX_DIMENSIONS, METRICS, PRECISIONS, SLOTS } from "../layout.ts"
 import type { StoreShape } from "../memory.ts"
 import { MAX_RECORDS_BYTES, RECORD_UNIT } from "../records.ts"
 import { MAX_SEGMENTS } from "../store.ts"
+import { MAX_DICTIONARY_BYTES } from "../tags.ts"
+import type { Description } from "./description.ts"
 import { extentFields, type HeaderField, type ImageHeader, invalidField } from "./header.ts"
 import type { Invalid } from "./invalid.ts"
 import { type ImagePlan, layoutHash, planImage } from "./ranges.ts"
@@ -22,6 +24,7 @@ export interface CheckedHeader {
 export const checkHeader = (
   kernels: Pick<Kernels, "crc32c">,
   header: ImageHeader,
+  { fields }: Description,
   fileBytes: number,
   invalid: Invalid
 ): CheckedHeader => {
@@ -33,9 +36,14 @@ export const checkHeader = (
     if (name === undefined) throw invalidField(invalid, field, `there is no ${header[field]}`)
     return name
   }
-  const { dimensions, rows, keyCapacity, recordsBytes } = header
+  const { dimensions, rows, keyCapacity, recordsBytes, tagsBytes, tagCount, descriptionBytes } = header
   require(dimensions >= 1 && dimensions <= MAX_DIMENSIONS, "dimensions", `${dimensions} is out of range`)
-  const shape = { dimensions, metric: known(METRICS, "metric"), precision: known(PRECISIONS, "precision") }
+  const shape = {
+    dimensions,
+    metric: known(METRICS, "metric"),
+    precision: known(PRECISIONS, "precision"),
+    ...(fields && { fields })
+  }
   require(header.layoutHash === layoutHash(kernels, shape), "layoutHash", "columns lie elsewhere in this version")
   require(Number.isSafeInteger(header.generation), "generation", "is out of range")
   const exponent = Math.log2(header.factorScale)
@@ -53,8 +61,11 @@ export const checkHeader = (
   require(lists <= MAX_LISTS, "lists", `${lists} is out of range`)
   require(listBlocks <= rows + lists, "listBlocks", `${listBlocks} for ${rows} rows`)
   require(lists > 0 || listBlocks === 0, "listBlocks", `${listBlocks} of no list`)
+  require(tagsBytes <= MAX_DICTIONARY_BYTES, "tagsBytes", "is out of range")
+  require(tagCount <= tagsBytes, "tagCount", `${tagCount} in ${tagsBytes} bytes`)
 
-  const plan = planImage({ shape, rows, keyCapacity, recordsBytes, lists, listBlocks })
+  const size = { shape, rows, keyCapacity, recordsBytes, lists, listBlocks, tagsBytes, descriptionBytes }
+  const plan = planImage(size)
   for (const [field, value] of Object.entries(extentFields(plan.extents)) as ReadonlyArray<[HeaderField, number]>) {
     require(header[field as keyof ImageHeader] === value, field, `is not ${value}`)
   }

@@ -20,23 +20,33 @@ interface ImageContents {
   readonly records: Uint32Array
 }
 
-/** Checks what was read, and returns the rows that are free. */
+interface CheckedContents {
+  /** Rows that are not live. */
+  readonly free: Uint32Array
+  /** Whether a row lies, or lay, in a namespace. */
+  readonly isNamespaced: boolean
+}
+
+/** Checks what was read. */
 export const checkContents = async (
   { segments, keys, records }: ImageContents,
   header: ImageHeader,
   invalid: Invalid
-): Promise<Uint32Array> => {
+): Promise<CheckedContents> => {
   const outside = (section: Section, reason: string) => {
     const offset = header[`${section}Offset`]
     return invalid(section, offset, offset + header[`${section}Bytes`], reason)
   }
   const { rows } = header
   const free: Array<number> = []
+  let isNamespaced = false
   // The last block may be used in part: what lies beyond the last row must be as it was made.
   const end = Math.ceil(rows / BLOCK) * BLOCK
   await forEachSliced(Math.ceil(end / STEP), undefined, (step) => {
     const segment = segments[Math.floor((step * STEP) / SLOTS)]!
-    const wrong = checkRows(segment, step * STEP, Math.min(end, (step + 1) * STEP), rows, records, free)
+    const stop = Math.min(end, (step + 1) * STEP)
+    const wrong = checkRows(segment, step * STEP, stop, rows, records, free)
+    isNamespaced ||= segment.scope.subarray((step * STEP) % SLOTS, ((stop - 1) % SLOTS) + 1).some((code) => code !== 0)
     if (wrong >= 0) throw outside("segments", `row ${wrong} of ${rows} has no record, or is live beyond the last`)
   })
   if (rows - free.length !== header.live) {
@@ -49,7 +59,7 @@ export const checkContents = async (
     count += found
   })
   if (count !== header.keyCount) throw invalidField(invalid, "keyCount", `there are ${count} keys`)
-  return Uint32Array.from(free)
+  return { free: Uint32Array.from(free), isNamespaced }
 }
 
 /** Checks rows `[from, to)` of one segment, of `rows` in use: the first that is wrong, or -1. */

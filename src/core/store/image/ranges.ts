@@ -6,30 +6,23 @@
  * one may start elsewhere. Checksums start anew with each range, so none spans two buffers.
  */
 import type { Kernels } from "../../kernels/contract.ts"
-import {
-  BLOCK,
-  BLOCKS,
-  bufferBytes,
-  CODE_BITS,
-  type Column,
-  codeColumns,
-  LINK_COLUMNS,
-  rowColumns,
-  SLOTS
-} from "../layout.ts"
-import type { StoreShape } from "../memory.ts"
+import { BLOCK, BLOCKS, bufferBytes, CODE_BITS, type Column, codeColumns, LINK_COLUMNS, SLOTS } from "../layout.ts"
+import { columnsOf, type StoreShape } from "../memory.ts"
 
 /** Bytes before the first section. */
 export const HEADER_BYTES = 512
 /** Bytes that one checksum covers; fewer at the end of a range. */
 export const CHECKED_BYTES = 1 << 20
 
-/** What follows the header, in this order; the checksums are those of all blocks before them. */
-export const SECTIONS = ["segments", "encoder", "keys", "records", "lists", "checksums"] as const
+/**
+ * What follows the header, in this order. The description has a checksum of its own, because what it says decides
+ * where the columns lie; the checksums are those of all blocks of the other sections.
+ */
+export const SECTIONS = ["segments", "encoder", "keys", "records", "lists", "tags", "description", "checksums"] as const
 export type Section = (typeof SECTIONS)[number]
 
 export interface Range {
-  readonly section: Exclude<Section, "checksums">
+  readonly section: Exclude<Section, "description" | "checksums">
   /** Segment, in the section of segments, or chunk of lists, and the buffer of it. */
   readonly segment: number
   readonly buffer: "rows" | "codes" | "addresses" | "centroids" | "heads" | "links"
@@ -51,6 +44,8 @@ interface ImageSize {
   /** Inverted lists, 0 for none, and the blocks that they are made of. */
   readonly lists: number
   readonly listBlocks: number
+  readonly tagsBytes: number
+  readonly descriptionBytes: number
 }
 
 /** Where a section lies in the file. */
@@ -71,10 +66,11 @@ export const planImage = (size: ImageSize): ImagePlan => {
   const ranges = rangesOf(size)
   const last = ranges.at(-1)!
   const checksumCount = last.checksum + Math.ceil(last.bytes / CHECKED_BYTES)
-  const bytesOf = (section: Section): number =>
-    section === "checksums"
-      ? checksumCount * 4
-      : ranges.reduce((sum, range) => sum + (range.section === section ? range.bytes : 0), 0)
+  const bytesOf = (section: Section): number => {
+    if (section === "checksums") return checksumCount * 4
+    if (section === "description") return size.descriptionBytes
+    return ranges.reduce((sum, range) => sum + (range.section === section ? range.bytes : 0), 0)
+  }
   let offset = HEADER_BYTES
   const extents = Object.fromEntries(
     SECTIONS.map((section) => {
@@ -104,7 +100,7 @@ const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
     checksum += Math.ceil(bytes / CHECKED_BYTES)
   }
   const buffers = [
-    { name: "rows", columns: rowColumns(size.shape.precision, size.shape.dimensions) },
+    { name: "rows", columns: columnsOf(size.shape) },
     { name: "codes", columns: codeColumns(size.shape.metric) }
   ] as const
   const used = Math.ceil(size.rows / BLOCK)
@@ -132,11 +128,10 @@ const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
       { name: "links", columns: LINK_COLUMNS }
     ])
   }
+  add("tags", size.tagsBytes)
   return ranges
 }
 
 /** Differs between any two formats of the columns of a segment. */
-export const layoutHash = (kernels: Pick<Kernels, "crc32c">, { dimensions, metric, precision }: StoreShape): number =>
-  kernels.crc32c(
-    new TextEncoder().encode(JSON.stringify([SLOTS, BLOCK, rowColumns(precision, dimensions), codeColumns(metric)]))
-  )
+export const layoutHash = (kernels: Pick<Kernels, "crc32c">, shape: StoreShape): number =>
+  kernels.crc32c(new TextEncoder().encode(JSON.stringify([SLOTS, BLOCK, columnsOf(shape), codeColumns(shape.metric)])))

@@ -1,0 +1,67 @@
+/**
+ * The namespace that a view of a collection is bound to: part of every key and every search of the view, and nothing
+ * a caller passes with a call.
+ */
+import { InvalidParameter } from "../errors.ts"
+import type { Filter } from "../kernels/contract.ts"
+import { Masks } from "../search/filter/masks.ts"
+import { operationsOf, type Term } from "../search/filter/parse.ts"
+import type { Passing } from "../search/filter/passing.ts"
+import { compileFilter } from "../search/filter/program.ts"
+import { NO_NAMESPACE } from "../store/rows.ts"
+import type { Searchable } from "../store/searchable.ts"
+import { MAX_TAG_BYTES, UNKNOWN } from "../store/tags.ts"
+
+/** The name of a namespace, or `undefined`: the entries that were written without one. */
+export type Namespace = string | undefined
+
+/** A namespace by its name; throws `InvalidParameter`. */
+export const checkedNamespace = (name: unknown): string => {
+  const bytes = typeof name === "string" && name.isWellFormed() ? Buffer.byteLength(name) : 0
+  if (bytes >= 1 && bytes <= MAX_TAG_BYTES) return name as string
+  throw new InvalidParameter({ parameter: "namespace", reason: `wanted a text of 1 to ${MAX_TAG_BYTES} bytes` })
+}
+
+/** The code of a namespace; undefined when nothing was written in it yet. */
+export const scopeOfNamespace = ({ tags }: Pick<Searchable, "tags">, namespace: Namespace): number | undefined => {
+  if (namespace === undefined) return NO_NAMESPACE
+  const code = tags.code(namespace)
+  return code === UNKNOWN ? undefined : code
+}
+
+/** What a search of a namespace may find at this moment; undefined when that is every row. */
+export const filterOfNamespace = (
+  memory: Searchable,
+  namespace: Namespace,
+  term: Term | undefined
+): Filter | undefined => {
+  const isAlone = isEverything(memory, namespace)
+  if (isAlone && term === undefined) return undefined
+  const scope = scopeOfNamespace(memory, namespace)
+  return compileFilter(memory, isAlone ? undefined : scope === undefined ? [] : [scope], term)
+}
+
+/** Whether every row is of the namespace, as none was written in any. */
+const isEverything = ({ directory }: Searchable, namespace: Namespace): boolean =>
+  namespace === undefined && !directory.isNamespaced
+
+/** What searches of a namespace may find, by filters or without one. */
+export const passingNamespace = (memory: Searchable, namespace: Namespace) => {
+  const masks = new Masks()
+  const passing = (term: Term | undefined): Passing => {
+    const operations = term === undefined ? 0 : operationsOf(term)
+    return {
+      id: idOf(namespace, term),
+      operations: () => operations + (isEverything(memory, namespace) ? 0 : 1),
+      filter: () => filterOfNamespace(memory, namespace, term),
+      lend: (filter, changes, blocks) => masks.lend(filter, changes, blocks),
+      filled: (filter) => masks.filled(filter)
+    }
+  }
+  const unfiltered = passing(undefined)
+  return (term: Term | undefined): Passing => (term === undefined ? unfiltered : passing(term))
+}
+
+/** Text that tells apart what JSON does not: infinite bounds. */
+const idOf = (namespace: Namespace, term: Term | undefined): string =>
+  JSON.stringify([namespace ?? null, term ?? null], (_, value) => (typeof value === "number" ? `${value}` : value))

@@ -1,0 +1,47 @@
+/**
+ * What an image says of its collection beyond the numbers of the header: JSON, so that it can say more later. It is
+ * read first, because fields decide where columns lie.
+ */
+import { FIELD_TYPES, type FieldType, type FieldTypes } from "../layout.ts"
+import type { StoreShape } from "../memory.ts"
+import type { Invalid } from "./invalid.ts"
+import type { Extent } from "./ranges.ts"
+
+/** Most bytes of a description. */
+export const MAX_DESCRIPTION_BYTES = 1 << 20
+
+export interface Description {
+  readonly fields?: FieldTypes
+}
+
+export const encodeDescription = ({ fields }: StoreShape): Uint8Array =>
+  new TextEncoder().encode(JSON.stringify({ fields }))
+
+/** Reads a description whose checksum was right; it may still say anything. */
+export const decodeDescription = (bytes: Uint8Array, { offset }: Extent, invalid: Invalid): Description => {
+  const wrong = (reason: string) => invalid("description", offset, offset + bytes.length, reason)
+  const { fields } = objectOf(parsed(bytes)) ?? {}
+  if (fields === undefined) return {}
+  const types = objectOf(fields)
+  if (types === undefined) throw wrong("its fields are no object")
+  return { fields: Object.fromEntries(Object.entries(types).map(([name, type]) => [name, fieldType(type, wrong)])) }
+}
+
+const fieldType = (type: unknown, wrong: (reason: string) => Error): FieldType => {
+  const known = FIELD_TYPES.find((name) => name === type)
+  if (known === undefined) throw wrong(`there is no field type ${String(type)}`)
+  return known
+}
+
+const parsed = (bytes: Uint8Array): unknown => {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch (error) {
+    return error
+  }
+}
+
+const objectOf = (value: unknown): Record<string, unknown> | undefined =>
+  typeof value === "object" && value !== null && !(value instanceof Error)
+    ? (value as Record<string, unknown>)
+    : undefined
