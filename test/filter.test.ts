@@ -256,6 +256,51 @@ describe("filters", () => {
     }
   })
 
+  test("searches that wait together keep to their own filters and namespaces", async () => {
+    const dimensions = 64
+    await using db = await open(":memory:", { threads: 2 })
+    const items = await db.collection("items", { dimensions, fields: { group: "number" }, index: "none" })
+    const views = [items, items.namespace("a"), items.namespace("b")]
+    const count = 9000
+    for (const [v, view] of views.entries()) {
+      const group = Array.from({ length: count }, (_, i) => i % 3)
+      await view.addMany({
+        keys: group.map((_, i) => `${v} ${i}`),
+        vectors: randomVectors(v, count * dimensions),
+        fields: { group }
+      })
+    }
+    const filters = [undefined, { group: 1 }, { group: { gt: 1 } }, { group: { gt: Number.MAX_VALUE } }]
+    const passes = [() => true, (group: number) => group === 1, (group: number) => group > 1, () => false]
+    const query = randomVectors(9, dimensions)
+    const searches = Array.from({ length: 120 }, async (_, i) => {
+      const filter = filters[i % 4]
+      const v = i % 3
+      const hits = await views[v]!.search(query, { mode: i % 2 === 0 ? "exact" : "flat", k: 5, filter })
+      assert.equal(hits.length, i % 4 === 3 ? 0 : 5)
+      for (const { key } of hits) {
+        const [space, number] = key.split(" ").map(Number)
+        assert.equal(space, v)
+        assert.ok(passes[i % 4]!(number! % 3))
+      }
+    })
+    await Promise.all(searches)
+  })
+
+  test("what is remembered of a filter is forgotten with a change", async () => {
+    await using db = await open(":memory:")
+    const notes = await db.collection("notes", SHAPE)
+    await notes.add({ key: "a", vector: [1, 0], fields: { year: 1 } })
+    const found = () => keysOf(notes, { year: 1 })
+    for (let i = 0; i < 4; i++) assert.deepEqual(await found(), ["a"])
+    await notes.add({ key: "b", vector: [0, 1], fields: { year: 1 } })
+    for (let i = 0; i < 4; i++) assert.deepEqual(await found(), ["a", "b"])
+    await notes.update({ key: "a", fields: { year: 2 } })
+    for (let i = 0; i < 4; i++) assert.deepEqual(await found(), ["b"])
+    await notes.delete("b")
+    for (let i = 0; i < 4; i++) assert.deepEqual(await found(), [])
+  })
+
   test("what another thread attached to reads the same dictionary, as it grows", async () => {
     await using db = await open(":memory:", { threads: 1 })
     const notes = await db.collection("notes", SHAPE)
