@@ -6,7 +6,7 @@
  */
 
 /** Longest stretch of one turn that is filled before the rest waits, in milliseconds. */
-const TURN_MS = 1
+export const TURN_MS = 1
 
 /** When this turn began to be filled; undefined while it has not. */
 let began: number | undefined

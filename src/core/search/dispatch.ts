@@ -3,7 +3,7 @@
  *
  * A short search with nothing else under way runs in place, at once. All others wait in one bounded queue
  * until the event loop or a worker has room for them, in fair order; what waits together and agrees in
- * collection, choice and filter runs together, since queries that share a pass over memory cost less than half.
+ * collection, choice and filter runs together, in one pass over memory and one message.
  * Nothing waits for company while a worker is idle, except for the rest of the present turn of the event loop, 100
  * microseconds at most as long as searches come in, and only when other searches are under way.
  */
@@ -23,7 +23,9 @@ import { type Outlook, outlookOf, searchInPlace, searchInPool } from "./search.t
 /** Queries that share one pass over memory: the most that a native scan takes at a time. */
 const QUERIES_A_PASS = 8
 /** A worker is given about so much of a batch at a time, or one pass: others wait no longer for their share. */
-const PART_US = 2000
+const PART_US = 4000
+/** Groups a worker that may be scanned and not read yet: each holds a claim. */
+const MAX_UNREAD = 4
 /** Longest wait for company. */
 const GATHER_MS = 0.1
 
@@ -102,8 +104,10 @@ export class Dispatcher {
     return () => call.abandon()
   }
 
+  /** Workers that may be given something to search. */
   get #free(): number {
-    return this.#pool.threads - this.#busy
+    const { threads } = this.#pool
+    return this.#running.size < MAX_UNREAD * threads ? threads - this.#busy : 0
   }
 
   /** Serves at the end of this turn of the event loop: callers that are heard in it have asked by then. */
@@ -180,16 +184,23 @@ export class Dispatcher {
   #runInPool(group: Group, usefulShards: number): void {
     const shards = this.#queue.size > 0 ? 1 : Math.max(1, Math.min(this.#free, usefulShards))
     this.#busy += shards
+    let isScanned = false
+    const onScanned = () => {
+      if (isScanned) return
+      isScanned = true
+      this.#busy -= shards
+      this.#serveSoon()
+    }
     const run = async () => {
       try {
-        const running = searchInPool(this.#pool, group.search, shards)
+        const running = searchInPool(this.#pool, group.search, shards, onScanned)
         group.started(running)
         await running.done
         group.settle()
       } catch (error) {
         group.fail(error)
       }
-      this.#busy -= shards
+      onScanned()
       this.#running.delete(group)
       this.#serveSoon()
     }

@@ -7,7 +7,7 @@ import { MODE } from "../kernels/shape.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
 import { BLOCK, BLOCKS } from "../store/layout.ts"
 import { claimEpoch, type Searchable } from "../store/searchable.ts"
-import { inNextTurn, leftInTurn } from "../turn.ts"
+import { inNextTurn, leftInTurn, TURN_MS } from "../turn.ts"
 import type { ScanCost } from "./cost.ts"
 import type { Passing } from "./filter/passing.ts"
 import { merge, newHits } from "./hits.ts"
@@ -38,6 +38,8 @@ export interface Search {
 
 /** Times a search is run again because codes were replaced or rows vanished while it ran. */
 const MAX_RUNS = 4
+/** Share of a turn that is read in, in milliseconds: workers that have finished are waiting to be given more. */
+const READ_MS = 0.25
 /** Hits read between two looks at the clock. */
 const HITS_A_LOOK = 32
 
@@ -127,8 +129,11 @@ export interface Running {
   readonly cancel: () => void
 }
 
-/** Searches in `shards` parts, each over a share of the rows, one worker each. */
-export const searchInPool = (pool: Pool["Service"], search: Search, shards: number): Running => {
+/**
+ * Searches in `shards` parts, each over a share of the rows, one worker each. `onScanned` is called once, when the
+ * workers are free again: reading is left to be done.
+ */
+export const searchInPool = (pool: Pool["Service"], search: Search, shards: number, onScanned: () => void): Running => {
   const { directory, reader } = search.memory
   const claim = claimEpoch(search.memory)
   let cancelled = false
@@ -137,7 +142,8 @@ export const searchInPool = (pool: Pool["Service"], search: Search, shards: numb
     try {
       for (let run = 1; ; run++) {
         const { whole, filter, counts } = begin(search, claim)
-        const hits = await scanInPool(pool, search, whole, filter, shards)
+        const scan = scanInPool(pool, search, whole, filter, shards)
+        const hits = await (run === 1 ? scan.finally(onScanned) : scan)
         if (cancelled) return
         if (filter !== undefined) search.passing?.filled(filter)
         if (counts(await readSliced(search, whole, hits)) || cancelled || run === MAX_RUNS) return
@@ -188,7 +194,7 @@ const readSliced = async ({ reader, count }: Search, { keep }: SearchPlan, hits:
     for (let i = from; i < to; i++) {
       if (sinceLook++ === HITS_A_LOOK) {
         sinceLook = 0
-        if (leftInTurn() <= 0) await inNextTurn()
+        if (leftInTurn() < TURN_MS - READ_MS) await inNextTurn()
       }
       one.take(hits, i)
     }
