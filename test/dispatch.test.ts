@@ -2,7 +2,10 @@
 import assert from "node:assert/strict"
 import { beforeEach, describe, test } from "node:test"
 import { setTimeout } from "node:timers/promises"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { Cancelled, Closed, DeadlineExceeded, InvalidParameter, Overloaded } from "../src/core/errors.ts"
+import { direct } from "../src/core/lift.ts"
 import { kernels } from "../src/core/native.ts"
 import { Dispatcher } from "../src/core/search/dispatch.ts"
 import type { Store } from "../src/core/store/store.ts"
@@ -209,6 +212,34 @@ describe("what is given up", () => {
     await finishAll([first, ...group])
     assert.ok(group[2]!.error instanceof Cancelled)
     assert.ok(isFree(store))
+  })
+
+  test("a fiber that is interrupted stops its search, and has ended when nothing runs", async () => {
+    const outcome: Outcome = { told: 0, stop: async () => undefined }
+    const request = requestOf(store, LONG, query, { k: 5, mode: "exact" }, outcome)
+    const fiber = Effect.runFork(direct<never>(() => dispatcher.start(request)))
+    await turn()
+    let hasEnded = false
+    const ended = Effect.runPromise(Fiber.interrupt(fiber)).then(() => {
+      hasEnded = true
+    })
+    await turn()
+    assert.ok(held.every((task) => task.isCancelled()))
+    assert.equal(hasEnded, false)
+    held[0]!.finish()
+    held[0]!.finish()
+    await ended
+    assert.equal(outcome.told, 0)
+    assert.ok(isFree(store))
+  })
+
+  test("no timer outlives a search", async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length
+    const before = timers()
+    const inTime = search(LONG, 5, { timeout: 60_000 })
+    assert.equal(timers(), before + 1)
+    await finishAll([inTime])
+    assert.equal(timers(), before)
   })
 
   test("closing fails what waits and what runs, and settles when nothing runs", async () => {

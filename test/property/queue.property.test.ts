@@ -104,29 +104,35 @@ test("collections share evenly, however many searches each of them has, and so d
   )
 })
 
-test("a collection that comes back has neither saved up its share nor lost what it was charged", () => {
+/** Serves 100 rounds of a collection that always has more, then as many in which another comes `bring` at a time. */
+const servedOfAnother = (bring: number, chargesFirst: boolean): number => {
   const queue = new FairQueue<Queued>()
-  const [steady, returning] = [
-    { collection: { name: "steady" }, isBatch: false },
-    { collection: { name: "returning" }, isBatch: false }
-  ]
-  const serve = () => {
-    const item = queue.first(() => true)!
-    queue.charge(item, 10)
-    queue.delete(item)
-    return item
+  const collections = [{ name: "steady" }, { name: "another" }]
+  const item = (which: number): Queued => ({ collection: collections[which]!, isBatch: false })
+  const serve = (): boolean => {
+    const next = queue.first(() => true)!
+    if (chargesFirst) queue.charge(next, 10)
+    queue.delete(next)
+    if (!chargesFirst) queue.charge(next, 10)
+    const isSteady = next.collection === collections[0]
+    if (isSteady) queue.push(item(0))
+    return !isSteady
   }
-  queue.push(steady)
-  for (let i = 0; i < 100; i++) {
-    assert.equal(serve(), steady)
-    queue.push(steady)
-  }
+  queue.push(item(0))
+  for (let i = 0; i < 100; i++) assert.equal(serve(), false)
   let served = 0
   for (let i = 0; i < 100; i++) {
-    if (queue.size === 1) queue.push(returning)
-    const item = serve()
-    if (item === returning) served++
-    else queue.push(steady)
+    if (queue.size === 1) for (let more = 0; more < bring; more++) queue.push(item(1))
+    if (serve()) served++
   }
-  assert.ok(served >= 49 && served <= 51, `${served} of 100`)
+  return served
+}
+
+test("a collection that comes, or comes back, has neither saved up its share nor lost what it was charged", () => {
+  for (const bring of [1, 2, 200]) {
+    for (const chargesFirst of [true, false]) {
+      const served = servedOfAnother(bring, chargesFirst)
+      assert.ok(served >= 49 && served <= 51, `${served} of 100`)
+    }
+  }
 })
