@@ -34,10 +34,14 @@ const listedStore = (metric: (typeof METRICS)[number]): Store => {
 for (const metric of METRICS) {
   test(`lists of metric ${metric} come back as they were, and are written on`, async () => {
     const saved = listedStore(metric)
+    const setting = { mode: 3, nprobe: 2, rerank: 40, recall: 0.97, error: 0.01, us: 12.5 }
+    const calibration = { rows: 400, queries: 256, curves: [{ k: 10, settings: [setting] }] }
+    saved.useCalibration(calibration)
     const path = join(folder, metric)
     await saveImage(saved, { generation: 1, embedder: "" }, path)
     const { store } = await loadImage(kernels, path)
     assert.equal(store.lists?.count, 5)
+    assert.deepEqual(store.codes.calibration, calibration)
     assert.deepEqual(listedRows(store), listedRows(saved))
     for (const key of keys(500, 180)) drop(store, key)
     put(store, keys(2000, 300), 3)

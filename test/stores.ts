@@ -63,7 +63,7 @@ export const smallStore = (kernels: Kernels): Store => {
 }
 
 /** Where everything lies in the image that a store was loaded from. */
-export const planOf = ({ shape, directory, keys, records, lists, tags }: Store): ImagePlan =>
+export const planOf = ({ shape, directory, keys, records, lists, tags, codes }: Store): ImagePlan =>
   planImage({
     shape,
     lists: lists?.count ?? 0,
@@ -72,7 +72,7 @@ export const planOf = ({ shape, directory, keys, records, lists, tags }: Store):
     keyCapacity: keys.current.length,
     recordsBytes: records.buffers[0]?.byteLength ?? 0,
     tagsBytes: tags.touchedBytes,
-    descriptionBytes: encodeDescription(shape).length
+    descriptionBytes: encodeDescription(shape, codes.calibration).length
   })
 
 /** All that can be read of an entry by its key; undefined when there is none. */

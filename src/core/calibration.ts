@@ -2,6 +2,7 @@
  * What settings of a search find, and what they cost: measured once on stored vectors, asked for every plan after it.
  */
 import type { SearchPlan } from "./kernels/contract.ts"
+import { MODE } from "./kernels/shape.ts"
 
 /** One way to search, with what it was measured to find. */
 export interface Setting {
@@ -30,6 +31,9 @@ export interface Calibration {
   /** By growing `k`. */
   readonly curves: ReadonlyArray<Curve>
 }
+
+/** Modes that settings are of. */
+const CALIBRATED_MODES: ReadonlyArray<number> = [MODE.flat, MODE.ivf]
 
 /** What of a plan a level of recall decides. */
 export type Chosen = Pick<SearchPlan, "mode" | "nprobe" | "rerank">
@@ -60,4 +64,25 @@ export const frontier = (settings: ReadonlyArray<Setting>): ReadonlyArray<Settin
       if (better) most = recall
       return better
     })
+}
+
+/** Deepest settings that are taken from a file: what an option may ask for. */
+const MOST = 2 ** 20
+
+const isWhole = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MOST
+
+const isList = (value: unknown, holds: (item: Record<string, unknown>) => boolean): boolean =>
+  Array.isArray(value) && value.every((item) => typeof item === "object" && item !== null && holds(item))
+
+/** Whether a value from a file is a calibration whose settings every search can run. */
+export const isCalibration = (value: unknown): value is Calibration => {
+  const { rows, queries, curves } = (value ?? {}) as Record<string, unknown>
+  const isSetting = ({ mode, nprobe, rerank, recall, error, us }: Record<string, unknown>) =>
+    CALIBRATED_MODES.some((known) => known === mode) &&
+    [nprobe, rerank].every(isWhole) &&
+    [recall, error, us].every((number) => Number.isFinite(number))
+  return (
+    [rows, queries].every((count) => Number.isSafeInteger(count)) &&
+    isList(curves, ({ k, settings }) => isWhole(k) && Number(k) > 0 && isList(settings, isSetting))
+  )
 }

@@ -56,7 +56,7 @@ export const saveImage = async (store: Store, meta: ImageMeta, path: string): Pr
   const packed = await packRecords(store)
   const tags = await packTags(store)
   const { kernels, shape, directory, keys } = store
-  const description = encodeDescription(shape)
+  const description = encodeDescription(shape, store.codes.calibration)
   const plan = planImage({
     shape,
     rows: directory.rows,
@@ -136,9 +136,11 @@ export const loadImage = async (
     const { size } = await file.stat().catch(fails("stat", path))
     const image: OpenImage = { kernels, path, file, invalid: invalidImage(path) }
     const header = decodeHeader(kernels, await readBytes(image, 0, Math.min(size, HEADER_BYTES)), image.invalid)
-    const checked = checkHeader(kernels, header, await readDescription(image, header, size), size, image.invalid)
+    const description = await readDescription(image, header, size)
+    const checked = checkHeader(kernels, header, description, size, image.invalid)
     accept({ shape: checked.shape, encoder: checked.encoder, embedder: header.embedder })
     const store = await readStore(image, header, checked)
+    if (description.calibration !== undefined) store.useCalibration(description.calibration)
     return { store, meta: { generation: header.generation, embedder: header.embedder } }
   } finally {
     await file.close()

@@ -2,6 +2,7 @@
  * What an image says of its collection beyond the numbers of the header: JSON, so that it can say more later. It is
  * read first, because fields decide where columns lie.
  */
+import { type Calibration, isCalibration } from "../../calibration.ts"
 import { FIELD_TYPES, type FieldType, type FieldTypes } from "../layout.ts"
 import type { StoreShape } from "../memory.ts"
 import type { Invalid } from "./invalid.ts"
@@ -12,19 +13,24 @@ export const MAX_DESCRIPTION_BYTES = 1 << 20
 
 export interface Description {
   readonly fields?: FieldTypes
+  /** What searches of the saved codes and lists were measured to find. */
+  readonly calibration?: Calibration
 }
 
-export const encodeDescription = ({ fields }: StoreShape): Uint8Array =>
-  new TextEncoder().encode(JSON.stringify({ fields }))
+export const encodeDescription = ({ fields }: StoreShape, calibration: Calibration | undefined): Uint8Array =>
+  new TextEncoder().encode(JSON.stringify({ fields, calibration }))
 
 /** Reads a description whose checksum was right; it may still say anything. */
 export const decodeDescription = (bytes: Uint8Array, { offset }: Extent, invalid: Invalid): Description => {
   const wrong = (reason: string) => invalid("description", offset, offset + bytes.length, reason)
-  const { fields } = objectOf(parsed(bytes)) ?? {}
-  if (fields === undefined) return {}
+  const { fields, calibration } = objectOf(parsed(bytes)) ?? {}
+  if (calibration !== undefined && !isCalibration(calibration)) throw wrong("its calibration is none")
+  const measured = calibration === undefined ? {} : { calibration }
+  if (fields === undefined) return measured
   const types = objectOf(fields)
   if (types === undefined) throw wrong("its fields are no object")
-  return { fields: Object.fromEntries(Object.entries(types).map(([name, type]) => [name, fieldType(type, wrong)])) }
+  const known = Object.entries(types).map(([name, type]) => [name, fieldType(type, wrong)] as const)
+  return { ...measured, fields: Object.fromEntries(known) }
 }
 
 const fieldType = (type: unknown, wrong: (reason: string) => Error): FieldType => {
