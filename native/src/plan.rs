@@ -125,6 +125,16 @@ pub struct SearchPlan {
     pub to_block: u32,
     /// Index of the word that cancels the search.
     pub cancel: u32,
+    /// Least final score of a hit.
+    pub min_score: Option<f64>,
+    /// What first-stage scores must exceed.
+    pub seed: Option<f64>,
+    /// Best candidates that diverse hits are chosen from.
+    pub fetch: Option<u32>,
+    /// Weight of relevance against diversity.
+    pub lambda: Option<f64>,
+    /// Whether diversity is approximated.
+    pub fast: Option<bool>,
 }
 
 /// Bytes of a stored vector, its scale apart.

@@ -1,6 +1,7 @@
 //! One search: checks the plan, scans, scores the candidates again, writes the hits.
 
 mod bounds;
+mod diversity;
 mod lists;
 mod rescore;
 mod scan;
@@ -114,8 +115,10 @@ unsafe fn hits(
     let d = plan.dimensions as usize;
     // No more than there are slots, so that a small store asks for little memory whatever the caller wants.
     let slots = (plan.to_block - plan.from_block) as usize * BLOCK;
-    let candidates = (plan.keep.max(plan.rerank) as usize).min(slots).max(1);
-    let mut sinks: Vec<Reservoir> = (0..queries).map(|_| Reservoir::new(candidates)).collect();
+    let wanted = plan.keep.max(plan.rerank).max(plan.fetch.unwrap_or(0)) as usize;
+    let candidates = wanted.min(slots).max(1);
+    let seed = plan.seed.map_or(f32::NEG_INFINITY, |seed| seed as f32);
+    let mut sinks: Vec<Reservoir> = (0..queries).map(|_| Reservoir::new(candidates).above(seed)).collect();
     // SAFETY: the caller's promise, here and below.
     unsafe {
         let vectors = query::prepared(plan, arrays.queries);
@@ -143,9 +146,18 @@ unsafe fn hits(
             (BINARY, _) => scan::binary(area, &query::binary(plan, &vectors, encoder), &mut sinks, cancel)?,
             _ => {}
         }
-        let finish = |(i, sink): (usize, Reservoir)| match &scorer {
-            Some(scorer) => rescore::scored(source, scorer, i, sink.into_best(), exhaustive, cancel),
-            None => Some(rescore::confirmed(source, sink.into_best())),
+        let finish = |(i, sink): (usize, Reservoir)| {
+            let mut found = match &scorer {
+                Some(scorer) => rescore::scored(source, scorer, i, sink.into_best(), exhaustive, cancel)?,
+                None => rescore::confirmed(source, sink.into_best()),
+            };
+            if let Some(least) = plan.min_score {
+                found.retain(|hit| f64::from(hit.score_and_row().0) >= least);
+            }
+            if plan.fetch.is_some_and(|fetch| fetch > 0) {
+                found = diversity::diverse(plan, source.segments, found);
+            }
+            Some(found)
         };
         sinks.into_iter().enumerate().map(finish).collect()
     }

@@ -25,6 +25,11 @@ impl Reservoir {
         Reservoir { entries: Vec::with_capacity(capacity + BLOCK), keep, capacity, threshold: f32::NEG_INFINITY }
     }
 
+    /// Takes nothing that does not exceed `threshold`.
+    pub fn above(self, threshold: f32) -> Self {
+        Reservoir { threshold, ..self }
+    }
+
     /// What a score must exceed to matter. It only rises, and lags behind the true `keep`-th best.
     #[inline(always)]
     pub fn threshold(&self) -> f32 {

@@ -10,6 +10,11 @@ export const wholeNumber = (parameter: string, value: unknown, least: number, mo
   throw new InvalidParameter({ parameter, reason })
 }
 
+export const finite = (parameter: string, value: unknown): number => {
+  if (typeof value === "number" && Number.isFinite(value)) return value
+  throw new InvalidParameter({ parameter, reason: `wanted a finite number, got ${shown(value)}` })
+}
+
 export const oneOf = <T extends string>(parameter: string, value: unknown, allowed: ReadonlyArray<T>): T => {
   const found = allowed.find((name) => name === value)
   if (found !== undefined) return found

@@ -20,6 +20,9 @@ pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
     require(plan.metric <= L2 && plan.precision <= NONE && plan.mode <= IVF, "unknown metric, precision or mode")?;
     require((1..=MAX_KEEP).contains(&plan.keep) && plan.rerank <= MAX_KEEP, "keep or rerank is out of range")?;
     require(plan.precision != NONE || plan.mode != EXACT && plan.rerank == 0, "no vectors are stored to score")?;
+    let fetch = plan.fetch.unwrap_or(0);
+    require(fetch <= MAX_KEEP && (fetch == 0 || plan.precision != NONE), "no vectors are stored to compare")?;
+    require(plan.lambda.is_none_or(|lambda| (0.0..=1.0).contains(&lambda)), "lambda is not in 0..=1")?;
     segments(plan, arrays)?;
     if plan.mode == IVF {
         let columns = arrays.columns.lists.as_ref();

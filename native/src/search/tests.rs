@@ -51,6 +51,11 @@ impl Store {
             from_block: 0,
             to_block: blocks as u32,
             cancel: 1,
+            min_score: None,
+            seed: None,
+            fetch: None,
+            lambda: None,
+            fast: None,
         };
         let (mut rows, mut codes) = (Vec::new(), Vec::new());
         for segment in 0..blocks.div_ceil(BLOCKS) {

@@ -42,6 +42,16 @@ export interface SearchPlan extends SegmentLayout {
   readonly toBlock: number
   /** Index in `control` of the word that cancels the search when it becomes non-zero. */
   readonly cancel: number
+  /** Least final score of a hit; absent for none. */
+  readonly minScore?: number | undefined
+  /** What first-stage scores must exceed: a scan that begins with it passes by nearly all rows. Absent for nothing. */
+  readonly seed?: number | undefined
+  /** Best candidates that diverse hits are chosen from, by stored vectors; absent for hits by score alone. */
+  readonly fetch?: number | undefined
+  /** Weight of relevance against diversity, 0..1. */
+  readonly lambda?: number | undefined
+  /** Whether diversity is approximated: `native/src/search/diversity.rs`. */
+  readonly fast?: boolean | undefined
 }
 
 /**

@@ -99,7 +99,14 @@ const storeVector = (layout: SegmentLayout, x: Float32Array, from: number, colum
   }
 }
 
-const loadVector = (layout: SegmentLayout, columns: RowColumns, slot: number, out: Float32Array, to: number): void => {
+/** Copies the stored vector of a slot to `out` from `to` on, as the f32 values it stands for. */
+export const loadVector = (
+  layout: SegmentLayout,
+  columns: RowColumns,
+  slot: number,
+  out: Float32Array,
+  to: number
+): void => {
   const { dimensions, precision } = layout
   const from = slot * dimensions
   if (precision === PRECISION.f32) {

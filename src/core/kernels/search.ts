@@ -1,6 +1,7 @@
 /** Search over consecutive blocks: a first stage over every live slot, then the best scored again. */
 import { type CodeColumns, codeColumns, type RowColumns, rowColumns } from "./columns.ts"
 import type { Hits, Kernels, SearchColumns, SearchPlan } from "./contract.ts"
+import { diverse, fetched } from "./diversity.ts"
 import { requireEncoder } from "./encode.ts"
 import { estimateBlock } from "./estimate.ts"
 import { passes, type SegmentFilter, segmentFilter } from "./filter.ts"
@@ -8,6 +9,7 @@ import { requireLists, scanLists } from "./lists.ts"
 import { isShort, maskOf } from "./mask.ts"
 import { prepareQueries, type Query } from "./query.ts"
 import { requireLayout } from "./refusal.ts"
+import { loadVector } from "./rows.ts"
 import { score } from "./score.ts"
 import { TopRows } from "./select.ts"
 import { beginRead, isLive, isWhole, liveHalf } from "./seqlock.ts"
@@ -28,10 +30,10 @@ export const search: Kernels["search"] = (plan, columns, queries, control, hits,
   requirePlan(plan, segments.length, columns, queries, control, hits)
   const prepared = prepareQueries(plan, queries, encoder)
   const candidates = Math.min(
-    plan.mode === MODE.exact ? plan.keep : Math.max(plan.keep, plan.rerank),
+    Math.max(plan.keep, plan.mode === MODE.exact ? 0 : plan.rerank, plan.fetch ?? 0),
     (plan.toBlock - plan.fromBlock) * BLOCK
   )
-  const best = prepared.map(() => new TopRows(candidates))
+  const best = prepared.map(() => new TopRows(candidates, plan.seed))
   const mask = filter && maskOf(plan, segments, filter)
   const exhaustive = plan.mode === MODE.exact || (mask !== undefined && plan.rerank > 0 && isShort(plan, mask))
   const isCancelled = () => Atomics.load(control, plan.cancel) !== 0
@@ -131,9 +133,11 @@ const report = (
     const passing = passes(segment.filter, slot)
     if (isWhole(segment.generations, segment.live, slot, generation) && passing) order[whole++] = i
   }
-  const ranked = order.subarray(0, whole)
-  if (rescored) ranked.sort((a, b) => scores[b]! - scores[a]! || candidates.rows[a]! - candidates.rows[b]!)
-  const count = Math.min(whole, plan.keep)
+  const { minScore = Number.NEGATIVE_INFINITY } = plan
+  const near = order.subarray(0, whole).filter((i) => scores[i]! >= minScore)
+  if (rescored) near.sort((a, b) => scores[b]! - scores[a]! || candidates.rows[a]! - candidates.rows[b]!)
+  const ranked = plan.fetch === undefined ? near : chosen(plan, segments, near, candidates.rows, scores)
+  const count = Math.min(ranked.length, plan.keep)
   for (let rank = 0; rank < count; rank++) {
     const at = index * plan.keep + rank
     const i = ranked[rank]!
@@ -143,6 +147,24 @@ const report = (
     hits.estimates[at] = exhaustive ? scores[i]! : candidates.scores[i]!
   }
   hits.counts[index] = count
+}
+
+/** Those of `near`, best first, that are worth most together. */
+const chosen = (
+  plan: SearchPlan,
+  segments: ReadonlyArray<Segment>,
+  near: Uint32Array,
+  rows: Uint32Array,
+  scores: Float32Array
+): ReadonlyArray<number> => {
+  const { dimensions } = plan
+  const first = near.subarray(0, fetched(plan, near.length))
+  const vectors = new Float32Array(first.length * dimensions)
+  for (const [at, i] of first.entries()) {
+    const segment = segments[Math.floor(rows[i]! / SLOTS)]!
+    loadVector(plan, segment, rows[i]! % SLOTS, vectors, at * dimensions)
+  }
+  return diverse(plan, { scores: Array.from(first, (i) => scores[i]!), vectors }).map((at) => first[at]!)
 }
 
 const requirePlan = (
@@ -155,7 +177,8 @@ const requirePlan = (
 ): void => {
   const { dimensions, mode, precision, rerank, keep, fromBlock, toBlock } = plan
   const isRescored = mode === MODE.exact || rerank > 0
-  requireLayout(!isRescored || precision !== PRECISION.none, "a store without vectors has no exact scores")
+  const needsVectors = isRescored || plan.fetch !== undefined
+  requireLayout(!needsVectors || precision !== PRECISION.none, "a store without vectors has no exact scores")
   requireLayout(fromBlock <= toBlock && toBlock <= segments * BLOCKS, "the blocks are not those of the segments")
   if (mode === MODE.ivf) requireLists(plan, columns.lists)
   requireLayout(plan.cancel < control.length, "the cancel word is not in the control array")

@@ -9,17 +9,20 @@ export class TopRows {
   readonly #capacity: number
   readonly #scores: Float32Array
   readonly #rows: Uint32Array
+  readonly #seed: number
   #size = 0
 
-  constructor(capacity: number) {
+  /** Nothing is kept that does not exceed `seed`. */
+  constructor(capacity: number, seed = Number.NaN) {
     this.#capacity = capacity
+    this.#seed = Math.fround(seed)
     this.#scores = new Float32Array(capacity)
     this.#rows = new Uint32Array(capacity)
   }
 
   offer(score: number, row: number): void {
     if (this.#size < this.#capacity) {
-      if (Number.isNaN(score)) return
+      if (Number.isNaN(score) || score <= this.#seed) return
       this.#raise(this.#size++, score, row)
     } else if (
       this.#capacity > 0 &&

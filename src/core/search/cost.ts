@@ -12,6 +12,8 @@ import type { StoreShape } from "../store/memory.ts"
 export const IN_PLACE_US = 300
 /** Scans shorter than this many rows measure their fixed part, not a row. */
 const LEAST_ROWS = 8192
+/** How much less a vector in the cache takes than one that lies anywhere. */
+const DIVERSITY_SPEEDUP = 4
 const SMOOTHING = 0.1
 /** A scan that took more than so many times what was expected was interrupted: it says no more than that. */
 const LARGEST_SURPRISE = 4
@@ -39,6 +41,11 @@ export class ScanCost {
 
   microseconds(plan: Priced, rows: number, queries: number): number {
     return ((this.#rowNs[plan.mode]! * rows + this.#fixedNs(plan, rows)) * queries) / 1000
+  }
+
+  /** What it takes to choose `keep` of `fetch` hits at most: vectors that are near at hand are compared. */
+  diversityMicroseconds(keep: number, fetch: number): number {
+    return (fetch * keep * this.#candidateNs) / DIVERSITY_SPEEDUP / 1000
   }
 
   /** What it takes to evaluate a filter of so many operations. */

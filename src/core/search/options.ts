@@ -18,6 +18,19 @@ export const MODES = ["auto", "exact", "flat", "binary", "ivf"] as const
  */
 export type Mode = (typeof MODES)[number]
 
+/** How hits are made unlike one another. */
+export interface MmrOptions {
+  /** Weight of nearness to the query against unlikeness to the hits before, 0..1. Default 0.7; 1 is no change. */
+  readonly lambda?: number | undefined
+  /** Nearest entries that hits are chosen from, k..1024. Default `max(50, 4 k)`. */
+  readonly fetchK?: number | undefined
+  /**
+   * Chooses from the nearest `max(16, 2 k)` of those alone, and compares with some of the hits before instead of all.
+   * Default false.
+   */
+  readonly fast?: boolean | undefined
+}
+
 export interface SearchOptions {
   /** Hits wanted, 1..1024. Default 10. */
   readonly k?: number | undefined
@@ -37,6 +50,17 @@ export interface SearchOptions {
   readonly rerank?: number | undefined
   /** Inverted lists that mode `ivf` visits, at least 1. Default: a quarter of them. */
   readonly nprobe?: number | undefined
+  /**
+   * Least score of a hit: with the largest `k`, all entries that are so near, up to 1,024. With `cosine`, codes are
+   * passed by whose estimate is more than 0.1 below it: estimates err by less for nearly all of them.
+   */
+  readonly minScore?: number | undefined
+  /**
+   * Chooses hits by maximal marginal relevance: each time the entry for which `lambda * score - (1 - lambda) * largest
+   * score against a hit before it` is largest, in that order. The score between entries is the collection's own: cosine
+   * similarity, inner product, or minus the squared distance. Needs stored vectors.
+   */
+  readonly mmr?: MmrOptions | undefined
   /** Which entries may be found: conditions on the collection's fields. Default: all. */
   readonly filter?: Filter | undefined
   /** Cancels the search: native work stops between blocks and the call fails with `Cancelled`. */
@@ -49,6 +73,8 @@ export interface SearchOptions {
 }
 
 export const MAX_K = 1024
+/** Most candidates that diverse hits are chosen from. */
+export const MAX_FETCH = 1024
 export const MAX_RERANK = 16_384
 export const LEAST_RECALL = 0.5
 export const MAX_NPROBE = 2 ** 20

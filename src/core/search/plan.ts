@@ -6,13 +6,22 @@
  */
 
 import { type Chosen, settingFor } from "../calibration.ts"
-import { oneOf, wholeNumber } from "../checked.ts"
+import { finite, object, oneOf, wholeNumber } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
 import type { SearchPlan } from "../kernels/contract.ts"
-import { MODE, PRECISION } from "../kernels/shape.ts"
+import { CODE_BITS, METRIC, MODE, PRECISION } from "../kernels/shape.ts"
 import { BLOCK, BLOCKS } from "../store/layout.ts"
 import type { SearchColumns, StoreShape } from "../store/memory.ts"
-import { LEAST_RECALL, MAX_K, MAX_NPROBE, MAX_RERANK, MODES, type SearchOptions } from "./options.ts"
+import {
+  LEAST_RECALL,
+  MAX_FETCH,
+  MAX_K,
+  MAX_NPROBE,
+  MAX_RERANK,
+  type MmrOptions,
+  MODES,
+  type SearchOptions
+} from "./options.ts"
 
 /** The choices of a search, before it meets the columns of a moment. */
 export interface SearchChoice {
@@ -23,8 +32,24 @@ export interface SearchChoice {
   readonly rerank: number | undefined
   readonly nprobe: number | undefined
   readonly recall: number | undefined
+  /** Absent where not asked for, as what follows. */
+  readonly minScore?: number
+  readonly fetch?: number
+  readonly lambda?: number
+  readonly fast?: boolean
 }
 
+const USUAL_LAMBDA = 0.7
+/** Candidates that diverse hits are chosen from, at least and by hits. */
+const LEAST_FETCH = 50
+const FETCH_FACTOR = 4
+/**
+ * How far below its score an estimate may be and still be met, for cosine: 3.5 times the spread of the estimates of
+ * near rows, which are .029 with 384 components.
+ */
+const SEED_MARGIN = 0.1
+/** Candidates scored again where a least score is given: few pass its seed. */
+const RANGE_RERANK = 1024
 /** Recall that settings are chosen for where none is asked for. */
 const USUAL_RECALL = 0.99
 /** Up to so many rows an exact search costs no more than its preparation. */
@@ -57,8 +82,21 @@ export const choose = (options: SearchOptions, shape: StoreShape): SearchChoice 
     mode,
     rerank: optional("rerank", 0, hasVectors ? MAX_RERANK : 0),
     nprobe: optional("nprobe", 1, MAX_NPROBE),
-    recall
+    recall,
+    ...(options.minScore !== undefined && { minScore: finite("minScore", options.minScore) }),
+    ...(options.mmr !== undefined && diversity(options.mmr, keep, hasVectors))
   }
+}
+
+/** The choices of diverse hits. */
+const diversity = (options: MmrOptions, keep: number, hasVectors: boolean) => {
+  const { lambda = USUAL_LAMBDA, fetchK, fast = false } = object("mmr", options)
+  const wrong = (parameter: string, reason: string) => new InvalidParameter({ parameter, reason })
+  if (!hasVectors) throw wrong("mmr", "nothing to compare hits by: the precision is none")
+  if (!(finite("mmr.lambda", lambda) >= 0 && lambda <= 1)) throw wrong("mmr.lambda", "wanted a number from 0 to 1")
+  if (typeof fast !== "boolean") throw wrong("mmr.fast", "wanted true or false")
+  const usual = Math.min(MAX_FETCH, Math.max(LEAST_FETCH, FETCH_FACTOR * keep))
+  return { fetch: wholeNumber("mmr.fetchK", fetchK ?? usual, keep, MAX_FETCH), lambda, fast }
 }
 
 /**
@@ -75,20 +113,39 @@ export const plan = (
   const lists = columns.lists?.heads.length ?? 0
   const { keep } = choice
   const settled = settle(choice, columns, rows)
-  const isListed = settled.mode === MODE.ivf && lists > 0 && !filtered
-  const depth =
-    filtered && settled.mode !== MODE.binary ? Math.max(settled.rerank, usualRerank(columns, keep)) : settled.rerank
-  const rerank = settled.mode === MODE.exact ? 0 : (choice.rerank ?? depth)
+  const { minScore, fetch = 0, lambda, fast } = choice
+  const isRange = minScore !== undefined
+  const isListed = settled.mode === MODE.ivf && lists > 0 && !filtered && !isRange
+  const depths = [settled.rerank, fetch]
+  if (settled.mode !== MODE.binary && (filtered || isRange)) depths.push(usualRerank(columns, keep))
+  if (settled.rerank > 0 && isRange) depths.push(RANGE_RERANK)
+  const rerank = settled.mode === MODE.exact ? 0 : Math.max(choice.rerank ?? Math.max(...depths), fetch)
+  const mode = settled.mode === MODE.ivf && !isListed ? MODE.flat : settled.mode
   return {
     ...columns.layout,
     keep,
-    mode: settled.mode === MODE.ivf && !isListed ? MODE.flat : settled.mode,
+    mode,
     rerank: rerank === 0 ? 0 : Math.max(rerank, keep),
     nprobe: isListed ? Math.min(choice.nprobe ?? settled.nprobe, lists) : 0,
     fromBlock: 0,
     toBlock: Math.min(Math.ceil(rows / BLOCK), columns.rows.length * BLOCKS),
-    cancel
+    cancel,
+    ...(isRange && { minScore, seed: seedOf(minScore, mode, rerank, columns) }),
+    ...(fetch > 0 && { fetch, lambda, fast })
   }
+}
+
+/** What a first stage passes by when only scores from `minScore` on are wanted. */
+const seedOf = (minScore: number, mode: number, rerank: number, { layout }: SearchColumns): number => {
+  const isEstimated = mode !== MODE.exact && rerank > 0
+  // The spread of other estimates depends on the data; the distance of codes estimates nothing.
+  if (isEstimated) {
+    return mode === MODE.flat && layout.metric === METRIC.cosine ? minScore - SEED_MARGIN : Number.NEGATIVE_INFINITY
+  }
+  const below = minScore - 1e-6 * Math.max(1, Math.abs(minScore))
+  // Distances are whole numbers, and a scan compares with one.
+  const half = CODE_BITS / 2
+  return mode === MODE.binary ? 1 - Math.ceil((1 - below) * half) / half : below
 }
 
 /** Candidates scored again where nothing was measured. */

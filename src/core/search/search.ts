@@ -63,8 +63,11 @@ export const outlookOf = ({ cost, choice, memory, passing }: Search): Outlook =>
   const { rows } = memory.directory
   const operations = passing?.operations() ?? 0
   const whole = plan(choice, memory.columns, rows, 0, operations > 0)
+  const { keep, fetch = 0 } = whole
   const us = cost.microseconds(whole, scannedRows(whole, memory), 1) + cost.filterMicroseconds(operations, rows)
-  return { perQuery: us, splits: whole.mode !== MODE.ivf }
+  // Of shards, the diverse hits together would not be those of the whole.
+  const splits = whole.mode !== MODE.ivf && fetch === 0
+  return { perQuery: us + cost.diversityMicroseconds(keep, fetch), splits }
 }
 
 /** The plan of one run and its filter, and whether its hits count: nothing that they depend on has changed since. */

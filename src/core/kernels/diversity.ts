@@ -1,0 +1,51 @@
+/**
+ * Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): hits that are near the query and unlike one another.
+ *
+ * A candidate is worth `lambda * score - (1 - lambda) * nearest`, where `nearest` is the largest score it has against a
+ * hit chosen before it, and 0 where there is none. The best is chosen again and again; ties go to the better ranked.
+ */
+import type { SearchPlan } from "./contract.ts"
+import { dotF32 } from "./dot.ts"
+import { l2F32 } from "./l2.ts"
+import { METRIC } from "./shape.ts"
+
+/** Chosen hits that a fast search compares every candidate with; of later ones, each fourth. */
+const COMPARED = 4
+/** Candidates a fast search takes at least, and times as many as hits. */
+const FAST_LEAST = 16
+const FAST_FACTOR = 2
+
+/** Of candidates, best first, those that are worth most together. */
+export interface Candidates {
+  readonly scores: ArrayLike<number>
+  /** The stored vectors as f32, one after the other. */
+  readonly vectors: Float32Array
+}
+
+/** How many of `found` candidates are looked at. */
+export const fetched = ({ keep, fetch = 0, fast = false }: SearchPlan, found: number): number =>
+  Math.min(found, fetch, fast ? Math.max(FAST_FACTOR * keep, FAST_LEAST) : fetch)
+
+/** Positions of the chosen candidates in the order of the choice. */
+export const diverse = (plan: SearchPlan, { scores, vectors }: Candidates): ReadonlyArray<number> => {
+  const { dimensions, keep, lambda = 1, fast = false } = plan
+  const score = (a: number, b: number): number => {
+    const query = vectors.subarray(a * dimensions, (a + 1) * dimensions)
+    const from = b * dimensions
+    return Math.fround(
+      plan.metric === METRIC.l2 ? -l2F32(query, vectors, from, dimensions) : dotF32(query, vectors, from, dimensions)
+    )
+  }
+  const left = Array.from(scores, (_, at) => at)
+  const nearest = left.map(() => Number.NEGATIVE_INFINITY)
+  const chosen: Array<number> = []
+  while (chosen.length < keep && left.length > 0) {
+    const value = (at: number) => lambda * scores[at]! - (chosen.length === 0 ? 0 : (1 - lambda) * nearest[at]!)
+    const best = left.reduce((best, at) => (value(at) > value(best) ? at : best))
+    left.splice(left.indexOf(best), 1)
+    const place = chosen.push(best) - 1
+    if (fast && place >= COMPARED && place % COMPARED !== 0) continue
+    for (const at of left) nearest[at] = Math.max(nearest[at]!, score(at, best))
+  }
+  return chosen
+}
