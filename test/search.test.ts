@@ -316,3 +316,95 @@ describe("cancelling", () => {
     assert.ok(collection.stats().rows <= 2 * ROWS + 1)
   })
 })
+
+describe("diverse hits and least scores", () => {
+  test("are checked as options are", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const collection = await collectionOf(db, 10, 3)
+    const wrong: ReadonlyArray<readonly [field: string, options: SearchOptions]> = [
+      ["minScore", { minScore: Number.NaN }],
+      ["minScore", { minScore: "0.5" as unknown as number }],
+      ["mmr", { mmr: true as unknown as object }],
+      ["mmr.lambda", { mmr: { lambda: 1.1 } }],
+      ["mmr.lambda", { mmr: { lambda: Number.NaN } }],
+      ["mmr.fetchK", { k: 20, mmr: { fetchK: 19 } }],
+      ["mmr.fetchK", { mmr: { fetchK: 1025 } }],
+      ["mmr.fast", { mmr: { fast: 1 as unknown as boolean } }]
+    ]
+    for (const [field, options] of wrong) {
+      await assert.rejects(collection.search([1, 2, 3], options), failsWith("InvalidParameter", field))
+    }
+    const coded = await collectionOf(db, 10, 3, "none")
+    await assert.rejects(coded.search([1, 2, 3], { mmr: {} }), failsWith("InvalidParameter", "mmr"))
+  })
+
+  test("unlike hits come before near ones that repeat what was chosen", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const items = await db.collection("items", { dimensions: 2 })
+    const at = (degrees: number) => [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)]
+    for (const degrees of [1, 2, 3, -40, 50]) await items.add({ key: `${degrees}`, vector: at(degrees) })
+    const keysOf = async (options: SearchOptions) => (await items.search(at(0), options)).map(({ key }) => key)
+    assert.deepEqual(await keysOf({ k: 3 }), ["1", "2", "3"])
+    assert.deepEqual(await keysOf({ k: 3, mmr: { lambda: 1 } }), ["1", "2", "3"])
+    assert.deepEqual(await keysOf({ k: 3, mmr: { lambda: 0.4 } }), ["1", "50", "-40"])
+    assert.deepEqual(await keysOf({ k: 3, mmr: { lambda: 0.4, fetchK: 3 } }), ["1", "2", "3"])
+    const many = await items.searchMany(Float32Array.from([...at(0), ...at(0)]), { k: 3, mmr: { lambda: 0.4 } })
+    assert.deepEqual(many.keys, ["1", "50", "-40", "1", "50", "-40"])
+  })
+
+  test("a least score returns all that is so near, and nothing else, in every mode and metric", async () => {
+    await using db = await open(":memory:", { threads: 2 })
+    const dimensions = 16
+    const rows = 3000
+    for (const metric of ["cosine", "dot", "l2"] as const) {
+      const items = await db.collection(metric, { dimensions, metric })
+      await items.addMany({ keys: keys(rows), vectors: randomVectors(3, rows * dimensions) })
+      for (const seed of [4, 5, 6]) {
+        const query = randomVectors(seed, dimensions)
+        const all = await items.search(query, { mode: "exact", k: 1024 })
+        for (const place of [0, 1, 20, 500]) {
+          const minScore = all[place]!.score
+          const expected = all.filter(({ score }) => score >= minScore)
+          assert.deepEqual(await items.search(query, { mode: "exact", k: 1024, minScore }), expected)
+          for (const mode of ["flat", "auto"] as const) {
+            const found = await items.search(query, { mode, k: 1024, minScore, rerank: 3000 })
+            // Codes of 16 components err by more than those that the margin is made for.
+            const near = new Set(expected.map(({ key }) => key))
+            assert.ok(found.every(({ key, score }) => near.has(key) && score >= minScore))
+            assert.ok(found.length >= 0.9 * expected.length, `${metric} ${mode} ${found.length} of ${expected.length}`)
+          }
+        }
+        const nothing = all[0]!.score + 1
+        assert.deepEqual(await items.search(query, { minScore: nothing }), [])
+        const coded = await items.search(query, { mode: "binary", k: 1024 })
+        const half = coded[500]!.score
+        assert.deepEqual(
+          await items.search(query, { mode: "binary", k: 1024, minScore: half }),
+          coded.filter(({ score }) => score >= half)
+        )
+      }
+    }
+  })
+
+  test("a least score misses none of real sentences beyond the margin", async () => {
+    await using db = await open(":memory:", { threads: 2 })
+    const embedder = staticEmbedder()
+    const items = await db.collection("glosses", { embedder })
+    const glosses = (await synsets()).map(({ gloss }) => gloss)
+    const texts = glosses.filter((_, i) => i % 12 === 0)
+    await items.addMany({ keys: keys(texts.length), vectors: await embedder.embed(texts) })
+    await items.buildIndex()
+    let wanted = 0
+    let missed = 0
+    for (const text of glosses.filter((_, i) => i % 600 === 1)) {
+      for (const minScore of [0.6, 0.7, 0.8]) {
+        const near = await items.search(text, { mode: "exact", k: 1024, minScore })
+        const found = new Set((await items.search(text, { mode: "flat", k: 1024, minScore })).map(({ key }) => key))
+        wanted += near.length
+        missed += near.filter(({ key }) => !found.has(key)).length
+      }
+    }
+    assert.ok(wanted > 400, `${wanted} are too few to tell`)
+    assert.ok(missed <= 0.01 * wanted, `${missed} of ${wanted} missed`)
+  })
+})

@@ -113,3 +113,27 @@ testEveryIsa("the fast choice is the same natively and in TypeScript", (native) 
     { numRuns: 60 }
   )
 )
+
+testEveryIsa("a least score leaves the same hits natively and in TypeScript", (native) =>
+  fc.assert(
+    fc.property(drawn, fc.nat({ max: 40 }), fc.boolean(), (asked, place, isFlat) => {
+      const store = storeOf(native, asked)
+      const scan = isFlat ? { mode: MODE.flat, rerank: asked.fetch } : {}
+      const all = search(native, store, asked, { ...scan, keep: asked.fetch })
+      const count = all.counts[0]!
+      const minScore = all.scores[Math.min(place, count)] ?? 0
+      const seed = all.estimates[Math.min(2 * place, count)] ?? 0
+      const rowsBy = (kernels: Kernels) => {
+        const hits = search(kernels, store, asked, { ...scan, keep: asked.fetch, minScore, seed })
+        return Array.from(hits.rows.subarray(0, hits.counts[0]), (row, i) => [row, Math.round(1e3 * hits.scores[i]!)])
+      }
+      const near = Array.from({ length: count }, (_, i) => i).filter(
+        (i) => all.scores[i]! >= minScore && all.estimates[i]! > Math.fround(seed)
+      )
+      const expected = near.map((i) => [all.rows[i]!, Math.round(1e3 * all.scores[i]!)])
+      assert.deepEqual(rowsBy(native), expected)
+      if (asked.precision === "int8") assert.deepEqual(rowsBy(scalar), expected)
+    }),
+    { numRuns: 60 }
+  )
+)
