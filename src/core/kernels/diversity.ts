@@ -16,7 +16,7 @@ const FAST_LEAST = 16
 const FAST_FACTOR = 2
 
 /** Of candidates, best first, those that are worth most together. */
-export interface Candidates {
+interface Candidates {
   readonly scores: ArrayLike<number>
   /** The stored vectors as f32, one after the other. */
   readonly vectors: Float32Array
