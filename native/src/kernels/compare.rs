@@ -182,7 +182,7 @@ mod tests {
     fn every_variant_finds_what_a_look_at_each_slot_finds() {
         let values = [f64::NAN, -0.0, 0.0, 1.0, 2.5, f64::INFINITY, f64::NEG_INFINITY, 3.0];
         let numbers = Column(std::array::from_fn(|i| values[i * 7919 % 31 % values.len()]));
-        let codes = Column::<u32>(std::array::from_fn(|i| (i * 7919 % 31 % 5) as u32 + u32::MAX - 3));
+        let codes = Column::<u32>(std::array::from_fn(|i| (u32::MAX - 3).wrapping_add((i * 7919 % 31 % 5) as u32)));
         let bytes = Column::<u8>(std::array::from_fn(|i| (i * 7919 % 31 % 3 * 127) as u8));
         for (low, high) in [(0.0, 2.5), (-0.0, -0.0), (1.0, 0.0), (f64::NEG_INFINITY, f64::INFINITY)] {
             for (isa, kernel) in BETWEEN.iter().filter(|(isa, _)| isa.available()) {
