@@ -36,6 +36,22 @@ const fresh = (maxQueue?: number) => {
 }
 beforeEach(() => fresh())
 
+/** Puts a small store in place whose searches take so long; returns how many there were. */
+const slowStore = (holdMs: number): (() => number) => {
+  let runs = 0
+  const slow = {
+    ...kernels,
+    search: (...args: Parameters<typeof kernels.search>) => {
+      runs++
+      for (const end = performance.now() + holdMs; performance.now() < end; );
+      return kernels.search(...args)
+    }
+  }
+  store = newStore(slow, { dimensions: DIMENSIONS, metric: "dot", precision: "f32" })
+  put(store, ["a"], 1)
+  return () => runs
+}
+
 const search = (cost = LONG, k = 5, limits = {}, queries = query): Outcome =>
   begin(dispatcher, store, cost, queries, { k, mode: "exact" }, limits)
 
@@ -117,28 +133,30 @@ describe("what waits", () => {
 
   test("a turn of the event loop is shared: short searches of one tick run over many", async () => {
     const HOLD_MS = 0.25
-    let runs = 0
-    const slow = {
-      ...kernels,
-      search: (...args: Parameters<typeof kernels.search>) => {
-        runs++
-        for (const end = performance.now() + HOLD_MS; performance.now() < end; );
-        return kernels.search(...args)
-      }
-    }
-    const shared = { ...heldPool(0, []).pool, threads: 0 }
-    store = newStore(slow, { dimensions: DIMENSIONS, metric: "dot", precision: "f32" })
-    put(store, ["a"], 1)
-    dispatcher = new Dispatcher(shared)
+    const runs = slowStore(HOLD_MS)
+    dispatcher = new Dispatcher({ ...heldPool(1, []).pool, threads: 0 })
     await turn()
     const all = Array.from({ length: 40 }, () => search(new FixedCost(HOLD_MS * 1000)))
-    let most = runs
+    let most = runs()
     while (all.some(({ told }) => told === 0)) {
-      const before = runs
+      const before = runs()
       await turn()
-      most = Math.max(most, runs - before)
+      most = Math.max(most, runs() - before)
     }
     assert.ok(most >= 1 && most <= 1 / HOLD_MS, `${most} searches in one turn`)
+  })
+
+  test("searches that turn out short while they wait run in place, over as many turns as they need", async () => {
+    slowStore(0.9)
+    const { pool, held } = heldPool(THREADS, [store])
+    dispatcher = new Dispatcher(pool)
+    const cost = new FixedCost(1000)
+    const all = [5, 6, 7].map((k) => search(cost, k))
+    cost.us = 140
+    held[0]!.finish()
+    held[0]!.finish()
+    while (all.some(({ told }) => told === 0)) await turn()
+    assert.equal(held.length, 0)
   })
 
   test("reading many hits leaves room for others on the event loop", async () => {

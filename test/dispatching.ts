@@ -51,13 +51,13 @@ export const heldPool = (threads: number, stores: ReadonlyArray<Store>) => {
 
 /** A cost that experience does not change, in microseconds a query. */
 export class FixedCost extends ScanCost {
-  readonly #us: number
+  us: number
   constructor(us: number) {
     super([0, 0, 0, 0])
-    this.#us = us
+    this.us = us
   }
   override microseconds(_plan: unknown, _rows: number, queries: number): number {
-    return this.#us * queries
+    return this.us * queries
   }
 }
 

@@ -137,15 +137,15 @@ export class Dispatcher {
       const outlook = outlookOf(call.request)
       const { parts, inPool } = this.#gather(call, outlook)
       const us = outlook.perQuery * parts.reduce((sum, { count }) => sum + count, 0)
-      if (!inPool && us > IN_PLACE_US) {
-        // Costs have turned out higher since it came.
-        call.isShort = false
-        continue
-      }
-      if (!inPool && leftInTurn() * 1000 < us) {
-        loopIsFull = true
-        this.#serveInTurn()
-        continue
+      if (!inPool) {
+        // Costs may have turned out otherwise since it came.
+        call.isShort = us <= IN_PLACE_US
+        if (!call.isShort) continue
+        loopIsFull = leftInTurn() * 1000 < us
+        if (loopIsFull) {
+          this.#serveInTurn()
+          continue
+        }
       }
       this.#queue.charge(call, us)
       for (const { call, count } of parts) {
