@@ -50,6 +50,14 @@ async function* ofQueries(
     ...SHARES.map((share) => [`${100 * share} % by number`, { rank: { lt: share * rows } }] as const),
     ["10 % by tag", { decile: "3" }]
   ]
+  // Nothing of these is remembered: each is asked for once.
+  let asked = 0
+  const fresh = inTurn(queries, dimensions, (query) =>
+    collection.search(query, { k: K, mode: "flat", filter: { rank: { gte: -++asked, lt: rows / 100 } } })
+  )
+  const { all, passing } = await interleave({ all: turn(undefined, "flat"), passing: fresh }, { rounds: 5, turnMs: 60 })
+  const once = { value: passing.p50, unit: "us", against: UNFILTERED, ratio: ratio(passing, all) }
+  yield { case: `search, ${queries.name}, flat, 1 %, a new filter each time, p50`, ...once }
   for (const [name, filter] of filters) {
     const value = await recallUnder(collection, dimensions, queries, filter)
     yield { case: `recall@${K}, ${queries.name}, ${name}`, value, unit: "of exact", target: ".99" }

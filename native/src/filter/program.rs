@@ -147,19 +147,19 @@ impl Program {
                 Op::Nothing => {}
                 // SAFETY: the column has all blocks of the segment, and the kernels were picked for this CPU.
                 Op::Between { offset, low, high } => unsafe {
-                    (self.compare.between)(block(rows, *offset, first), *low, *high, &mut found);
+                    (self.compare.between)(at(rows, *offset, first * BLOCK), *low, *high, &mut found);
                 },
                 Op::In64 { offset, values } => values.iter().for_each(|value| {
                     // SAFETY: as above.
-                    unsafe { (self.compare.between)(block(rows, *offset, first), *value, *value, &mut found) };
+                    unsafe { (self.compare.between)(at(rows, *offset, first * BLOCK), *value, *value, &mut found) };
                 }),
                 Op::In32 { offset, values } => values.iter().for_each(|value| {
                     // SAFETY: as above.
-                    unsafe { (self.compare.equal_u32)(block(rows, *offset, first), *value, &mut found) };
+                    unsafe { (self.compare.equal_u32)(at(rows, *offset, first * BLOCK), *value, &mut found) };
                 }),
                 Op::In8 { offset, values } => values.iter().for_each(|value| {
                     // SAFETY: as above.
-                    unsafe { (self.compare.equal_u8)(block(rows, *offset, first), *value, &mut found) };
+                    unsafe { (self.compare.equal_u8)(at(rows, *offset, first * BLOCK), *value, &mut found) };
                 }),
                 Op::Not => combine(&mut found, stack.pop(), |_, a| !a),
                 Op::And => {
@@ -176,14 +176,42 @@ impl Program {
         stack.pop().unwrap_or([0; N])
     }
 
-    /// Whether one slot passes.
+    /// Whether one slot passes. Reads that slot alone: the rest of its block may not be in the cache.
     ///
     /// # Safety
     /// As for [`Program::evaluate`]; `slot < SLOTS`.
     pub unsafe fn passes(&self, rows: *const u8, slot: usize) -> bool {
-        // SAFETY: the caller's promise.
-        let [word] = unsafe { self.evaluate::<1>(rows, slot / BLOCK) };
-        word >> (slot % BLOCK) & 1 == 1
+        // A bit a word of the stack, the last one lowest.
+        let mut stack = 0u64;
+        for op in &self.ops {
+            // SAFETY: the column has every slot of the segment.
+            let holds = unsafe {
+                match op {
+                    Op::Nothing => false,
+                    Op::Between { offset, low, high } => {
+                        let x = at::<f64>(rows, *offset, slot).read();
+                        *low <= x && x <= *high
+                    }
+                    Op::In64 { offset, values } => values.contains(&at::<f64>(rows, *offset, slot).read()),
+                    Op::In32 { offset, values } => values.contains(&at::<u32>(rows, *offset, slot).read()),
+                    Op::In8 { offset, values } => values.contains(&at::<u8>(rows, *offset, slot).read()),
+                    Op::Not => {
+                        stack ^= 1;
+                        continue;
+                    }
+                    Op::And => {
+                        stack = stack >> 1 & (stack | !1);
+                        continue;
+                    }
+                    Op::Or => {
+                        stack = stack >> 1 | stack & 1;
+                        continue;
+                    }
+                }
+            };
+            stack = stack << 1 | u64::from(holds);
+        }
+        stack & 1 == 1
     }
 }
 
@@ -194,9 +222,10 @@ fn constants(all: View<f64>, first: usize, count: usize) -> Result<Vec<f64>> {
     Ok((first..first + count).map(|at| unsafe { all.ptr().add(at).read() }).collect())
 }
 
-/// Block `first` of the column at `offset`.
-fn block<T>(rows: *const u8, offset: usize, first: usize) -> *const T {
-    rows.wrapping_add(offset).cast::<T>().wrapping_add(first * BLOCK)
+/// Slot `slot` of the column at `offset`.
+#[inline(always)]
+fn at<T>(rows: *const u8, offset: usize, slot: usize) -> *const T {
+    rows.wrapping_add(offset).cast::<T>().wrapping_add(slot)
 }
 
 /// `word = f(word, other)` for each word; a program was checked never to take from an empty stack.

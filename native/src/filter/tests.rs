@@ -23,17 +23,21 @@ fn segment() -> AlignedBytes {
     rows
 }
 
+fn filter(ops: &mut [u32], constants: &mut [f64]) -> Filter {
+    Filter {
+        ops: View::from_raw(ops.as_mut_ptr(), ops.len()),
+        constants: View::from_raw(constants.as_mut_ptr(), constants.len()),
+        mask: None,
+        is_filled: None,
+    }
+}
+
 /// Rows that pass in the first `blocks`, by number, and the count.
 fn run(ops: &[u32], constants: &[f64], blocks: usize) -> crate::error::Result<(Vec<usize>, u32)> {
     let mut rows = segment();
     let rows = [View::from_raw(rows.bytes().as_mut_ptr(), END)];
     let (mut ops, mut constants, mut words) = (ops.to_vec(), constants.to_vec(), vec![0u32; 2 * blocks]);
-    let filter = Filter {
-        ops: View::from_raw(ops.as_mut_ptr(), ops.len()),
-        constants: View::from_raw(constants.as_mut_ptr(), constants.len()),
-        mask: None,
-        is_filled: None,
-    };
+    let filter = filter(&mut ops, &mut constants);
     let count = filter_rows(0, &rows, &filter, View::from_raw(words.as_mut_ptr(), words.len()))?;
     Ok(((0..blocks * BLOCK).filter(|row| words[row / 32] >> (row % 32) & 1 == 1).collect(), count))
 }
@@ -54,6 +58,12 @@ fn operations_do_what_they_say() {
         (&[IN8, bytes, 3, 1, IN32, codes, 1, 1, NOT, 0, 0, 0, AND, 0, 0, 0], |row| row % 3 == 0 && row % 5 != 3),
     ];
     for (ops, holds) in programs {
+        let program = Program::new(&filter(&mut ops.to_vec(), &mut constants.to_vec()), &[], 0).unwrap();
+        let mut rows = segment();
+        for slot in (0..SLOTS).step_by(61) {
+            // SAFETY: the segment has every column whole.
+            assert_eq!(unsafe { program.passes(rows.bytes().as_ptr(), slot) }, holds(slot), "{ops:?} {slot}");
+        }
         for blocks in [0, 1, 63, 64, 65, 200] {
             let expected: Vec<usize> = (0..blocks * BLOCK).filter(|row| row % 11 != 0 && holds(*row)).collect();
             let count = expected.len() as u32;
