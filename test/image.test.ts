@@ -141,6 +141,14 @@ test("the header is what docs/format.md says", async () => {
     listsBytes: 0,
     lists: 0,
     listBlocks: 0,
+    graphOffset: extents.graph.offset,
+    graphBytes: 0,
+    graphUpperBytes: 0,
+    graphM: 0,
+    graphEfConstruction: 0,
+    graphSeed: 0,
+    graphEntry: 0,
+    graphLevel: 0,
     checksum: scalar.crc32c(bytes.subarray(0, 508))
   })
   assert.equal(bytes.toString("utf8", 288, 288 + META.embedder.length), META.embedder)
@@ -263,6 +271,12 @@ test("a header that contradicts its file or itself is refused before anything is
     ["descriptionOffset", 0, "checksum" as HeaderField],
     ["descriptionBytes", 2 ** 21],
     ["descriptionChecksum", 1, "checksum" as HeaderField],
+    ["graphOffset", 0],
+    ["graphBytes", 4],
+    ["graphUpperBytes", 2],
+    ["graphM", 16],
+    ["graphM", 3],
+    ["graphM", 65],
     ["checksumsOffset", 0],
     ["checksumsBytes", 0],
     ["encoderKind", 9],

@@ -70,6 +70,7 @@ describe("options", () => {
     assert.deepEqual(settled({ mode: "binary" }), { mode: 2, keep: 10, rerank: 0, nprobe: 0 })
     assert.deepEqual(settled({ mode: "exact", rerank: 50 }), { mode: 0, keep: 10, rerank: 0, nprobe: 0 })
     assert.deepEqual(settled({ mode: "ivf", nprobe: 5 }), { mode: 1, keep: 10, rerank: 128, nprobe: 0 })
+    assert.deepEqual(settled({ mode: "hnsw", efSearch: 5 }), { mode: 1, keep: 10, rerank: 128, nprobe: 0 })
     assert.deepEqual(settled({}, "none"), { mode: 1, keep: 10, rerank: 0, nprobe: 0 })
     assert.deepEqual(settled({ k: 20, rerank: 5 }), { mode: 1, keep: 20, rerank: 20, nprobe: 0 })
     assert.deepEqual(settled({ recall: 0.9 }), { mode: 0, keep: 10, rerank: 0, nprobe: 0 }, "nothing was measured")
@@ -80,6 +81,7 @@ describe("options", () => {
       (k) => ["k", { k }] as const
     ),
     ...[-1, 0.5, 16_385, Number.NaN].map((rerank) => ["rerank", { rerank }] as const),
+    ...[0, 4097, 1.5].map((efSearch) => ["efSearch", { efSearch }] as const),
     ["mode", { mode: "near" as "flat" }],
     ["nprobe", { mode: "ivf", nprobe: 0 }],
     ...[0.4, 1.01, Number.NaN, "high" as unknown as number].map((recall) => ["recall", { recall }] as const),

@@ -118,6 +118,15 @@ impl Rows {
         }
     }
 
+    /// The step of a slot's int8 vector.
+    ///
+    /// # Safety
+    /// `slot < SLOTS`, and the precision is int8.
+    pub unsafe fn scale(&self, slot: usize) -> f32 {
+        // SAFETY: the column has a scale for every slot.
+        unsafe { self.scales.add(slot).read() }
+    }
+
     /// Copies the vector of a slot to `out`, as the f32 values it stands for.
     ///
     /// # Safety

@@ -6,6 +6,7 @@ mod dispatch;
 mod encoder;
 mod error;
 mod filter;
+mod graph;
 mod held;
 mod kernels;
 mod lists;
@@ -19,13 +20,14 @@ mod select;
 mod view;
 
 use dispatch::Isa;
-use error::{Result, require};
+use error::{NativeCode, Result, refuse, require};
 use filter::Filter;
+use graph::Graph;
 use held::Held;
 use napi::bindgen_prelude::AsyncTask;
 use napi_derive::napi;
-use plan::{SearchPlan, SegmentLayout};
-use search::{Arrays, Columns, Hits};
+use plan::{GraphLayout, SearchPlan, SegmentLayout};
+use search::{Arrays, Cancel, Columns, Hits};
 use view::View;
 
 /// Instruction sets of this machine, best first.
@@ -173,4 +175,71 @@ pub fn stream_bytes(view: View<u8>) -> u32 {
 #[napi(catch_unwind)]
 pub fn advise_huge_pages(view: View<u8>) {
     pages::advise_huge(view.ptr(), view.len());
+}
+
+/// Upper links that the rows of a segment have room for in a graph.
+#[napi(catch_unwind, namespace = "graph")]
+pub fn upper_links(m: u32, seed: u32, segment: u32) -> Result<u32> {
+    graph::nodes::upper_links(m, seed, segment)
+}
+
+/// Writes what the rows of a segment are in every graph of the seed, into a buffer of zeros.
+#[napi(catch_unwind, namespace = "graph")]
+pub fn prepare(layout: GraphLayout, seed: u32, segment: u32, part: View<u8>) -> Result<()> {
+    graph::nodes::prepare(&layout, seed, segment, part)
+}
+
+/// Links rows; returns how many were dealt with before `control[cancel]` became non-zero.
+#[napi(catch_unwind, namespace = "graph")]
+pub fn insert(
+    layout: SegmentLayout,
+    columns: Columns,
+    rows: View<u32>,
+    ef_construction: u32,
+    control: View<i32>,
+    cancel: u32,
+) -> Result<u32> {
+    let (graph, stop) = linking(&layout, &columns, control, cancel)?;
+    // SAFETY: `i` is below the length of the view.
+    let rows = (0..rows.len()).map(|i| unsafe { rows.ptr().add(i).read() });
+    // SAFETY: the caller holds a claim and gave each row to one call.
+    Ok(unsafe { graph.insert(rows, ef_construction.max(1) as usize, stop) } as u32)
+}
+
+/// Replaces links of live rows in `[from, to)` to rows that are not live; the row to go on from.
+#[napi(catch_unwind, namespace = "graph")]
+pub fn repair(
+    layout: SegmentLayout,
+    columns: Columns,
+    from: u32,
+    to: u32,
+    ef_construction: u32,
+    control: View<i32>,
+    cancel: u32,
+) -> Result<u32> {
+    let (graph, stop) = linking(&layout, &columns, control, cancel)?;
+    // SAFETY: as above.
+    Ok(unsafe { graph.repair(from, to, ef_construction.max(1) as usize, stop) })
+}
+
+/// Copies the vectors of the slots of a segment that `linked` has a bit for, and marks them.
+#[napi(catch_unwind, namespace = "graph")]
+pub fn copy(layout: SegmentLayout, columns: Columns, segment: u32, linked: View<u8>) -> Result<()> {
+    let graph = columns.graph.as_ref().ok_or_else(|| refuse(NativeCode::Layout, "there is no graph"))?;
+    // SAFETY: the caller lets nobody write rows meanwhile.
+    unsafe { Graph::new(&layout, graph, &columns.rows)?.copy_linked(segment, linked) }
+}
+
+/// The graph of a call that changes it, and whether the call was cancelled.
+fn linking(
+    layout: &SegmentLayout,
+    columns: &Columns,
+    control: View<i32>,
+    cancel: u32,
+) -> Result<(Graph, impl Fn() -> bool + use<>)> {
+    require((cancel as usize) < control.len(), "cancel is outside control")?;
+    let graph = columns.graph.as_ref().ok_or_else(|| refuse(NativeCode::Layout, "there is no graph"))?;
+    let cancel = Cancel::new(control.ptr().wrapping_add(cancel as usize));
+    // SAFETY: the word is inside `control`.
+    Ok((Graph::new(layout, graph, &columns.rows)?, move || unsafe { cancel.check() }.is_none()))
 }

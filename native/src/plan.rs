@@ -45,6 +45,8 @@ pub const FLAT: u32 = 1;
 pub const BINARY: u32 = 2;
 /// `mode`: codes in the lists nearest to the query are scored as by `FLAT`.
 pub const IVF: u32 = 3;
+/// `mode`: the graph is walked.
+pub const HNSW: u32 = 4;
 
 /// Where, in the links of a chunk of list blocks, the next block of each starts.
 pub const NEXT_OFFSET: usize = BLOCKS * 8;
@@ -111,7 +113,7 @@ pub struct SearchPlan {
     pub vectors_offset: u32,
     /// Power of two that factors and norms are divided by.
     pub factor_scale: f64,
-    /// 0 exact, 1 flat, 2 binary, 3 ivf.
+    /// 0 exact, 1 flat, 2 binary, 3 ivf, 4 hnsw.
     pub mode: u32,
     /// Hits to return for each query.
     pub keep: u32,
@@ -135,6 +137,46 @@ pub struct SearchPlan {
     pub lambda: Option<f64>,
     /// Whether diversity is approximated.
     pub fast: Option<bool>,
+    /// Nearest rows that a walk over the graph keeps.
+    pub ef_search: Option<u32>,
+}
+
+impl SearchPlan {
+    /// The part that says where columns lie.
+    pub fn layout(&self) -> SegmentLayout {
+        SegmentLayout {
+            dimensions: self.dimensions,
+            metric: self.metric,
+            precision: self.precision,
+            live_offset: self.live_offset,
+            generation_offset: self.generation_offset,
+            scales_offset: self.scales_offset,
+            vectors_offset: self.vectors_offset,
+            factor_scale: self.factor_scale,
+        }
+    }
+}
+
+/// Where the columns of a graph lie in the buffer that it has for each segment.
+#[napi(object)]
+#[derive(Clone, Copy)]
+pub struct GraphLayout {
+    /// Links of a node above the lowest level; it has twice as many there.
+    pub m: u32,
+    /// Byte offset of the bits of linked slots: a u64 a block.
+    pub linked_offset: u32,
+    /// Byte offset of the node words: a u32 a slot.
+    pub nodes_offset: u32,
+    /// Byte offset of the places of upper links: a u32 a slot.
+    pub places_offset: u32,
+    /// Byte offset of the terms of a score: two f32 a slot.
+    pub terms_offset: u32,
+    /// Byte offset of the links of the lowest level: `2 m` u32 a slot.
+    pub links_offset: u32,
+    /// Byte offset of the int8 copies of vectors; 0 when the store's own are int8.
+    pub copies_offset: u32,
+    /// Byte offset of the upper links, to the end of the buffer.
+    pub upper_offset: u32,
 }
 
 /// Bytes of a stored vector, its scale apart.

@@ -9,10 +9,12 @@ mod scorer;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use crate::error::Result;
 use crate::filter::{Filter, Mask, Program};
-use crate::plan::{BINARY, BLOCK, EXACT, FLAT, IVF, SearchPlan};
+use crate::graph::{Graph, GraphColumns};
+use crate::plan::{BINARY, BLOCK, EXACT, FLAT, HNSW, IVF, SearchPlan};
 use crate::query;
 use crate::select::Reservoir;
 use crate::view::View;
@@ -35,6 +37,8 @@ pub struct Columns {
     pub encoder: View<f32>,
     /// What mode ivf searches.
     pub lists: Option<ListColumns>,
+    /// What mode hnsw walks.
+    pub graph: Option<GraphColumns>,
 }
 
 /// Inverted lists: `ListColumns` of the contract.
@@ -86,12 +90,14 @@ pub fn search(plan: &SearchPlan, arrays: &Arrays) -> Result<bool> {
     let queries = bounds::check(plan, arrays)?;
     let Columns { rows, codes, .. } = arrays.columns;
     let filter = arrays.filter.map(|filter| Program::new(filter, rows, plan.to_block as usize)).transpose()?;
+    let graph = arrays.columns.graph.as_ref().filter(|_| plan.mode == HNSW);
+    let graph = graph.map(|graph| Graph::new(&plan.layout(), graph, rows)).transpose()?;
     let segments: Vec<Segment> =
         rows.iter().zip(codes).map(|(rows, codes)| Segment::new(plan, *rows, *codes)).collect();
     let cancel = Cancel::new(arrays.control.ptr().wrapping_add(plan.cancel as usize));
+    let source = Source { segments: &segments, filter: filter.as_ref() };
     // SAFETY: `check` found every array long enough for the plan.
-    let found =
-        unsafe { hits(plan, arrays, queries, Source { segments: &segments, filter: filter.as_ref() }, &cancel) };
+    let found = unsafe { hits(plan, arrays, queries, source, graph.as_ref(), &cancel) };
     let cancelled = found.is_none();
     let found = found.unwrap_or_else(|| (0..queries).map(|_| Vec::new()).collect());
     for (i, found) in found.iter().enumerate() {
@@ -110,6 +116,7 @@ unsafe fn hits(
     arrays: &Arrays,
     queries: usize,
     source: Source,
+    graph: Option<&Graph>,
     cancel: &Cancel,
 ) -> Option<Vec<Vec<Hit>>> {
     let d = plan.dimensions as usize;
@@ -118,7 +125,6 @@ unsafe fn hits(
     let wanted = plan.keep.max(plan.rerank).max(plan.fetch.unwrap_or(0)) as usize;
     let candidates = wanted.min(slots).max(1);
     let seed = plan.seed.map_or(f32::NEG_INFINITY, |seed| seed as f32);
-    let mut sinks: Vec<Reservoir> = (0..queries).map(|_| Reservoir::new(candidates).above(seed)).collect();
     // SAFETY: the caller's promise, here and below.
     unsafe {
         let vectors = query::prepared(plan, arrays.queries);
@@ -133,23 +139,38 @@ unsafe fn hits(
         let is_short =
             |scorer: &Scorer| mask.as_ref().is_some_and(|mask| mask.is_short(plan.rerank as usize, scorer.row_bytes()));
         let exhaustive = plan.mode == EXACT || scorer.as_ref().is_some_and(is_short);
-        match (plan.mode, &scorer) {
-            (_, Some(scorer)) if exhaustive => scan::exact(area, scorer, &mut sinks, cancel)?,
-            // Lists know nothing of a mask: under a filter all codes are scanned.
-            (IVF, _) if mask.is_none() => {
-                if let Some(columns) = &arrays.columns.lists {
-                    let (queries, projected) = query::flat(plan, &vectors, encoder);
-                    Lists::new(plan, columns).scan(plan, &queries, &projected, &mut sinks, cancel)?;
-                }
+        let walked = match (graph, &scorer) {
+            (Some(graph), Some(scorer)) if !exhaustive && walk::is_open(area) => {
+                Some(walk::candidates(area, graph, scorer, &vectors, cancel)?)
             }
-            (FLAT | IVF, _) => scan::flat(area, &query::flat(plan, &vectors, encoder).0, &mut sinks, cancel)?,
-            (BINARY, _) => scan::binary(area, &query::binary(plan, &vectors, encoder), &mut sinks, cancel)?,
-            _ => {}
-        }
-        let finish = |(i, sink): (usize, Reservoir)| {
+            _ => None,
+        };
+        let found = match walked {
+            Some(found) => found,
+            None => {
+                let mut sinks: Vec<Reservoir> = (0..queries).map(|_| Reservoir::new(candidates).above(seed)).collect();
+                match (plan.mode, &scorer) {
+                    (_, Some(scorer)) if exhaustive => scan::exact(area, scorer, &mut sinks, cancel)?,
+                    // Lists know nothing of a mask: under a filter all codes are scanned.
+                    (IVF, _) if mask.is_none() => {
+                        if let Some(columns) = &arrays.columns.lists {
+                            let (queries, projected) = query::flat(plan, &vectors, encoder);
+                            Lists::new(plan, columns).scan(plan, &queries, &projected, &mut sinks, cancel)?;
+                        }
+                    }
+                    (FLAT | IVF | HNSW, _) => {
+                        scan::flat(area, &query::flat(plan, &vectors, encoder).0, &mut sinks, cancel)?
+                    }
+                    (BINARY, _) => scan::binary(area, &query::binary(plan, &vectors, encoder), &mut sinks, cancel)?,
+                    _ => {}
+                }
+                sinks.into_iter().map(Reservoir::into_best).collect()
+            }
+        };
+        let finish = |(i, candidates): (usize, Vec<(f32, u32)>)| {
             let mut found = match &scorer {
-                Some(scorer) => rescore::scored(source, scorer, i, sink.into_best(), exhaustive, cancel)?,
-                None => rescore::confirmed(source, sink.into_best()),
+                Some(scorer) => rescore::scored(source, scorer, i, candidates, exhaustive, cancel)?,
+                None => rescore::confirmed(source, candidates),
             };
             if let Some(least) = plan.min_score {
                 found.retain(|hit| f64::from(hit.score_and_row().0) >= least);
@@ -159,7 +180,7 @@ unsafe fn hits(
             }
             Some(found)
         };
-        sinks.into_iter().enumerate().map(finish).collect()
+        found.into_iter().enumerate().map(finish).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 /** A database: a folder, or memory alone, with the threads and collections that live in it. */
 import { existsSync } from "node:fs"
 import { availableParallelism } from "node:os"
+import { isDeepStrictEqual } from "node:util"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,8 +16,10 @@ import {
   type CollectionShape,
   checkEmbedder,
   checkShape,
+  type IndexChoice,
   indexOf,
-  shapeOf
+  shapeOf,
+  wantedGraph
 } from "./collection/options.ts"
 import { InvalidParameter, IsaUnavailable, type SabineError } from "./errors.ts"
 import { checkName, imagePath, lockFolder, savedCollections } from "./folder.ts"
@@ -24,6 +27,7 @@ import { abortable, attempt } from "./lift.ts"
 import { kernels, unavailableIsa } from "./native.ts"
 import { Pool } from "./pool.ts"
 import { Dispatcher } from "./search/dispatch.ts"
+import type { GraphOptions } from "./store/graph-columns.ts"
 import { type ImageIdentity, loadImage, saveImage } from "./store/image.ts"
 import { Store } from "./store/store.ts"
 
@@ -35,6 +39,12 @@ export interface DatabaseOptions {
   readonly threads?: number | undefined
   /** Searches that may wait at one moment over all collections, 1..1,000,000; beyond it `Overloaded`. Default 4096. */
   readonly maxQueue?: number | undefined
+}
+
+/** An open collection with what its image says of it. */
+interface SavedCollection extends OpenCollection {
+  generation: number
+  readonly graph: GraphOptions | undefined
 }
 
 export class Database extends Context.Service<
@@ -78,25 +88,32 @@ const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | un
   const scope = yield* Effect.scope
   const folder = path === MEMORY ? undefined : path
   if (folder !== undefined) yield* lockFolder(folder)
-  const open = new Map<string, OpenCollection & { generation: number }>()
+  const open = new Map<string, SavedCollection>()
   const opening = yield* Semaphore.make(1)
 
-  const load = Effect.fnUntraced(function* (name: string, options: CollectionOptions) {
+  const load = Effect.fnUntraced(function* (name: string, index: IndexChoice, options: CollectionOptions) {
     const saved = folder === undefined ? undefined : imagePath(folder, name)
     if (saved === undefined || !existsSync(saved)) {
       const shape = yield* attempt(() => shapeOf(options))
-      return { shape, store: new Store(kernels, shape, unmadeEncoder(kernels, shape)), generation: 0 }
+      const graph = yield* attempt(() => wantedGraph(index, shape, undefined))
+      return { shape, store: new Store(kernels, shape, unmadeEncoder(kernels, shape)), graph, generation: 0 }
     }
     const shapeOfImage = ({ shape, encoder, embedder }: ImageIdentity): CollectionShape => ({
       ...shape,
       ...encoderChoice(encoder),
       embedder
     })
-    const { store, meta } = yield* abortable(() =>
+    const {
+      store,
+      meta,
+      graph: savedGraph
+    } = yield* abortable(() =>
       loadImage(kernels, saved, (identity) => checkShape(name, shapeOfImage(identity), options))
     )
     const shape = shapeOfImage({ shape: store.shape, encoder: store.codes.encoder, embedder: meta.embedder })
-    return { shape, store, generation: meta.generation }
+    const graph = yield* attempt(() => wantedGraph(index, shape, savedGraph))
+    if (store.graph !== undefined && !isDeepStrictEqual(graph, savedGraph)) store.useGraph(undefined)
+    return { shape, store, graph, generation: meta.generation }
   })
 
   const collection = Effect.fnUntraced(function* (name: string, options: CollectionOptions = {}) {
@@ -111,17 +128,17 @@ const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | un
       if (options.embedder !== undefined) known.useEmbedder(options.embedder)
       return known.collection
     }
-    const { shape, store, generation } = yield* load(name, options)
+    const { shape, store, graph, generation } = yield* load(name, index, options)
     const made = yield* makeCollection(
       name,
       shape,
       store,
-      { embedder: options.embedder, index },
+      { embedder: options.embedder, index, graph },
       pool,
       dispatcher,
       builder
     ).pipe(Effect.provideService(Scope.Scope, scope))
-    open.set(name, { ...made, generation })
+    open.set(name, { ...made, generation, graph })
     return made.collection
   })
 
@@ -133,7 +150,7 @@ const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | un
       const { store, shape, exclusively } = entry
       yield* exclusively(
         abortable(async () => {
-          const meta = { generation: entry.generation + 1, embedder: shape.embedder }
+          const meta = { generation: entry.generation + 1, embedder: shape.embedder, graph: entry.graph }
           await saveImage(store, meta, imagePath(folder, name))
           entry.generation = meta.generation
         })

@@ -4,7 +4,18 @@
  */
 import { kernels } from "../core/native.ts"
 import { newHits } from "../core/search/hits.ts"
-import type { AssignTask, EncodeTask, OnMemory, Reply, SearchDone, SearchTask, WriteTask } from "../core/search/task.ts"
+import type {
+  AssignTask,
+  CopyTask,
+  EncodeTask,
+  LinkTask,
+  OnMemory,
+  RepairTask,
+  Reply,
+  SearchDone,
+  SearchTask,
+  WriteTask
+} from "../core/search/task.ts"
 import { aligned } from "../core/store/aligned.ts"
 import { assignRows } from "../core/store/assign.ts"
 import { centroidViews } from "../core/store/list-columns.ts"
@@ -59,4 +70,20 @@ export const encode = (task: EncodeTask): Reply<void> =>
     const layout = { ...columns.layout, factorScale: task.factorScale }
     const rows = columns.rows[task.segment]!
     kernels.encodeStored(layout, 0, task.slots, task.parameters, rows, aligned(kernels, task.column))
+  })
+
+export const link = (task: LinkTask): Reply<void> =>
+  on(task, ({ columns, directory }) => {
+    kernels.graph?.insert(columns.layout, columns, task.rows, task.efConstruction, directory, task.cancel)
+  })
+
+export const repair = (task: RepairTask): Reply<void> =>
+  on(task, ({ columns, directory }) => {
+    const { from, to, efConstruction, cancel } = task
+    kernels.graph?.repair(columns.layout, columns, from, to, efConstruction, directory, cancel)
+  })
+
+export const copy = (task: CopyTask): Reply<void> =>
+  on(task, ({ columns }) => {
+    kernels.graph?.copy(columns.layout, columns, task.segment, task.linked)
   })

@@ -1,7 +1,9 @@
 /** One writer and several reader threads: whatever is written, every reader sees each row whole or not at all. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { kernels } from "../../src/core/native.ts"
 import { type Collection, open } from "../../src/index.ts"
+import { recallOf } from "../clusters.ts"
 import { randomBits } from "../property/kernels/random.ts"
 import { seconds, startReaders } from "./readers.ts"
 import { DIMENSIONS, entryOf, keyOf, markOf, vectorOf } from "./self-check.ts"
@@ -83,12 +85,12 @@ class Writer {
 }
 
 test("readers on other threads never meet a torn, foreign or stale row", async (t) => {
-  await using db = await open(":memory:", { threads: 1 })
+  await using db = await open(":memory:", { threads: 2 })
   const collection = await db.collection("rows", {
     dimensions: DIMENSIONS,
     metric: "l2",
     codes: "published",
-    index: "ivf"
+    index: { ivf: {}, hnsw: { M: 6, efConstruction: 40 } }
   })
   const writer = new Writer(collection)
   await writer.start()
@@ -116,4 +118,10 @@ test("readers on other threads never meet a torn, foreign or stale row", async (
   assert.ok(lists > 16, "the lists did not grow with the rows")
   assert.equal(segments, 2)
   assert.ok(rows < entries + 20_000, `${rows} slots for ${entries} entries: slots are not reused`)
+  if (kernels.graph === undefined) return
+  const queries = new Float32Array(100 * DIMENSIONS)
+  for (let i = 0; i < 100; i++) queries.set(vectorOf(i, 10_000_019), i * DIMENSIONS)
+  await collection.buildIndex()
+  const recall = await recallOf(collection, queries, { mode: "hnsw", efSearch: 200 })
+  assert.ok(recall > 0.9, `the graph that was built meanwhile finds ${recall}`)
 })

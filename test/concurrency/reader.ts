@@ -66,7 +66,7 @@ const lookUp = (number: number): void => {
   newest[number] = mark.payload
 }
 
-const MODES = ["auto", "exact", "flat", "binary", "ivf"] as const
+const MODES = ["auto", "exact", "flat", "binary", "ivf", "hnsw"] as const
 
 /** Now and then the query is a row that is there, so that reading finds what writing changes. */
 const query = (): Float32Array => {

@@ -10,6 +10,7 @@ pub mod fastscan;
 pub mod float;
 pub mod hamming;
 pub mod int8;
+pub mod int8_rows;
 pub mod l2;
 pub mod lanes;
 pub mod magnitude;

@@ -17,7 +17,10 @@ const MAX_LISTS: usize = 1 << 20;
 pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
     let d = plan.dimensions as usize;
     require((1..=MAX_DIMENSIONS).contains(&d), "dimensions are not in 1..=8192")?;
-    require(plan.metric <= L2 && plan.precision <= NONE && plan.mode <= IVF, "unknown metric, precision or mode")?;
+    require(plan.metric <= L2 && plan.precision <= NONE && plan.mode <= HNSW, "unknown metric, precision or mode")?;
+    let walks = plan.mode == HNSW;
+    require(!walks || arrays.columns.graph.is_some() && plan.rerank > 0, "there is no graph to walk, or no rerank")?;
+    require(!walks || plan.ef_search.is_some_and(|ef| (1..=MAX_KEEP).contains(&ef)), "ef is out of range")?;
     require((1..=MAX_KEEP).contains(&plan.keep) && plan.rerank <= MAX_KEEP, "keep or rerank is out of range")?;
     require(plan.precision != NONE || plan.mode != EXACT && plan.rerank == 0, "no vectors are stored to score")?;
     let fetch = plan.fetch.unwrap_or(0);

@@ -56,6 +56,7 @@ impl Store {
             fetch: None,
             lambda: None,
             fast: None,
+            ef_search: None,
         };
         let (mut rows, mut codes) = (Vec::new(), Vec::new());
         for segment in 0..blocks.div_ceil(BLOCKS) {
@@ -109,7 +110,7 @@ impl Store {
             counts: View::from_raw(counts.as_mut_ptr(), counts.len()),
         };
         let encoder = View::from_raw(self.encoder.as_mut_ptr(), self.encoder.len());
-        let columns = Columns { rows, codes, encoder, lists: None };
+        let columns = Columns { rows, codes, encoder, lists: None, graph: None };
         let arrays = Arrays {
             columns: &columns,
             queries: View::from_raw(self.queries.as_mut_ptr(), self.queries.len()),
@@ -273,12 +274,14 @@ fn cancelled_searches_find_nothing() {
 #[test]
 fn what_does_not_fit_is_refused() {
     type Break = fn(&mut Store);
-    let breaks: [Break; 18] = [
+    let breaks: [Break; 20] = [
         |s| s.plan.dimensions = 0,
         |s| s.plan.dimensions = 8193,
         |s| s.plan.metric = 3,
         |s| s.plan.precision = 4,
         |s| s.plan.mode = 3,
+        |s| s.plan.mode = 4,
+        |s| s.plan.mode = 5,
         |s| s.plan.keep = 0,
         |s| s.plan.keep = 65_537,
         |s| s.plan.rerank = 65_537,

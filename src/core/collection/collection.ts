@@ -7,13 +7,18 @@
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { Builder } from "../builder.ts"
+import { object, optionalFunction } from "../checked.ts"
 import type { Embedder } from "../embed/embedder.ts"
 import type { SabineError } from "../errors.ts"
+import { attempt, limited } from "../lift.ts"
 import type { Pool } from "../pool.ts"
 import { initialCost } from "../search/cost.ts"
 import type { Dispatcher } from "../search/dispatch.ts"
+import type { GraphOptions } from "../store/graph-columns.ts"
 import type { Store } from "../store/store.ts"
-import { type Indexing, makeIndexing } from "./indexing.ts"
+import { makeGraphIndexing } from "./graph-indexing.ts"
+import { makeIndexing } from "./indexing.ts"
+import type { OnIndexProgress } from "./linking.ts"
 import { checkedNamespace } from "./namespace.ts"
 import type { CollectionShape, IndexChoice } from "./options.ts"
 import { makeReading, type Reading } from "./reading.ts"
@@ -28,7 +33,20 @@ export interface NamespaceView extends Reading, Writing {
   readonly namespace: string
 }
 
-export interface Collection extends Reading, Writing, Pick<Indexing, "buildIndex"> {
+export interface BuildIndexOptions {
+  /** Called with the entries that are in the graph, and all there are. */
+  readonly onProgress?: OnIndexProgress | undefined
+  /** Stops the building that this call waits for; what was built stays, and goes on in the background. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface Collection extends Reading, Writing {
+  /**
+   * Makes what the collection's `index` asks for: lists and a graph of every entry of this moment, however few there are,
+   * and measures recall and cost. Without entries, or while the codes are yet to be trained, there are no lists to make;
+   * without the native addon there is no graph.
+   */
+  readonly buildIndex: (options?: BuildIndexOptions) => Effect.Effect<void, SabineError>
   readonly shape: CollectionShape
   /**
    * The view of a namespace, 1 to 1,024 bytes of UTF-8, such as a tenant. Its keys, searches, size and iteration are
@@ -47,8 +65,15 @@ export interface OpenCollection {
   readonly shape: CollectionShape
   /** Embeds with this from now on: a collection can be opened before its embedder is at hand. */
   readonly useEmbedder: (embedder: Embedder) => void
-  /** Runs an effect while nobody writes. */
+  /** Runs an effect while nobody writes, neither rows nor links. */
   readonly exclusively: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
+}
+
+/** What a collection is opened with. */
+interface OpenOptions {
+  readonly embedder: Embedder | undefined
+  readonly index: IndexChoice
+  readonly graph: GraphOptions | undefined
 }
 
 /** Makes a collection of a store, for the length of the surrounding scope. */
@@ -56,7 +81,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   name: string,
   shape: CollectionShape,
   store: Store,
-  { embedder, index }: { readonly embedder: Embedder | undefined; readonly index: IndexChoice },
+  { embedder, index, graph }: OpenOptions,
   pool: Pool["Service"],
   dispatcher: Dispatcher,
   builder: Builder["Service"]
@@ -67,13 +92,32 @@ export const makeCollection = Effect.fnUntraced(function* (
   let current = embedder
   const embed = embedWith(name, () => current, pool)
   const searching = { memory: store, dispatcher, cost: initialCost(shape, store.kernels.isas().length > 1) }
-  const { buildIndex, inBackground } = yield* makeIndexing({ shape, index, store, pool, builder, scope, exclusively })
-  const indexInBackground = inBackground
-  const writing = sharedWriting({ name, shape, store, embed, pool, builder, scope, exclusively, indexInBackground })
+  const indexing = yield* makeIndexing({ shape, index, store, pool, builder, scope, exclusively })
+  const graphing = yield* makeGraphIndexing({ store, pool, scope, exclusively, wanted: graph })
+  const buildIndex = Effect.fnUntraced(function* (options: BuildIndexOptions) {
+    const onProgress = yield* attempt(() => optionalFunction("onProgress", options.onProgress))
+    yield* indexing.buildIndex()
+    yield* graphing.buildGraph(onProgress)
+  })
+  const writing = sharedWriting({
+    name,
+    shape,
+    store,
+    embed,
+    pool,
+    builder,
+    scope,
+    exclusively: (effect) => Effect.ensuring(exclusively(effect), graphing.keepUp),
+    indexInBackground: indexing.inBackground
+  })
   const collection: Collection = {
     ...makeReading(name, searching, embed),
     ...makeWriting(writing),
-    buildIndex,
+    buildIndex: (options = {}) =>
+      Effect.flatMap(
+        attempt(() => object("options", options)),
+        (options) => limited(buildIndex(options), { signal: options.signal })
+      ),
     shape,
     namespace: (wanted) => {
       const namespace = checkedNamespace(wanted)
@@ -89,5 +133,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   const useEmbedder = (embedder: Embedder) => {
     current = embedder
   }
-  return { collection, store, shape, exclusively, useEmbedder } satisfies OpenCollection
+  yield* graphing.keepUp
+  const atRest: typeof exclusively = (effect) => graphing.whileAtRest(exclusively(effect))
+  return { collection, store, shape, exclusively: atRest, useEmbedder } satisfies OpenCollection
 })

@@ -36,7 +36,7 @@ interface IndexingParts {
   readonly exclusively: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
 }
 
-export interface Indexing {
+interface Indexing {
   /**
    * Makes what the collection's `index` asks for, lists or none, and measures recall and cost, both for the entries of
    * this moment where that is not done yet. Without entries, or while the codes are yet to be trained, there is nothing
@@ -54,12 +54,13 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   /** Live rows when the lists in force were made. */
   let listed = store.directory.live
 
+  const asksForLists = typeof index === "object" ? index.ivf !== undefined : index === "auto" || index === "ivf"
   const codesAreFinal = () => isMade(store.codes.encoder) && !canTrain(store, shape, store.directory.live)
-  const wantsLists = (least: number) => index !== "none" && codesAreFinal() && store.directory.live >= least
+  const wantsLists = (least: number) => asksForLists && codesAreFinal() && store.directory.live >= least
 
   const makeLists = Effect.gen(function* () {
     const { version } = store.codes
-    const wanted = typeof index === "object" ? index.ivf.lists : undefined
+    const wanted = typeof index === "object" ? index.ivf?.lists : undefined
     const centroids = yield* abortable(() => trainLists(store, builder, wanted))
     yield* exclusively(
       abortable(async () => {

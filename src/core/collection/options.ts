@@ -3,8 +3,10 @@ import { object, oneOf, wholeNumber } from "../checked.ts"
 import type { Embedder } from "../embed/embedder.ts"
 import { CollectionMismatch, DimensionMismatch, InvalidParameter } from "../errors.ts"
 import { PUBLISHED_SEED } from "../index/projection.ts"
+import type { GraphOptions } from "../store/graph-columns.ts"
 import { MAX_EMBEDDER_BYTES } from "../store/image/header.ts"
 import { type FieldTypes, MAX_DIMENSIONS, METRICS, type Metric, PRECISIONS, type Precision } from "../store/layout.ts"
+import type { StoreShape } from "../store/memory.ts"
 import { checkedTypes, typesText } from "./fields.ts"
 
 const CODES = ["trained", "published"] as const
@@ -20,25 +22,46 @@ const CODES = ["trained", "published"] as const
  */
 export type Codes = (typeof CODES)[number]
 
+/** A graph (HNSW, Malkov and Yashunin, arXiv 1603.09320) as it is asked for. */
+export interface HnswOptions {
+  /** Links of an entry in the upper levels, 4..64, and half of those in the lowest. Default 16. */
+  readonly M?: number | undefined
+  /** Candidates that the neighbours of an entry are selected from, 1..4096. Default 200. */
+  readonly efConstruction?: number | undefined
+  /** Seed of the levels, a whole number from 0 to 2^32 - 1. Default 42. */
+  readonly seed?: number | undefined
+}
+
 /**
  * What speeds up searches of many entries.
  *
  * - `auto`: inverted lists from 32,768 entries on.
  * - `ivf`: inverted lists from 2,048 entries on; `lists` is their number, 1..65,536, by default a power of two near the
  *   square root of the number of entries.
+ * - `hnsw`: a graph for mode `hnsw`, from 4,096 entries on. It needs stored vectors and the native addon: without the
+ *   addon nothing is built. `auto` goes on with a graph that was saved.
  * - `none`: every search scans all entries.
  */
-export type IndexChoice = "auto" | "none" | "ivf" | { readonly ivf: { readonly lists?: number | undefined } }
+export type IndexChoice =
+  | "auto"
+  | "none"
+  | "ivf"
+  | "hnsw"
+  | { readonly ivf?: { readonly lists?: number | undefined } | undefined; readonly hnsw?: HnswOptions | undefined }
 
-const INDEXES = ["auto", "none", "ivf"] as const
+const INDEXES = ["auto", "none", "ivf", "hnsw"] as const
 const MAX_LISTS = 65_536
 
 /** The choice of an index, checked; throws `InvalidParameter`. */
 export const indexOf = ({ index = "auto" }: CollectionOptions): IndexChoice => {
   if (typeof index !== "object" || index === null) return oneOf("index", index, INDEXES)
-  const { lists } = object("index.ivf", index.ivf)
+  const { ivf, hnsw } = index
+  if (ivf === undefined && hnsw === undefined) {
+    throw new InvalidParameter({ parameter: "index", reason: "wanted ivf, hnsw or both" })
+  }
+  const lists = ivf && object("index.ivf", ivf).lists
   if (lists !== undefined) wholeNumber("index.ivf.lists", lists, 1, MAX_LISTS)
-  return { ivf: { lists } }
+  return { ivf: ivf && { lists }, hnsw: hnsw && graphOptions(hnsw) }
 }
 
 export interface CollectionOptions {
@@ -136,4 +159,32 @@ export const checkShape = (collection: string, stored: CollectionShape, options:
       throw new CollectionMismatch({ collection, field, expected: String(expected), got: String(got) })
     }
   }
+}
+
+const MAX_EF_CONSTRUCTION = 4096
+
+/** A graph with every default; throws `InvalidParameter`. */
+const graphOptions = (options: HnswOptions): { [K in keyof HnswOptions]-?: number } => {
+  const { M, efConstruction, seed } = object("index.hnsw", options)
+  return {
+    M: wholeNumber("index.hnsw.M", M ?? 16, 4, 64),
+    efConstruction: wholeNumber("index.hnsw.efConstruction", efConstruction ?? 200, 1, MAX_EF_CONSTRUCTION),
+    seed: wholeNumber("index.hnsw.seed", seed ?? PUBLISHED_SEED, 0, 2 ** 32 - 1)
+  }
+}
+
+/** The graph that a checked choice asks for; `auto` goes on with the one that was saved. */
+export const wantedGraph = (
+  index: IndexChoice,
+  { precision }: StoreShape,
+  saved: GraphOptions | undefined
+): GraphOptions | undefined => {
+  if (index === "auto") return saved
+  const wanted = index === "hnsw" ? {} : typeof index === "object" ? index.hnsw : undefined
+  if (wanted === undefined) return undefined
+  if (precision === "none") {
+    throw new InvalidParameter({ parameter: "index", reason: "hnsw needs stored vectors: the precision is none" })
+  }
+  const { M: m, efConstruction, seed } = graphOptions(wanted)
+  return { m, efConstruction, seed }
 }

@@ -1,8 +1,21 @@
 /** What a collection holds and what it costs, to the byte. */
 import type { Calibration } from "../calibration.ts"
 import { fallback } from "../native.ts"
+import type { Graph } from "../store/graph.ts"
 import type { Store } from "../store/store.ts"
 import type { CollectionShape } from "./options.ts"
+
+export interface HnswStats {
+  /** `building` while entries wait to be linked: searches scan those. */
+  readonly state: "building" | "complete"
+  readonly M: number
+  readonly efConstruction: number
+  readonly seed: number
+  /** Rows in the graph, deleted ones that walks pass through included. */
+  readonly linked: number
+  /** Entries that are not in it yet. */
+  readonly pending: number
+}
 
 export interface CollectionStats extends CollectionShape {
   /** Live entries. */
@@ -20,6 +33,8 @@ export interface CollectionStats extends CollectionShape {
   readonly isa: string
   /** Why the kernels in TypeScript are in use, in one line; absent with the native addon. */
   readonly fallback: string | undefined
+  /** The graph over the entries; absent while there is none. */
+  readonly hnsw: HnswStats | undefined
   /** Bytes by column: in use below the highest row, and set aside. */
   readonly columns: ReturnType<Store["columnBytes"]>
   /** Sums over the columns. */
@@ -40,7 +55,14 @@ export const collectionStats = (store: Store, shape: CollectionShape): Collectio
     calibration: store.codes.calibration,
     isa: store.kernels.activeIsa(),
     fallback,
+    hnsw: store.graph && hnswStats(store.graph, store.directory.live),
     columns,
     bytes: { touched: sum("touched"), allocated: sum("allocated") }
   }
+}
+
+const hnswStats = (graph: Graph, live: number): HnswStats => {
+  const { m: M, efConstruction, seed } = graph.options
+  const pending = graph.pending(live)
+  return { state: pending > 0 ? "building" : "complete", M, efConstruction, seed, linked: graph.linked, pending }
 }

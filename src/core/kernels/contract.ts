@@ -28,7 +28,7 @@ export interface SegmentLayout {
 
 /** One search over consecutive blocks, after every default and bound has been applied. */
 export interface SearchPlan extends SegmentLayout {
-  /** 0 exact, 1 flat, 2 binary, 3 ivf. */
+  /** 0 exact, 1 flat, 2 binary, 3 ivf, 4 hnsw. */
   readonly mode: number
   /** Hits to return for each query, best first. */
   readonly keep: number
@@ -52,6 +52,8 @@ export interface SearchPlan extends SegmentLayout {
   readonly lambda?: number | undefined
   /** Whether diversity is approximated: `native/src/search/diversity.rs`. */
   readonly fast?: boolean | undefined
+  /** Nearest rows that a walk over the graph keeps; absent for other modes than hnsw. */
+  readonly efSearch?: number | undefined
 }
 
 /**
@@ -74,6 +76,37 @@ export interface ListColumns {
   readonly links: ReadonlyArray<Uint8Array>
 }
 
+/** Where the columns of a graph lie in the buffer that it has for each segment, in bytes from its aligned start. */
+export interface GraphLayout {
+  /** Links of a node above the lowest level, 4..64; it has twice as many there. */
+  readonly m: number
+  /** Bits of the slots that are linked: one u64 a block. */
+  readonly linkedOffset: number
+  /** u32 a slot: the level of the node, and the bit that its writer holds. */
+  readonly nodesOffset: number
+  /** u32 a slot: where its upper links start, in words. */
+  readonly placesOffset: number
+  /** Two f32 a slot: what the product of copies is multiplied by, and what is subtracted. */
+  readonly termsOffset: number
+  /** `2 m` u32 a slot: rows plus one, then zeros. */
+  readonly linksOffset: number
+  /** int8 copies of the vectors, less the mean. 0 when the store's own vectors are int8: they are walked by. */
+  readonly copiesOffset: number
+  /** `m` u32 for each level of each node, to the end of the buffer. */
+  readonly upperOffset: number
+}
+
+/** A graph over the rows of a store. */
+export interface GraphColumns {
+  readonly layout: GraphLayout
+  /** Row plus one and level of the entry, as one u64; rows that are linked; those of them that are not live. */
+  readonly words: Uint32Array
+  /** What is subtracted from vectors before they are copied. */
+  readonly mean: Float32Array
+  /** The buffer of each segment: at most as many as the store has. */
+  readonly segments: ReadonlyArray<Uint8Array>
+}
+
 /** What a search reads: the columns of every segment, under one encoder. */
 export interface SearchColumns {
   /** The rows buffer of each segment. */
@@ -84,6 +117,8 @@ export interface SearchColumns {
   readonly encoder: Float32Array
   /** Needed by mode ivf. */
   readonly lists?: ListColumns | undefined
+  /** Needed by mode hnsw. */
+  readonly graph?: GraphColumns | undefined
 }
 
 /**
@@ -202,4 +237,44 @@ export interface Kernels {
   streamBytes(view: Uint8Array): number
   /** Asks the kernel to back the memory with huge pages, where the system can. */
   adviseHugePages(view: Uint8Array): void
+  /** What builds graphs: absent without the addon, which then no store has one for. */
+  readonly graph?: GraphKernels | undefined
+}
+
+/** A graph is changed by any number of threads, and searched meanwhile; calls on the same rows must not overlap. */
+interface GraphKernels {
+  /** Upper links that the rows of segment number `segment` have room for: levels follow from seed and row. */
+  upperLinks(m: number, seed: number, segment: number): number
+  /** Writes the node words and places of a new segment; the rest of its buffer is zero. */
+  prepare(layout: GraphLayout, seed: number, segment: number, part: Uint8Array): void
+  /**
+   * Links those of `rows` that are live and not linked, in order. The caller holds a claim: what is live stays as it
+   * is. Returns how many rows were dealt with: fewer when `control[cancel]` became non-zero.
+   */
+  insert(
+    layout: SegmentLayout,
+    columns: SearchColumns,
+    rows: Uint32Array,
+    efConstruction: number,
+    control: Int32Array,
+    cancel: number
+  ): number
+  /**
+   * Replaces the links of live rows in `[from, to)` to rows that are not live. Returns the row to go on from: `to`,
+   * or less when cancelled.
+   */
+  repair(
+    layout: SegmentLayout,
+    columns: SearchColumns,
+    from: number,
+    to: number,
+    efConstruction: number,
+    control: Int32Array,
+    cancel: number
+  ): number
+  /**
+   * Copies the vectors of the slots of a segment that `linked` has a bit for, and marks them: their links came from an
+   * image. No row may be written meanwhile.
+   */
+  copy(layout: SegmentLayout, columns: SearchColumns, segment: number, linked: Uint8Array): void
 }

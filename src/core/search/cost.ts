@@ -19,28 +19,32 @@ const SMOOTHING = 0.1
 const LARGEST_SURPRISE = 4
 
 /** What of a plan decides its cost beside the rows. */
-type Priced = Pick<SearchPlan, "mode" | "rerank">
+type Priced = Pick<SearchPlan, "mode" | "rerank" | "efSearch">
+
+/** What a search takes time for: rows of a scan, or steps of a walk. */
+const unitsOf = ({ mode, efSearch = 0 }: Priced, rows: number): number =>
+  mode === MODE.hnsw ? Math.min(efSearch, rows) : rows
 
 export class ScanCost {
-  /** Nanoseconds a row and query, by mode. */
-  readonly #rowNs: Array<number>
+  /** Nanoseconds a row, or step of a walk, and query, by mode. */
+  readonly #unitNs: Array<number>
   readonly #queryNs: number
   readonly #candidateNs: number
   readonly #filterNs: number
 
   /**
-   * Nanoseconds a row by mode, to prepare a query for codes, to score a candidate again, and for an operation of a
+   * Nanoseconds a row or step by mode, to prepare a query for codes, to score a candidate again, and for an operation of a
    * filter a row.
    */
-  constructor(rowNs: ReadonlyArray<number>, queryNs = 0, candidateNs = 0, filterNs = 0) {
-    this.#rowNs = [...rowNs]
+  constructor(unitNs: ReadonlyArray<number>, queryNs = 0, candidateNs = 0, filterNs = 0) {
+    this.#unitNs = [...unitNs]
     this.#queryNs = queryNs
     this.#candidateNs = candidateNs
     this.#filterNs = filterNs
   }
 
   microseconds(plan: Priced, rows: number, queries: number): number {
-    return ((this.#rowNs[plan.mode]! * rows + this.#fixedNs(plan, rows)) * queries) / 1000
+    return ((this.#unitNs[plan.mode]! * unitsOf(plan, rows) + this.#fixedNs(plan, rows)) * queries) / 1000
   }
 
   /** What it takes to choose `keep` of `fetch` hits at most: vectors that are near at hand are compared. */
@@ -55,22 +59,25 @@ export class ScanCost {
 
   observe(plan: Priced, rows: number, queries: number, microseconds: number): void {
     if (rows < LEAST_ROWS) return
-    const expected = this.#rowNs[plan.mode]!
-    const measured = ((microseconds * 1000) / queries - this.#fixedNs(plan, rows)) / rows
+    const expected = this.#unitNs[plan.mode]!
+    const measured = ((microseconds * 1000) / queries - this.#fixedNs(plan, rows)) / unitsOf(plan, rows)
     const credible = Math.min(Math.max(measured, 0), LARGEST_SURPRISE * expected)
-    this.#rowNs[plan.mode] = expected + SMOOTHING * (credible - expected)
+    this.#unitNs[plan.mode] = expected + SMOOTHING * (credible - expected)
   }
 
   #fixedNs({ mode, rerank }: Priced, rows: number): number {
-    return (mode === MODE.exact ? 0 : this.#queryNs) + Math.min(rerank, rows) * this.#candidateNs
+    return (mode === MODE.exact || mode === MODE.hnsw ? 0 : this.#queryNs) + Math.min(rerank, rows) * this.#candidateNs
   }
 }
+
+/** A step of a walk, its some 20 products of copies apart. */
+const STEP_NS = 300
 
 /** First guesses, before anything was measured: bytes at 8 GB/s and products at 15 a nanosecond with the addon. */
 export const initialCost = ({ dimensions, precision }: StoreShape, native: boolean): ScanCost => {
   const bytes = dimensions * { f32: 4, f16: 2, int8: 1, none: 0 }[precision]
   const products = dimensions * CODE_BITS
   return native
-    ? new ScanCost([bytes / 8, 2.5, 2, 2.5], products / 15, bytes / 8, 0.2)
-    : new ScanCost([bytes, 150, 150, 150], products / 0.6, bytes, 20)
+    ? new ScanCost([bytes / 8, 2.5, 2, 2.5, STEP_NS + 2 * dimensions], products / 15, bytes / 8, 0.2)
+    : new ScanCost([bytes, 150, 150, 150, 0], products / 0.6, bytes, 20)
 }

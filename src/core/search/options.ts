@@ -2,7 +2,7 @@
 
 import type { Filter } from "./filter/filter.ts"
 
-export const MODES = ["auto", "exact", "flat", "binary", "ivf"] as const
+export const MODES = ["auto", "exact", "flat", "binary", "ivf", "hnsw"] as const
 
 /**
  * How candidates are found.
@@ -15,6 +15,9 @@ export const MODES = ["auto", "exact", "flat", "binary", "ivf"] as const
  * - `binary` scans the same codes by Hamming distance.
  * - `ivf` scans as `flat` does, but only the `nprobe` inverted lists whose centroids are nearest to the query; all of
  *   the codes while there are no lists.
+ * - `hnsw` walks the graph of a collection with `index: "hnsw"` and scores what it finds exactly. Rows that are not in
+ *   the graph yet are scanned. While more than a few per cent of the rows are not, or three in four of those in it
+ *   have been deleted, and without the native addon, it searches as `flat` does.
  */
 export type Mode = (typeof MODES)[number]
 
@@ -44,12 +47,14 @@ export interface SearchOptions {
   readonly recall?: number | undefined
   /**
    * Candidates scored again with their stored vectors, 0..16384; 0 returns the estimates of the
-   * scan. Default `max(128, 10 k)` for `flat` and `ivf`, 0 for `binary`, and what was measured for `auto`. A store
+   * scan. Default `max(128, 10 k)` for `flat` and `ivf`, `efSearch` for `hnsw`, 0 for `binary`, and what was measured for `auto`. A store
    * without vectors (`precision: "none"`) has 0.
    */
   readonly rerank?: number | undefined
   /** Inverted lists that mode `ivf` visits, at least 1. Default: a quarter of them. */
   readonly nprobe?: number | undefined
+  /** Nearest rows that a walk of mode `hnsw` keeps, 1..4096, and at least `k`. Default `max(64, 2 k)`. */
+  readonly efSearch?: number | undefined
   /**
    * Least score of a hit: with the largest `k`, all entries that are so near, up to 1,024. With `cosine`, codes are
    * passed by whose estimate is more than 0.1 below it: estimates err by less for nearly all of them.
@@ -63,7 +68,7 @@ export interface SearchOptions {
   readonly mmr?: MmrOptions | undefined
   /** Which entries may be found: conditions on the collection's fields. Default: all. */
   readonly filter?: Filter | undefined
-  /** Cancels the search: native work stops between blocks and the call fails with `Cancelled`. */
+  /** Cancels the search: native work stops between blocks, or steps of a walk, and the call fails with `Cancelled`. */
   readonly signal?: AbortSignal | undefined
   /**
    * Milliseconds that the search may take, waiting and embedding included, 1..2^31 - 1: native work stops between
@@ -78,3 +83,4 @@ export const MAX_FETCH = 1024
 export const MAX_RERANK = 16_384
 export const LEAST_RECALL = 0.5
 export const MAX_NPROBE = 2 ** 20
+export const MAX_EF_SEARCH = 4096

@@ -8,12 +8,14 @@
 import { type Chosen, settingFor } from "../calibration.ts"
 import { finite, object, oneOf, wholeNumber } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
-import type { SearchPlan } from "../kernels/contract.ts"
+import type { GraphColumns, SearchPlan } from "../kernels/contract.ts"
 import { CODE_BITS, METRIC, MODE, PRECISION } from "../kernels/shape.ts"
+import { DEAD_WORD, LINKED_WORD } from "../store/graph-columns.ts"
 import { BLOCK, BLOCKS } from "../store/layout.ts"
 import type { SearchColumns, StoreShape } from "../store/memory.ts"
 import {
   LEAST_RECALL,
+  MAX_EF_SEARCH,
   MAX_FETCH,
   MAX_K,
   MAX_NPROBE,
@@ -31,6 +33,7 @@ export interface SearchChoice {
   /** Undefined where the caller named none. */
   readonly rerank: number | undefined
   readonly nprobe: number | undefined
+  readonly efSearch?: number | undefined
   readonly recall: number | undefined
   /** Absent where not asked for, as what follows. */
   readonly minScore?: number
@@ -73,7 +76,7 @@ export const choose = (options: SearchOptions, shape: StoreShape): SearchChoice 
     if (mode !== undefined) throw wrong("recall", `mode ${name} has no level of recall: leave the mode to the engine`)
     if (!hasVectors) throw wrong("recall", "nothing to measure it by: the precision is none")
   }
-  const optional = (parameter: "rerank" | "nprobe", least: number, most: number) => {
+  const optional = (parameter: "rerank" | "nprobe" | "efSearch", least: number, most: number) => {
     const value = options[parameter]
     return value === undefined ? undefined : wholeNumber(parameter, value, least, most)
   }
@@ -82,6 +85,7 @@ export const choose = (options: SearchOptions, shape: StoreShape): SearchChoice 
     mode,
     rerank: optional("rerank", 0, hasVectors ? MAX_RERANK : 0),
     nprobe: optional("nprobe", 1, MAX_NPROBE),
+    efSearch: optional("efSearch", 1, MAX_EF_SEARCH),
     recall,
     ...(options.minScore !== undefined && { minScore: finite("minScore", options.minScore) }),
     ...(options.mmr !== undefined && diversity(options.mmr, keep, hasVectors))
@@ -100,8 +104,9 @@ const diversity = (options: MmrOptions, keep: number, hasVectors: boolean) => {
 }
 
 /**
- * The plan over every row used so far. Mode ivf scans all codes where there are no lists, and under a filter: how many
- * of the rows that pass lie in the lists it would visit, nobody has measured.
+ * The plan over every row used so far. Mode hnsw scans all codes where there is no graph of nearly all rows, mode ivf
+ * where there are no lists, and under a filter: how many of the rows that pass lie in the lists it would visit, nobody
+ * has measured.
  */
 export const plan = (
   choice: SearchChoice,
@@ -116,20 +121,25 @@ export const plan = (
   const { minScore, fetch = 0, lambda, fast } = choice
   const isRange = minScore !== undefined
   const isListed = settled.mode === MODE.ivf && lists > 0 && !filtered && !isRange
-  const depths = [settled.rerank, fetch]
+  const walks = settled.mode === MODE.hnsw && canWalk(columns.graph, rows)
+  const efSearch = walks ? Math.max(choice.efSearch ?? Math.max(64, 2 * keep), keep, fetch) : 0
+  const depths = [walks ? efSearch : settled.rerank, fetch]
   if (settled.mode !== MODE.binary && (filtered || isRange)) depths.push(usualRerank(columns, keep))
   if (settled.rerank > 0 && isRange) depths.push(RANGE_RERANK)
   const rerank = settled.mode === MODE.exact ? 0 : Math.max(choice.rerank ?? Math.max(...depths), fetch)
-  const mode = settled.mode === MODE.ivf && !isListed ? MODE.flat : settled.mode
+  const scansAll = (settled.mode === MODE.ivf && !isListed) || (settled.mode === MODE.hnsw && !walks)
+  const mode = scansAll ? MODE.flat : settled.mode
   return {
     ...columns.layout,
     keep,
     mode,
-    rerank: rerank === 0 ? 0 : Math.max(rerank, keep),
+    // What a walk finds is always scored again: its own scores are those of copies.
+    rerank: rerank === 0 && !walks ? 0 : Math.max(rerank, keep),
     nprobe: isListed ? Math.min(choice.nprobe ?? settled.nprobe, lists) : 0,
     fromBlock: 0,
     toBlock: Math.min(Math.ceil(rows / BLOCK), columns.rows.length * BLOCKS),
     cancel,
+    ...(walks && { efSearch }),
     ...(isRange && { minScore, seed: seedOf(minScore, mode, rerank, columns) }),
     ...(fetch > 0 && { fetch, lambda, fast })
   }
@@ -151,6 +161,20 @@ const seedOf = (minScore: number, mode: number, rerank: number, { layout }: Sear
 /** Candidates scored again where nothing was measured. */
 const usualRerank = ({ layout }: SearchColumns, keep: number): number =>
   layout.precision === PRECISION.none ? 0 : Math.max(128, 10 * keep)
+
+/** Rows outside a graph that are scanned beside it, however small it is. */
+const SCANNED_ROWS = 2048
+/** Beyond those, one row for so many that are linked. */
+const LINKED_A_SCANNED = 32
+/** A walk through more dead rows than so many for each live one takes longer than a scan. */
+const DEAD_A_LIVE = 3
+
+const canWalk = (graph: GraphColumns | undefined, rows: number): boolean => {
+  if (graph === undefined) return false
+  const linked = Atomics.load(graph.words, LINKED_WORD)
+  const dead = Math.min(linked, Atomics.load(graph.words, DEAD_WORD))
+  return rows - linked <= Math.max(SCANNED_ROWS, linked / LINKED_A_SCANNED) && dead <= DEAD_A_LIVE * (linked - dead)
+}
 
 /** Mode, lists and depth: as asked for, as calibrated, or as is usual. */
 const settle = ({ keep, mode, recall }: SearchChoice, columns: SearchColumns, rows: number): Chosen => {

@@ -54,7 +54,10 @@ const scannedRows = (plan: SearchPlan, { columns }: Searchable): number => {
 export interface Outlook {
   /** Microseconds a query. */
   readonly perQuery: number
-  /** Whether it can be split by rows. Lists are not: a query that visits few of them is short. */
+  /**
+   * Whether it can be split by rows. Lists are not: a query that visits few of them is short. A walk has no part of the
+   * rows to itself.
+   */
   readonly splits: boolean
 }
 
@@ -66,7 +69,7 @@ export const outlookOf = ({ cost, choice, memory, passing }: Search): Outlook =>
   const { keep, fetch = 0 } = whole
   const us = cost.microseconds(whole, scannedRows(whole, memory), 1) + cost.filterMicroseconds(operations, rows)
   // Of shards, the diverse hits together would not be those of the whole.
-  const splits = whole.mode !== MODE.ivf && fetch === 0
+  const splits = whole.mode !== MODE.ivf && whole.mode !== MODE.hnsw && fetch === 0
   return { perQuery: us + cost.diversityMicroseconds(keep, fetch), splits }
 }
 

@@ -44,3 +44,25 @@ export interface AssignTask extends OnMemory {
   /** As `centroidViews` reads them. */
   readonly centroids: SharedArrayBuffer
 }
+
+/** Links rows into the graph. */
+export interface LinkTask extends OnMemory {
+  readonly rows: Uint32Array
+  readonly efConstruction: number
+  /** Index in the directory's words of the flag that stops the task. */
+  readonly cancel: number
+}
+
+/** Replaces links of live rows in `[from, to)` to dead ones. */
+export interface RepairTask extends OnMemory {
+  readonly from: number
+  readonly to: number
+  readonly efConstruction: number
+  readonly cancel: number
+}
+
+/** Copies the vectors of a segment's slots that `linked` has a bit for, and marks them as linked. */
+export interface CopyTask extends OnMemory {
+  readonly segment: number
+  readonly linked: Uint8Array
+}

@@ -8,9 +8,11 @@ import { ENCODER_KINDS, type EncoderIdentity } from "../index/encoder.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import { forEachSliced } from "../slice.ts"
 import { fails } from "./file-failure.ts"
+import type { GraphOptions } from "./graph-columns.ts"
 import { type CheckedHeader, checkHeader } from "./image/consistency.ts"
 import { checkContents } from "./image/contents.ts"
 import { type Description, decodeDescription, encodeDescription, MAX_DESCRIPTION_BYTES } from "./image/description.ts"
+import { adoptGraph, graphFields, graphMemory, newGraphImage, packGraph } from "./image/graph.ts"
 import {
   decodeHeader,
   encodeHeader,
@@ -42,6 +44,8 @@ interface ImageMeta {
   readonly generation: number
   /** Identity of what made the vectors; empty where the caller did. */
   readonly embedder: string
+  /** The graph that is wanted of the store, if any. */
+  readonly graph?: GraphOptions | undefined
 }
 
 /**
@@ -56,14 +60,17 @@ export const saveImage = async (store: Store, meta: ImageMeta, path: string): Pr
   const packed = await packRecords(store)
   const tags = await packTags(store)
   const { kernels, shape, directory, keys } = store
+  const { rows } = directory
+  const graph = store.graph === undefined || rows === 0 ? undefined : packGraph(store.graph, rows)
   const description = encodeDescription(shape, store.codes.calibration)
   const plan = planImage({
     shape,
-    rows: directory.rows,
+    rows,
     keyCapacity: keys.current.length,
     recordsBytes: packed.bytes,
     lists: store.lists?.count ?? 0,
     listBlocks: store.lists?.blocks ?? 0,
+    graph: graph && { m: graph.graph.options.m, upperBytes: graph.upper.length },
     tagsBytes: tags.bytes.length,
     descriptionBytes: description.length
   })
@@ -74,6 +81,7 @@ export const saveImage = async (store: Store, meta: ImageMeta, path: string): Pr
     const checksums = await writeBody(kernels, {
       plan,
       memoryOf: (range) => {
+        if (range.section === "graph") return graphMemory(graph!, range)
         if (range.section === "lists") return listsMemory(kernels, store.lists!.buffers, range)
         return range.section === "tags" ? tags.bytes.subarray(range.from) : memoryOf(store, addressesOf, range)
       },
@@ -85,6 +93,7 @@ export const saveImage = async (store: Store, meta: ImageMeta, path: string): Pr
     const written = {
       ...meta,
       ...extentFields(plan.extents),
+      ...graphFields(meta.graph, graph),
       checksumsChecksum: kernels.crc32c(table),
       descriptionChecksum: kernels.crc32c(description),
       tagCount: tags.count
@@ -122,6 +131,13 @@ export interface ImageIdentity {
   readonly embedder: string
 }
 
+interface LoadedImage {
+  readonly store: Store
+  readonly meta: ImageMeta
+  /** The graph that is wanted of the store, whether or not it has one. */
+  readonly graph: GraphOptions | undefined
+}
+
 /**
  * Reads an image into memory of its own. Fails with `ImageInvalid`, or with what `accept` throws when the
  * image is not the one wanted, and then leaves nothing behind.
@@ -130,7 +146,7 @@ export const loadImage = async (
   kernels: Kernels,
   path: string,
   accept: (identity: ImageIdentity) => void = () => undefined
-): Promise<{ readonly store: Store; readonly meta: ImageMeta }> => {
+): Promise<LoadedImage> => {
   const file = await open(path).catch(fails("open", path))
   try {
     const { size } = await file.stat().catch(fails("stat", path))
@@ -141,7 +157,8 @@ export const loadImage = async (
     accept({ shape: checked.shape, encoder: checked.encoder, embedder: header.embedder })
     const store = await readStore(image, header, checked)
     if (description.calibration !== undefined) store.useCalibration(description.calibration)
-    return { store, meta: { generation: header.generation, embedder: header.embedder } }
+    const { generation, embedder } = header
+    return { store, meta: { generation, embedder }, graph: checked.graph }
   } finally {
     await file.close()
   }
@@ -195,19 +212,23 @@ const readStore = async (image: OpenImage, header: ImageHeader, checked: Checked
   store.extend(header.segments)
   const lists = header.lists > 0 ? store.newLists(new SharedArrayBuffer(centroidBytes(header.lists))) : undefined
   lists?.allocate(header.listBlocks)
+  const graph = newGraphImage(kernels, header, checked, invalid)
   const addressesOf = (segment: number) => store.segments[segment]!.records
   const target = {
     path,
     memoryOf: (range: Range) => {
       if (range.section === "lists") return listsMemory(kernels, lists!.buffers, range)
       if (range.section === "tags") return new Uint8Array(tags)
+      if (range.section === "graph" && graph !== undefined) return graphMemory(graph, range)
       return range.section === "records" ? new Uint8Array(records) : memoryOf(store, addressesOf, range)
     },
     checksums: new Uint32Array(table.buffer, table.byteOffset, plan.checksumCount)
   }
   const isCodes = (range: Range) => range.section === "segments" && range.buffer === "codes"
+  // Without the addon a graph is left alone: searches scan.
+  const isWanted = (range: Range) => range.section !== "graph" || graph !== undefined
   const read = (ranges: ReadonlyArray<Range>) => readBody(kernels, file, { ...target, ranges }, invalid)
-  await read(plan.ranges.filter((range) => !isCodes(range)))
+  await read(plan.ranges.filter((range) => !isCodes(range) && isWanted(range)))
   if (kernels.crc32c(new Uint8Array(parameters.buffer)) !== header.encoderChecksum) {
     throw invalidField(invalid, "encoderChecksum", "is not that of the parameters")
   }
@@ -227,6 +248,9 @@ const readStore = async (image: OpenImage, header: ImageHeader, checked: Checked
   store.unreserve(free)
   store.directory.countLive(header.live)
   if (lists !== undefined) await adoptLists(store, lists, header, invalid)
+  if (graph === undefined) return store
+  await adoptGraph(graph, header, invalid)
+  store.useGraph(graph.graph)
   return store
 }
 

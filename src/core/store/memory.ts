@@ -12,6 +12,7 @@ import type { Centroids } from "../index/ivf.ts"
 import type { SearchColumns as Columns, Kernels, SegmentLayout } from "../kernels/contract.ts"
 import { aligned } from "./aligned.ts"
 import { type FieldColumn, newFieldColumn } from "./fields.ts"
+import { type GraphBuffers, graphColumns } from "./graph-columns.ts"
 import {
   ALIGNMENT,
   BLOCK,
@@ -70,6 +71,8 @@ export interface MemoryHandle {
   readonly directory: SharedArrayBuffer
   readonly segments: ReadonlyArray<SegmentBuffers>
   readonly codes: CodeSet
+  /** The graph over the rows, where there is one. */
+  readonly graph?: GraphBuffers | undefined
   readonly chunks: ReadonlyArray<SharedArrayBuffer | undefined>
   readonly tags: ReadonlyArray<SharedArrayBuffer>
   readonly keys: KeyTables
@@ -132,7 +135,7 @@ export const isLive = (segment: Segment, slot: number): boolean =>
 /** What a search over these segments under this code set reads. */
 export const searchColumns = (
   kernels: Kernels,
-  handle: Pick<MemoryHandle, "shape" | "codes">,
+  handle: Pick<MemoryHandle, "shape" | "codes" | "graph">,
   segments: ReadonlyArray<Segment>
 ): SearchColumns => {
   const { dimensions, metric, precision } = handle.shape
@@ -144,6 +147,7 @@ export const searchColumns = (
     codes: columns.map((column) => aligned(kernels, column)),
     lists: lists && listColumns(kernels, lists),
     centroids: lists && centroidViews(lists.centroids),
-    calibration
+    calibration,
+    graph: handle.graph && graphColumns(kernels, handle.shape, handle.graph)
   }
 }

@@ -12,6 +12,7 @@ import type { Encoder } from "../index/encoder.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import { Directory, notAfter, OWNER } from "./directory.ts"
 import { type FieldColumns, rewriteFields, writeFields } from "./fields.ts"
+import type { Graph } from "./graph.ts"
 import { KeyIndex, tagOf } from "./keys.ts"
 import { BLOCK, codeColumns, SLOTS } from "./layout.ts"
 import { ListWriter } from "./lists.ts"
@@ -67,6 +68,8 @@ export class Store implements Searchable {
   codes: CodeSet
   /** Inverted lists of every live row, where there are any. */
   lists: ListWriter | undefined
+  /** The graph over the rows, where one was asked for and there are enough of them. */
+  graph: Graph | undefined
   /** Replaced, never changed: a handle that is sent later still goes with the codes of its moment. */
   #buffers: ReadonlyArray<SegmentBuffers> = []
   readonly #listeners = new Set<(handle: MemoryHandle) => void>()
@@ -78,7 +81,7 @@ export class Store implements Searchable {
     this.kernels = kernels
     this.shape = shape
     this.codes = { version: this.directory.codeSet, encoder, columns: [] }
-    this.columns = searchColumns(kernels, this, [])
+    this.columns = searchColumns(kernels, { shape, codes: this.codes }, [])
     this.records = new RecordWriter(() => this.announce())
     this.tags = new TagWriter({
       published: () => this.directory.tags,
@@ -97,6 +100,7 @@ export class Store implements Searchable {
       directory: this.directory.buffer,
       segments: this.#buffers,
       codes: this.codes,
+      graph: this.graph?.buffers,
       chunks: this.records.buffers,
       tags: this.tags.buffers,
       keys: {
@@ -129,6 +133,7 @@ export class Store implements Searchable {
     const columns = Array.from(missing, () => newCodeColumn(this.shape))
     this.segments.push(...buffers.map((made) => segmentViews(this.kernels, this.shape, made)))
     this.#buffers = [...this.#buffers, ...buffers]
+    this.graph?.extend(this.segments.length)
     this.#useCodes({ ...this.codes, columns: [...this.codes.columns, ...columns] })
   }
 
@@ -161,6 +166,13 @@ export class Store implements Searchable {
     this.#useCodes({ ...this.codes, calibration })
   }
 
+  /** Puts a graph in force, of which any rows may be linked, or none. */
+  useGraph(graph: Graph | undefined): void {
+    graph?.extend(this.segments.length)
+    this.graph = graph
+    this.#useCodes(this.codes)
+  }
+
   /**
    * Slots for `count` rows, freed ones first, and room for their keys. They are not live, and nobody
    * else writes them.
@@ -172,7 +184,10 @@ export class Store implements Searchable {
     const from = this.directory.rows
     this.extend(Math.ceil((from + count - reused) / SLOTS))
     const rows = new Uint32Array(count)
-    for (let i = 0; i < reused; i++) rows[i] = this.#free.pop()!
+    for (let i = 0; i < reused; i++) {
+      rows[i] = this.#free.pop()!
+      this.graph?.unlink(rows[i]!)
+    }
     for (let i = reused; i < count; i++) rows[i] = from + i - reused
     this.directory.extendRows(from + count - reused)
     return rows
@@ -278,6 +293,7 @@ export class Store implements Searchable {
       ),
       lists: this.lists?.bytes ?? { touched: 0, allocated: 0 },
       dictionary: { touched: this.tags.touchedBytes, allocated: this.tags.allocatedBytes },
+      graph: this.graph?.bytes(this.directory.rows) ?? { touched: 0, allocated: 0 },
       keys: { touched: this.keys.touchedBytes, allocated: this.keys.touchedBytes },
       records: {
         touched: this.directory.rows * 4 + this.records.touchedBytes,
@@ -288,7 +304,8 @@ export class Store implements Searchable {
 
   #useCodes(codes: CodeSet): void {
     this.codes = codes
-    this.columns = searchColumns(this.kernels, this, this.segments)
+    const { kernels, shape, segments } = this
+    this.columns = searchColumns(kernels, { shape, codes, graph: this.graph?.buffers }, segments)
     this.announce()
   }
 
@@ -306,6 +323,7 @@ export class Store implements Searchable {
     const slot = row % SLOTS
     Atomics.and(segment.live, slot >>> 5, ~(1 << (slot & 31)))
     this.lists?.remove(row)
+    this.graph?.bury(row)
     this.#bury(row, segment.records[slot]!)
   }
 

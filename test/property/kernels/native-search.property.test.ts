@@ -56,7 +56,16 @@ const searchOf = (drawn: Shape, asked: Request, mode: number): Search => {
   const [fromBlock, end] = asked.margins
   const rerank = drawn.precision === "none" ? 0 : asked.rerank
   const toBlock = segments.length * BLOCKS - end
-  const plan = { ...layoutOf(drawn), mode, keep: asked.keep, rerank, nprobe: 0, fromBlock, toBlock, cancel: 1 }
+  const plan = {
+    ...layoutOf(drawn),
+    mode,
+    keep: asked.keep,
+    rerank,
+    nprobe: 0,
+    fromBlock,
+    toBlock,
+    cancel: 1
+  }
   return { plan, segments, queries: vectorsOf(drawn, ~drawn.seed, asked.queries), encoder: encoderOf(drawn) }
 }
 

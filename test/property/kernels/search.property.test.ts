@@ -24,7 +24,16 @@ const written = (drawn: Shape) => {
 const searched = (drawn: Shape, mode: number, rerank = 0) => {
   const { segment, vectors, encoder, query } = written(drawn)
   const hits = emptyHits(1, ROWS)
-  const plan = { ...layoutOf(drawn), mode, keep: ROWS, rerank, nprobe: 0, fromBlock: 0, toBlock: BLOCKS, cancel: 0 }
+  const plan = {
+    ...layoutOf(drawn),
+    mode,
+    keep: ROWS,
+    rerank,
+    nprobe: 0,
+    fromBlock: 0,
+    toBlock: BLOCKS,
+    cancel: 0
+  }
   const columns = { rows: [segment.rows], codes: [segment.codes], encoder }
   scalar.search(plan, columns, query, new Int32Array(1), hits)
   assert.equal(hits.counts[0], ROWS)
@@ -182,7 +191,16 @@ test("what does not fit the layout is refused by name", () => {
   const drawn: Shape = { seed: 3, metric: "dot", precision: "none", dimensions: 8, kind: "ordinary", factorScale: 1 }
   const { segment, encoder, vectors, query } = written(drawn)
   const layout = layoutOf(drawn)
-  const plan = { ...layout, mode: MODE.flat, keep: 1, rerank: 0, nprobe: 0, fromBlock: 0, toBlock: BLOCKS, cancel: 0 }
+  const plan = {
+    ...layout,
+    mode: MODE.flat,
+    keep: 1,
+    rerank: 0,
+    nprobe: 0,
+    fromBlock: 0,
+    toBlock: BLOCKS,
+    cancel: 0
+  }
   const refused = { code: "Layout" }
   const columns = { rows: [segment.rows], codes: [segment.codes], encoder }
   const find = (changes: Partial<SearchPlan>, queries = query, control = new Int32Array(1)) =>

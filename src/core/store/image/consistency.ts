@@ -1,6 +1,7 @@
 /** Whether a header fits the format and its file, before anything is allocated. */
 import { ENCODER_KINDS, type EncoderIdentity } from "../../index/encoder.ts"
 import type { Kernels } from "../../kernels/contract.ts"
+import type { GraphOptions } from "../graph-columns.ts"
 import { MAX_DIMENSIONS, METRICS, PRECISIONS, SLOTS } from "../layout.ts"
 import type { StoreShape } from "../memory.ts"
 import { MAX_RECORDS_BYTES, RECORD_UNIT } from "../records.ts"
@@ -13,12 +14,18 @@ import { type ImagePlan, layoutHash, planImage } from "./ranges.ts"
 
 /** Most lists: as many as an option asks for. */
 const MAX_LISTS = 65_536
+/** Bounds of the options of a graph, and of its levels. */
+const MAX_M = 64
+const MAX_EF = 4096
+const MAX_LEVEL = 15
 
 /** A header that has been checked, in the terms of a store. */
 export interface CheckedHeader {
   readonly shape: StoreShape
   readonly encoder: EncoderIdentity & { readonly id: number }
   readonly plan: ImagePlan
+  /** The graph that is wanted of the store; its links are in the file when `graphBytes` is not 0. */
+  readonly graph: GraphOptions | undefined
 }
 
 export const checkHeader = (
@@ -64,7 +71,27 @@ export const checkHeader = (
   require(tagsBytes <= MAX_DICTIONARY_BYTES, "tagsBytes", "is out of range")
   require(tagCount <= tagsBytes, "tagCount", `${tagCount} in ${tagsBytes} bytes`)
 
-  const size = { shape, rows, keyCapacity, recordsBytes, lists, listBlocks, tagsBytes, descriptionBytes }
+  const { graphM: m, graphEfConstruction: efConstruction, graphSeed: seed, graphBytes, graphUpperBytes } = header
+  const wantsGraph = m !== 0
+  require(!wantsGraph || (m >= 4 && m <= MAX_M), "graphM", `${m} is out of range`)
+  require(!wantsGraph || shape.precision !== "none", "graphM", "no vectors are stored to build a graph of")
+  require(!wantsGraph || (efConstruction >= 1 && efConstruction <= MAX_EF), "graphEfConstruction", "is out of range")
+  require(wantsGraph || graphBytes === 0, "graphBytes", "there is no graph")
+  // Every level of every row, whatever the seed.
+  require(graphUpperBytes <= rows * MAX_LEVEL * m * 4, "graphUpperBytes", "is out of range")
+  require(graphUpperBytes % 4 === 0, "graphUpperBytes", "are not whole links")
+  const graphSize = graphBytes > 0 ? { m, upperBytes: graphUpperBytes } : undefined
+  const size = {
+    shape,
+    rows,
+    keyCapacity,
+    recordsBytes,
+    lists,
+    listBlocks,
+    graph: graphSize,
+    tagsBytes,
+    descriptionBytes
+  }
   const plan = planImage(size)
   for (const [field, value] of Object.entries(extentFields(plan.extents)) as ReadonlyArray<[HeaderField, number]>) {
     require(header[field as keyof ImageHeader] === value, field, `is not ${value}`)
@@ -81,5 +108,5 @@ export const checkHeader = (
     factorScale: header.factorScale,
     checksum: header.encoderChecksum
   }
-  return { shape, encoder, plan }
+  return { shape, encoder, plan, graph: wantsGraph ? { m, efConstruction, seed } : undefined }
 }

@@ -58,7 +58,15 @@ const HEADER_FIELDS = {
   listsOffset: [216, "u64"],
   listsBytes: [224, "u64"],
   lists: [232, "u32"],
-  listBlocks: [236, "u32"]
+  listBlocks: [236, "u32"],
+  graphOffset: [240, "u64"],
+  graphBytes: [248, "u64"],
+  graphUpperBytes: [256, "u64"],
+  graphM: [264, "u32"],
+  graphEfConstruction: [268, "u32"],
+  graphSeed: [272, "u32"],
+  graphEntry: [276, "u32"],
+  graphLevel: [280, "u32"]
 } as const satisfies Record<string, readonly [offset: number, kind: Kind]>
 
 export type HeaderField = keyof typeof HEADER_FIELDS

@@ -14,10 +14,10 @@ export const memoryOf = (store: Store, addressesOf: (segment: number) => Uint32A
 
 /** The buffer of a range of lists. */
 export const listsMemory = (kernels: Kernels, { centroids, heads, chunks }: ListBuffers, range: Range): Uint8Array => {
+  const whole = range.buffer === "centroids" ? centroids : range.buffer === "heads" ? heads : undefined
   const { codes, links } = chunks[range.segment] ?? {}
-  const buffer = { centroids, heads, codes, links, rows: undefined, addresses: undefined }[range.buffer]
-  const isPadded = buffer === codes || buffer === links
-  const bytes = isPadded ? aligned(kernels, buffer!) : new Uint8Array(buffer!)
+  const padded = range.buffer === "codes" ? codes : links
+  const bytes = whole === undefined ? aligned(kernels, padded!) : new Uint8Array(whole)
   return bytes.subarray(range.from, range.from + range.bytes)
 }
 

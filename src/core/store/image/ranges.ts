@@ -6,6 +6,7 @@
  * one may start elsewhere. Checksums start anew with each range, so none spans two buffers.
  */
 import type { Kernels } from "../../kernels/contract.ts"
+import { graphLayout } from "../graph-columns.ts"
 import { BLOCK, BLOCKS, bufferBytes, CODE_BITS, type Column, codeColumns, LINK_COLUMNS, SLOTS } from "../layout.ts"
 import { columnsOf, type StoreShape } from "../memory.ts"
 
@@ -18,14 +19,24 @@ export const CHECKED_BYTES = 1 << 20
  * What follows the header, in this order. The description has a checksum of its own, because what it says decides
  * where the columns lie; the checksums are those of all blocks of the other sections.
  */
-export const SECTIONS = ["segments", "encoder", "keys", "records", "lists", "tags", "description", "checksums"] as const
+export const SECTIONS = [
+  "segments",
+  "encoder",
+  "keys",
+  "records",
+  "lists",
+  "graph",
+  "tags",
+  "description",
+  "checksums"
+] as const
 export type Section = (typeof SECTIONS)[number]
 
 export interface Range {
   readonly section: Exclude<Section, "description" | "checksums">
-  /** Segment, in the section of segments, or chunk of lists, and the buffer of it. */
+  /** Segment, in the sections of segments and of the graph, or chunk of lists, and the buffer of it. */
   readonly segment: number
-  readonly buffer: "rows" | "codes" | "addresses" | "centroids" | "heads" | "links"
+  readonly buffer: "rows" | "codes" | "addresses" | "centroids" | "heads" | "links" | "mean" | "linked" | "upper"
   /** First byte in its buffer. */
   readonly from: number
   readonly bytes: number
@@ -46,6 +57,15 @@ interface ImageSize {
   readonly listBlocks: number
   readonly tagsBytes: number
   readonly descriptionBytes: number
+  /** Links of the graph, when there is one in the file. */
+  readonly graph?: GraphSize | undefined
+}
+
+/** What decides the length of a graph. */
+interface GraphSize {
+  readonly m: number
+  /** Bytes of the upper links of all rows. */
+  readonly upperBytes: number
 }
 
 /** Where a section lies in the file. */
@@ -127,6 +147,17 @@ const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
       { name: "codes", columns: codeColumns(size.shape.metric) },
       { name: "links", columns: LINK_COLUMNS }
     ])
+  }
+  const { graph } = size
+  if (graph !== undefined) {
+    const { linkedOffset, linksOffset } = graphLayout(size.shape, graph.m)
+    add("graph", 4 * size.shape.dimensions, 0, "mean")
+    for (let segment = 0; segment * BLOCKS < used; segment++) {
+      const blocks = Math.min(BLOCKS, used - segment * BLOCKS)
+      add("graph", (BLOCK / 8) * blocks, segment, "linked", linkedOffset)
+      add("graph", 8 * graph.m * BLOCK * blocks, segment, "links", linksOffset)
+    }
+    add("graph", graph.upperBytes, 0, "upper")
   }
   add("tags", size.tagsBytes)
   return ranges
