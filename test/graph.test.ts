@@ -238,3 +238,34 @@ test("attached threads walk the graph that the owner makes later", native, async
     await collection.searchMany(queries, { mode: "hnsw" })
   )
 })
+
+test("filters, least scores and diverse hits go with a walk, at every share that passes", native, async () => {
+  await using db = await open(":memory:")
+  const collection = await db.collection("c", { dimensions: D, index: "hnsw", fields: { number: "number" } })
+  const rows = 6000
+  const vectors = clustered(1, rows, D)
+  await collection.addMany(
+    keysOf(0, rows).map((key, i) => ({
+      key,
+      vector: vectors.subarray(i * D, (i + 1) * D),
+      fields: { number: (i * 7919) % rows }
+    }))
+  )
+  await collection.buildIndex()
+  const query = clustered(12, 1, D)
+  for (const below of [rows, 5000, 3100, 1500, 300, 12, 1, 0]) {
+    const filter = { number: { lt: below } }
+    const exact = await collection.search(query, { mode: "exact", k: 20, filter })
+    const found = await collection.search(query, { mode: "hnsw", k: 20, filter })
+    assert.equal(found.length, Math.min(20, below))
+    const nearest = new Set(exact.map(({ key }) => key))
+    assert.ok(found.filter(({ key }) => nearest.has(key)).length >= 0.9 * found.length, `${below}`)
+  }
+  const exact = await collection.search(query, { mode: "exact", k: 50 })
+  const minScore = exact[25]!.score
+  const above = await collection.search(query, { mode: "hnsw", k: 100, minScore })
+  assert.ok(above.length >= 24 && above.every(({ score }) => score >= minScore))
+  const mmr = { lambda: 0.5, fetchK: 200 }
+  const diverse = await collection.search(query, { mode: "hnsw", mmr, efSearch: 400 })
+  assert.deepEqual(diverse, await collection.search(query, { mode: "exact", mmr }))
+})
