@@ -19,7 +19,7 @@ pub fn prefetch(address: *const u8) {
 
 /// Bytes between what a scan reads and what it asks for: enough reads under way for memory beyond the
 /// caches, little enough for the nearest cache.
-const AHEAD: usize = 8192;
+pub const AHEAD: usize = 8192;
 
 /// Asks for the cache line that a scan will read next but some.
 #[inline(always)]

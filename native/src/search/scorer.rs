@@ -4,7 +4,7 @@ use super::segment::Segment;
 use crate::kernels::dot::{self, Dot, Dot8};
 use crate::kernels::int8::{self, DotI8, SumSquares};
 use crate::kernels::l2;
-use crate::kernels::prefetch::prefetch_page_after;
+use crate::kernels::prefetch::{AHEAD, prefetch_range};
 use crate::norm::norm2;
 use crate::plan::{F16, INT8, L2, SearchPlan};
 use crate::select::Reservoir;
@@ -93,7 +93,7 @@ impl<'a> Scorer<'a> {
         for (group, sinks) in sinks.chunks_mut(EIGHT).enumerate() {
             let first = group * EIGHT;
             for slot in slots {
-                prefetch_page_after(segment.vector(*slot));
+                prefetch_range(segment.vector(*slot).wrapping_add(AHEAD), self.row_bytes);
                 let row = first_row + *slot as u32;
                 // SAFETY: `first` and the sinks after it are queries of ours.
                 unsafe {
