@@ -16,6 +16,7 @@ import { newCodeColumn } from "../src/core/store/memory.ts"
 import { encodeKey, NO_NAMESPACE } from "../src/core/store/rows.ts"
 import type { Searchable } from "../src/core/store/searchable.ts"
 import type { Store } from "../src/core/store/store.ts"
+import { listAll } from "./lists.ts"
 import { randomVectors } from "./property/kernels/random.ts"
 import { drop, newStore, put } from "./stores.ts"
 
@@ -76,6 +77,17 @@ test("a search under which the codes are replaced is run again", () => {
   search(store, 5, 2)
   assert.equal(searches(), 2)
   search(store, 5, 2)
+  assert.equal(searches(), 3)
+})
+
+test("a search of lists that may have moved into newer blocks is run again", () => {
+  const { kernels: counting, searches } = interrupted(() => store.announce())
+  const store: Store = newStore(counting, SHAPE)
+  put(store, keys(40), 1)
+  listAll(store, 4)
+  search(store, 5, 3)
+  assert.equal(searches(), 2)
+  search(store, 5, 3)
   assert.equal(searches(), 3)
 })
 

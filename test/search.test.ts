@@ -120,6 +120,16 @@ describe("options", () => {
     assert.deepEqual((await collection.searchMany(new Float32Array())).counts, new Uint32Array())
   })
 
+  test("a batch of no queries finds nothing and teaches nothing about costs", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const collection = await collectionOf(db, 9000, 8)
+    for (let i = 0; i < 3000; i++) {
+      const { keys, counts } = await collection.searchMany(new Float32Array(0))
+      assert.equal(keys.length + counts.length, 0)
+    }
+    assert.equal((await collection.search(coarse(3, 8), { k: 3 })).length, 3)
+  })
+
   test("an empty collection has no hits, before and after it had a row", async () => {
     await using db = await open(":memory:", { threads: 1 })
     const collection = await db.collection("empty", { dimensions: 2 })

@@ -35,6 +35,11 @@ export interface Calibration {
 /** Modes that settings are of. */
 const CALIBRATED_MODES: ReadonlyArray<number> = [MODE.flat, MODE.ivf]
 
+/** Deepest settings: what an option may ask for. */
+const MOST_RERANK = 16_384
+/** Most lists that are visited. */
+const MOST_PROBED = 2 ** 20
+
 /** What of a plan a level of recall decides. */
 export type Chosen = Pick<SearchPlan, "mode" | "nprobe" | "rerank">
 
@@ -47,11 +52,21 @@ const CAUTION = 0.75
 /** The cheapest setting that finds `wanted` of the nearest `keep`; undefined when only an exact search does. */
 export const settingFor = ({ curves }: Calibration, keep: number, wanted: number): Chosen | undefined => {
   const curve = curves.find(({ k }) => k >= keep) ?? curves.at(-1)
-  const found = curve?.settings.find(({ recall, error }) => 1 - recall + error <= CAUTION * (1 - wanted))
+  // Beyond the last curve more lists would be needed as well, and nobody measured how many.
+  const isMeasured = ({ mode }: Setting) => keep <= (curve?.k ?? 0) || mode === MODE.flat
+  const found = curve?.settings.find(
+    (setting) => isMeasured(setting) && 1 - setting.recall + setting.error <= CAUTION * (1 - wanted)
+  )
   if (curve === undefined || found === undefined) return undefined
   // Depth grows with the hits wanted beyond the curve.
-  const rerank = Math.ceil(found.rerank * Math.max(1, keep / curve.k))
+  const rerank = Math.min(MOST_RERANK, Math.ceil(found.rerank * Math.max(1, keep / curve.k)))
   return { mode: found.mode, nprobe: found.nprobe, rerank: Math.max(rerank, keep) }
+}
+
+/** The setting that was measured to find most of the nearest `keep`, short of an exact search. */
+export const bestSetting = ({ curves }: Calibration, keep: number): Chosen | undefined => {
+  const best = curves.find(({ k }) => k >= keep)?.settings.at(-1)
+  return best && { mode: best.mode, nprobe: best.nprobe, rerank: Math.max(best.rerank, keep) }
 }
 
 /** The settings that no other beats: in order of cost, each with more recall than all cheaper ones. */
@@ -66,10 +81,8 @@ export const frontier = (settings: ReadonlyArray<Setting>): ReadonlyArray<Settin
     })
 }
 
-/** Deepest settings that are taken from a file: what an option may ask for. */
-const MOST = 2 ** 20
-
-const isWhole = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MOST
+const isWithin = (value: unknown, least: number, most: number): boolean =>
+  Number.isInteger(value) && Number(value) >= least && Number(value) <= most
 
 const isList = (value: unknown, holds: (item: Record<string, unknown>) => boolean): boolean =>
   Array.isArray(value) && value.every((item) => typeof item === "object" && item !== null && holds(item))
@@ -79,10 +92,11 @@ export const isCalibration = (value: unknown): value is Calibration => {
   const { rows, queries, curves } = (value ?? {}) as Record<string, unknown>
   const isSetting = ({ mode, nprobe, rerank, recall, error, us }: Record<string, unknown>) =>
     CALIBRATED_MODES.some((known) => known === mode) &&
-    [nprobe, rerank].every(isWhole) &&
+    isWithin(nprobe, mode === MODE.ivf ? 1 : 0, MOST_PROBED) &&
+    isWithin(rerank, 1, MOST_RERANK) &&
     [recall, error, us].every((number) => Number.isFinite(number))
   return (
     [rows, queries].every((count) => Number.isSafeInteger(count)) &&
-    isList(curves, ({ k, settings }) => isWhole(k) && Number(k) > 0 && isList(settings, isSetting))
+    isList(curves, ({ k, settings }) => isWithin(k, 1, MOST_RERANK) && isList(settings, isSetting))
   )
 }

@@ -12,6 +12,8 @@ export const TURN_MS = 1
 let began: number | undefined
 /** Who found their turn full, in order, and how many of them have gone on. */
 const waiting: Array<() => void> = []
+/** Those that have gone on are forgotten so many at a time: the line may never end. */
+const FORGOTTEN = 1024
 let served = 0
 
 const begin = (): number => {
@@ -30,6 +32,10 @@ const nextTurn = (): void => {
     return
   }
   served++
+  if (served === FORGOTTEN) {
+    waiting.splice(0, served)
+    served = 0
+  }
   begin()
   go()
 }

@@ -15,7 +15,7 @@ import { canTrain, isMade, storedRows } from "./encoding.ts"
 import { fillLists, trainLists } from "./lists.ts"
 import type { CollectionShape, IndexChoice } from "./options.ts"
 
-/** Live rows from which lists are made without being asked for: below, scanning all codes takes no longer. */
+/** Live rows with vectors from which lists are made unasked: below, scanning all codes takes no longer. */
 const AUTO_ROWS = 32_768
 /** Live rows from which lists are made where they are asked for. */
 const LEAST_ROWS = 2048
@@ -57,6 +57,7 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   const asksForLists = typeof index === "object" ? index.ivf !== undefined : index === "auto" || index === "ivf"
   const codesAreFinal = () => isMade(store.codes.encoder) && !canTrain(store, shape, store.directory.live)
   const wantsLists = (least: number) => asksForLists && codesAreFinal() && store.directory.live >= least
+  if (!asksForLists) store.dropLists()
 
   const makeLists = Effect.gen(function* () {
     const { version } = store.codes
@@ -66,8 +67,9 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
       abortable(async () => {
         // Codes that were replaced meanwhile are not those that the centroids speak of.
         if (store.codes.version !== version) return
-        listed = store.directory.live
+        const { live } = store.directory
         await fillLists(store, pool, centroids)
+        listed = live
       })
     )
   })
@@ -81,6 +83,8 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   })
 
   const listsAreDue = () => {
+    // Where nothing can be measured, mode auto would not choose them.
+    if (index === "auto" && shape.precision === "none") return false
     const least = index === "auto" ? AUTO_ROWS : LEAST_ROWS
     return wantsLists(least) && (store.lists === undefined || store.directory.live > LIST_GROWTH * listed)
   }
@@ -91,6 +95,7 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
     return shape.precision !== "none" && live >= CALIBRATED_ROWS && codesAreFinal() && moved
   }
 
+  const listsAreWanted = () => wantsLists(1) && !(index === "auto" && shape.precision === "none")
   const listsAreFresh = () => store.lists !== undefined && listed === store.directory.live
   const isMeasured = () => store.codes.calibration?.rows === store.directory.live
 
@@ -109,7 +114,7 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
     buildIndex: () =>
       permit.withPermit(
         Effect.gen(function* () {
-          if (wantsLists(1) && !listsAreFresh()) yield* makeLists
+          if (listsAreWanted() && !listsAreFresh()) yield* makeLists
           if (shape.precision !== "none" && codesAreFinal() && !isMeasured()) yield* measure
         })
       ),

@@ -85,7 +85,9 @@ export const restore = async (store: Store, graph: Graph, pool: Pool["Service"])
   const copies = graph.unrestored?.map((linked, segment) =>
     runOnMemory<void>(pool, "copy", { segment, linked }, handle)
   )
-  await Promise.all(copies ?? [])
+  // All of them: none may still be copying when rows can be written again.
+  const done = await Promise.allSettled(copies ?? [])
+  for (const copy of done) if (copy.status === "rejected") throw copy.reason
   graph.unrestored = undefined
   graph.settle(store.directory.live - graph.pendingRows(store.segments, store.directory.live).length)
 }

@@ -58,7 +58,7 @@ export class ScanCost {
   }
 
   observe(plan: Priced, rows: number, queries: number, microseconds: number): void {
-    if (rows < LEAST_ROWS) return
+    if (rows < LEAST_ROWS || queries === 0) return
     const expected = this.#unitNs[plan.mode]!
     const measured = ((microseconds * 1000) / queries - this.#fixedNs(plan, rows)) / unitsOf(plan, rows)
     const credible = Math.min(Math.max(measured, 0), LARGEST_SURPRISE * expected)

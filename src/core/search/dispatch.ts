@@ -62,6 +62,10 @@ export class Dispatcher {
   start(request: Request, limits: Limits = {}): (() => Promise<void>) | undefined {
     try {
       if (this.#closed) throw new Closed()
+      if (request.count === 0) {
+        request.done()
+        return undefined
+      }
       const us = outlookOf(request).perQuery * request.count
       const isIdle = this.#running.size === 0 && this.#queue.size === 0
       if (isIdle && us <= IN_PLACE_US && fitsInTurn(us / 1000)) {
@@ -201,10 +205,13 @@ export class Dispatcher {
         group.fail(error)
       }
       onScanned()
+    }
+    // Counted before it ends, even where it fails at once.
+    const ended = run().finally(() => {
       this.#running.delete(group)
       this.#serveSoon()
-    }
-    this.#running.set(group, run())
+    })
+    this.#running.set(group, ended)
   }
 }
 

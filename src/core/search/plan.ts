@@ -5,7 +5,7 @@
  * native code. Nothing downstream checks it again.
  */
 
-import { type Chosen, settingFor } from "../calibration.ts"
+import { bestSetting, type Chosen, settingFor } from "../calibration.ts"
 import { finite, object, oneOf, wholeNumber } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
 import type { GraphColumns, SearchPlan } from "../kernels/contract.ts"
@@ -189,7 +189,9 @@ const settle = ({ keep, mode, recall }: SearchChoice, columns: SearchColumns, ro
   if (recall === 1 || rows <= EXACT_ROWS) return exact
   const { calibration } = columns
   const calibrated = calibration && settingFor(calibration, keep, recall ?? USUAL_RECALL)
-  return calibrated ?? (recall === undefined ? usual : exact)
+  if (recall !== undefined) return calibrated ?? exact
+  // Where no setting reaches what is usual, the one that comes nearest.
+  return calibrated ?? (calibration && bestSetting(calibration, keep)) ?? usual
 }
 
 /**

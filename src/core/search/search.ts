@@ -68,22 +68,26 @@ export const outlookOf = ({ cost, choice, memory, passing }: Search): Outlook =>
   const whole = plan(choice, memory.columns, rows, 0, operations > 0)
   const { keep, fetch = 0 } = whole
   const us = cost.microseconds(whole, scannedRows(whole, memory), 1) + cost.filterMicroseconds(operations, rows)
-  // Of shards, the diverse hits together would not be those of the whole.
-  const splits = whole.mode !== MODE.ivf && whole.mode !== MODE.hnsw && fetch === 0
-  return { perQuery: us + cost.diversityMicroseconds(keep, fetch), splits }
+  return { perQuery: us + cost.diversityMicroseconds(keep, fetch), splits: splits(whole) }
 }
+
+/** Whether shards of the rows together find what the whole does: of them, the diverse hits would not be those of all. */
+const splits = ({ mode, fetch = 0 }: SearchPlan): boolean => mode !== MODE.ivf && mode !== MODE.hnsw && fetch === 0
 
 /** The plan of one run and its filter, and whether its hits count: nothing that they depend on has changed since. */
 const begin = ({ memory, choice, passing }: Search, claim: number) => {
   const { directory } = memory
   // Read before the memory they speak of: what changes from here on is seen as a change.
-  const { codeSet, changes, rows } = directory
+  const { codeSet, changes, growth, rows } = directory
   memory.sync()
   const asked = passing?.filter()
   const whole = plan(choice, memory.columns, rows, directory.cancelWord(claim), asked !== undefined)
   const filter = asked && passing?.lend(asked, changes, whole.toBlock)
   const counts = (complete: boolean): boolean =>
-    directory.codeSet === codeSet && (complete || directory.changes === changes)
+    directory.codeSet === codeSet &&
+    // A list that was written anew into blocks made since cannot be walked by the columns of then.
+    (whole.mode !== MODE.ivf || directory.growth === growth) &&
+    (complete || directory.changes === changes)
   return { whole, filter, counts }
 }
 
@@ -175,7 +179,9 @@ const scanInPool = async (
   shards: number
 ): Promise<Hits> => {
   const handle = memory.handle()
-  const plans = shards === 1 ? [whole] : Array.from({ length: shards }, (_, i) => shard(whole, i, shards))
+  // What memory has become since the search was split may not be.
+  const plans =
+    shards === 1 || !splits(whole) ? [whole] : Array.from({ length: shards }, (_, i) => shard(whole, i, shards))
   // All of them: none may still be reading when the claim is released.
   const results = await Promise.allSettled(
     plans.map((plan) => runOnMemory<SearchDone>(pool, "search", { plan, queries, filter }, handle, true))
@@ -186,7 +192,7 @@ const scanInPool = async (
     if (filter === undefined) cost.observe(plan, scannedRows(plan, memory), count, result.value.microseconds)
     return result.value.hits
   })
-  return shards === 1 ? found[0]! : merge(found, whole, count, filter !== undefined)
+  return plans.length === 1 ? found[0]! : merge(found, whole, count, filter !== undefined)
 }
 
 /** As `read`, leaving room for others on the event loop: a batch can find hundreds of thousands of hits. */

@@ -118,7 +118,7 @@ export class ListWriter {
   allocate(blocks: number): void {
     while (this.#chunks.length * BLOCKS < blocks) this.#addChunk()
     this.#blocks = blocks
-    this.#listOf.push(...new Array<number>(blocks).fill(UNKNOWN))
+    for (let block = 0; block < blocks; block++) this.#listOf.push(UNKNOWN)
   }
 
   /** Takes in a list that was read: the rows in it, or -1 when it is no chain of blocks or a row is not `isLive`. */
@@ -196,7 +196,7 @@ export class ListWriter {
   reclaim(ended: number): void {
     const held = this.#unlinked.findIndex(({ epoch }) => !notAfter(epoch, ended))
     const safe = this.#unlinked.splice(0, held < 0 ? this.#unlinked.length : held)
-    for (const { blocks } of safe) this.#free.push(...blocks)
+    for (const { blocks } of safe) for (const block of blocks) this.#free.push(block)
   }
 
   /** Copies what lives of a list into blocks of its own and moves the head there. */

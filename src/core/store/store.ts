@@ -161,6 +161,13 @@ export class Store implements Searchable {
     this.#useCodes({ ...this.codes, lists: lists.buffers, calibration: undefined })
   }
 
+  /** Goes on without lists, and without what was measured of searches by them. */
+  dropLists(): void {
+    if (this.lists === undefined) return
+    this.lists = undefined
+    this.#useCodes({ ...this.codes, lists: undefined, calibration: undefined })
+  }
+
   /** Puts what was measured of the codes and lists in force behind the plans of searches. */
   useCalibration(calibration: Calibration): void {
     this.#useCodes({ ...this.codes, calibration })

@@ -16,11 +16,13 @@ export type Term =
 /** Operations of the program of a term, about. */
 export const operationsOf = (term: Term): number => {
   if (term.kind === "not") return operationsOf(term.term)
-  if (term.kind === "and" || term.kind === "or") return term.terms.reduce((sum, one) => sum + operationsOf(one), 0)
+  if (term.kind === "and" || term.kind === "or") return term.terms.reduce((sum, one) => sum + operationsOf(one), 1)
   return term.kind === "among" ? Math.max(1, term.values.length) : 1
 }
 
 const MAX_TERMS = 256
+/** Filters in filters: each is an operation on every row, though it may have no test of its own. */
+const MAX_FILTERS = 512
 const MAX_DEPTH = 16
 const MAX_VALUES = 1024
 
@@ -35,6 +37,7 @@ const not = (term: Term): Term => ({ kind: "not", term })
 class Parser {
   readonly #types: ReadonlyMap<string, FieldType>
   #terms = 0
+  #filters = 0
 
   constructor(fields: FieldTypes) {
     this.#types = new Map(Object.entries(fields))
@@ -43,6 +46,7 @@ class Parser {
   /** Every part of a filter. */
   all(filter: unknown, path: string, depth: number): Term {
     if (depth > MAX_DEPTH) throw wrong(path, `nested more than ${MAX_DEPTH} deep`)
+    if (++this.#filters > MAX_FILTERS) throw wrong(path, `more than ${MAX_FILTERS} filters`)
     const parts = Object.entries(plainObject(path, filter)).filter(([, part]) => part !== undefined)
     return and(parts.map(([name, part]) => this.#part(name, part, `${path}.${name}`, depth)))
   }

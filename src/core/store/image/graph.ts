@@ -102,7 +102,8 @@ export const adoptGraph = async (image: GraphImage, header: ImageHeader, invalid
     if (byte >= 0) last = segment * SLOTS + byte * 8 + 31 - Math.clz32(bits[byte]!)
   }
   if (last >= rows) throw outside(`row ${last} of ${rows} is linked`)
-  if (graphEntry > rows || (graphEntry === 0) !== last < 0) {
+  // An entry stays when all that were linked have been replaced.
+  if (graphEntry > rows || (graphEntry === 0 && last >= 0)) {
     throw invalidField(invalid, "graphEntry", `${graphEntry} is no linked row`)
   }
   if (graphEntry > 0 && graph.level(graphEntry - 1) !== graphLevel) {

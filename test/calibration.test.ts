@@ -1,0 +1,66 @@
+/** Calibrations: the setting that a level of recall leads to, and what a file may not say. */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { bestSetting, type Calibration, isCalibration, type Setting, settingFor } from "../src/core/calibration.ts"
+import { MODE } from "../src/core/kernels/shape.ts"
+
+const setting = (mode: number, nprobe: number, rerank: number, recall: number): Setting => ({
+  mode,
+  nprobe,
+  rerank,
+  recall,
+  error: 0.001,
+  us: 100 * recall
+})
+
+const measured: Calibration = {
+  rows: 5000,
+  queries: 256,
+  curves: [
+    {
+      k: 10,
+      settings: [setting(MODE.ivf, 4, 32, 0.95), setting(MODE.ivf, 16, 64, 0.98), setting(MODE.flat, 0, 128, 0.995)]
+    },
+    { k: 100, settings: [setting(MODE.ivf, 16, 200, 0.96), setting(MODE.flat, 0, 512, 0.99)] }
+  ]
+}
+
+test("the cheapest setting is taken whose misses are well within those allowed", () => {
+  assert.deepEqual(settingFor(measured, 10, 0.93), { mode: MODE.ivf, nprobe: 4, rerank: 32 })
+  assert.deepEqual(settingFor(measured, 10, 0.95), { mode: MODE.ivf, nprobe: 16, rerank: 64 })
+  assert.deepEqual(settingFor(measured, 3, 0.99), { mode: MODE.flat, nprobe: 0, rerank: 128 })
+  assert.equal(settingFor(measured, 10, 0.999), undefined)
+  assert.deepEqual(bestSetting(measured, 10), { mode: MODE.flat, nprobe: 0, rerank: 128 })
+})
+
+test("beyond the deepest curve lists are left out, and depth grows with the hits", () => {
+  assert.deepEqual(settingFor(measured, 100, 0.9), { mode: MODE.ivf, nprobe: 16, rerank: 200 })
+  assert.deepEqual(settingFor(measured, 200, 0.9), { mode: MODE.flat, nprobe: 0, rerank: 1024 })
+})
+
+test("a file may say only what every search can run", () => {
+  assert.ok(isCalibration(JSON.parse(JSON.stringify(measured))))
+  const spoilt = (changes: Partial<Setting>) =>
+    ({ ...measured, curves: [{ k: 10, settings: [{ ...setting(MODE.ivf, 4, 32, 0.9), ...changes }] }] }) as unknown
+  for (const changes of [
+    { nprobe: 0 },
+    { nprobe: 2 ** 21 },
+    { rerank: 2 ** 15 },
+    { rerank: 1.5 },
+    { mode: 9 },
+    { us: Number.NaN }
+  ]) {
+    assert.equal(isCalibration(spoilt(changes)), false, JSON.stringify(changes))
+  }
+  for (const value of [
+    undefined,
+    null,
+    1,
+    [],
+    {},
+    { ...measured, curves: [{ k: 0, settings: [] }] },
+    { ...measured, curves: 5 }
+  ]) {
+    assert.equal(isCalibration(value), false)
+  }
+})
