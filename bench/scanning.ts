@@ -69,8 +69,9 @@ const bestOf = (trials: number, run: () => unknown): number => {
   return Math.min(...times)
 }
 
-/** What a flat scan reads of the rows in use: their codes, factors and, for l2, norms, one view each a segment. */
-export const codeViews = (store: Store): ReadonlyArray<Uint8Array> => viewsOf(store, codeColumns(store.shape.metric))
+/** What a scan of codes reads of the rows in use: codes and, of signs, factors and norms, one view each a segment. */
+export const codeViews = (store: Store): ReadonlyArray<Uint8Array> =>
+  viewsOf(store, codeColumns(store.shape.metric, store.shape.pq))
 
 /** What a binary scan reads: codes alone. */
 export const bitViews = (store: Store): ReadonlyArray<Uint8Array> =>

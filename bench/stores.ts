@@ -1,9 +1,11 @@
 /** Stores filled without a database around them: what kernels search on the calling thread. */
+
+import { codebookRows, trainCodebook } from "../src/core/index/codebook.ts"
 import { type Encoder, encoderParameters, factorScaleOf, makeEncoder } from "../src/core/index/encoder.ts"
 import { TRAINING_ROWS, trainItq } from "../src/core/index/itq.ts"
 import type { Kernels } from "../src/core/kernels/contract.ts"
 import { normalise } from "../src/core/kernels/norm.ts"
-import { CODE_BITS, CODE_BYTES, FACTORS_OFFSET, type Precision, SLOTS } from "../src/core/store/layout.ts"
+import { CODE_BITS, CODE_BYTES, FACTORS_OFFSET, type PqShape, type Precision, SLOTS } from "../src/core/store/layout.ts"
 import type { StoreShape } from "../src/core/store/memory.ts"
 import { encodeKey } from "../src/core/store/rows.ts"
 import { Store } from "../src/core/store/store.ts"
@@ -23,17 +25,31 @@ const HALF = 0x3800
 const CHUNK_ROWS = 4096
 
 /** An encoder trained on rows evenly spread over the data, as a collection does it. */
-export const trainedEncoder = (kernels: Kernels, { dimensions, rows, base }: Vectors): Encoder => {
-  const count = Math.min(rows, TRAINING_ROWS)
+export const trainedEncoder = (kernels: Kernels, vectors: Vectors): Encoder => {
+  const { dimensions } = vectors
+  const sample = sampleOf(vectors, TRAINING_ROWS)
+  const parameters = trainItq(kernels, sample, dimensions, { seed: SEED })
+  const factorScale = factorScaleOf("cosine", sample, parameters.subarray(0, dimensions))
+  return makeEncoder(kernels, { id: 1, kind: "itq", seed: SEED, factorScale, parameters })
+}
+
+/** An encoder of product codes, trained likewise. */
+export const trainedCodebook = (kernels: Kernels, vectors: Vectors, pq: PqShape): Encoder => {
+  const { dimensions } = vectors
+  const made = trainCodebook(kernels, sampleOf(vectors, codebookRows(pq)), dimensions, pq, { seed: SEED })
+  return makeEncoder(kernels, { id: 1, kind: "pq", seed: SEED, dimensions, ...made })
+}
+
+/** At most `most` rows at length 1, evenly spread. */
+const sampleOf = ({ dimensions, rows, base }: Vectors, most: number): Float32Array => {
+  const count = Math.min(rows, most)
   const sample = new Float32Array(count * dimensions)
   for (let i = 0; i < count; i++) {
     const from = Math.floor((i * rows) / count) * dimensions
     sample.set(base.subarray(from, from + dimensions), i * dimensions)
     normalise(sample, i * dimensions, dimensions)
   }
-  const parameters = trainItq(kernels, sample, dimensions, { seed: SEED })
-  const factorScale = factorScaleOf("cosine", sample, parameters.subarray(0, dimensions))
-  return makeEncoder(kernels, { id: 1, kind: "itq", seed: SEED, factorScale, parameters })
+  return sample
 }
 
 /** An encoder for stores whose codes nobody reads. */
@@ -49,9 +65,15 @@ export const randomEncoder = (kernels: Kernels, dimensions: number): Encoder => 
 }
 
 /** A store of metric cosine that holds every row. */
-export const filledStore = (kernels: Kernels, vectors: Vectors, precision: Precision, encoder: Encoder): Store => {
+export const filledStore = (
+  kernels: Kernels,
+  vectors: Vectors,
+  precision: Precision,
+  encoder: Encoder,
+  pq?: PqShape
+): Store => {
   const { dimensions, rows: count, base } = vectors
-  const store = new Store(kernels, { dimensions, metric: "cosine", precision }, encoder)
+  const store = new Store(kernels, { dimensions, metric: "cosine", precision, ...(pq && { pq }) }, encoder)
   const rows = store.reserve(count)
   for (let from = 0; from < count; from += CHUNK_ROWS) {
     const to = Math.min(count, from + CHUNK_ROWS)

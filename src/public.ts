@@ -3,15 +3,24 @@ export type { Calibration, Setting } from "./core/calibration.ts"
 export type { AttachOptions } from "./core/collection/attached.ts"
 export type { EntryColumns } from "./core/collection/batch.ts"
 export type { BuildIndexOptions } from "./core/collection/collection.ts"
+export type { OnTraining } from "./core/collection/encoding.ts"
 export type { Entry, EntryInput, Payload } from "./core/collection/entries.ts"
 export type { FieldInput, FieldInputColumns, FieldValues } from "./core/collection/fields.ts"
 export type { OnProgress } from "./core/collection/ingest.ts"
 export type { OnIndexProgress } from "./core/collection/linking.ts"
-export type { Codes, CollectionOptions, CollectionShape, HnswOptions, IndexChoice } from "./core/collection/options.ts"
+export type {
+  Codes,
+  CollectionOptions,
+  CollectionShape,
+  HnswOptions,
+  IndexChoice,
+  PqOptions
+} from "./core/collection/options.ts"
 export type { Hit, HitColumns } from "./core/collection/read.ts"
 export type { Query } from "./core/collection/reading.ts"
 export type { CollectionHandle, Share } from "./core/collection/share.ts"
 export type { CollectionStats, HnswStats } from "./core/collection/stats.ts"
+export type { TrainOptions } from "./core/collection/training.ts"
 export type { AddManyOptions } from "./core/collection/writing.ts"
 export type { DatabaseOptions } from "./core/database.ts"
 export type { Embedder, EmbedOptions, RunTask } from "./core/embed/embedder.ts"
@@ -20,5 +29,5 @@ export { staticEmbedder } from "./core/embed/static.ts"
 export * from "./core/errors.ts"
 export type { Condition, Filter, FilterValue } from "./core/search/filter/filter.ts"
 export type { MmrOptions, Mode, SearchOptions } from "./core/search/options.ts"
-export type { FieldType, FieldTypes, Metric, Precision } from "./core/store/layout.ts"
+export type { FieldType, FieldTypes, Metric, PqShape, Precision } from "./core/store/layout.ts"
 export type { ColumnBytes } from "./core/store/store.ts"

@@ -137,6 +137,10 @@ test("the header is what docs/format.md says", async () => {
     checksumsBytes: 4 * checksumCount,
     checksumsChecksum: scalar.crc32c(bytes.subarray(bytes.length - 4 * checksumCount)),
     embedderBytes: META.embedder.length,
+    subspaces: 0,
+    subspaceBits: 0,
+    distortion: 0,
+    trainingRows: 0,
     listsOffset: extents.lists.offset,
     listsBytes: 0,
     lists: 0,
@@ -151,7 +155,7 @@ test("the header is what docs/format.md says", async () => {
     graphLevel: 0,
     checksum: scalar.crc32c(bytes.subarray(0, 508))
   })
-  assert.equal(bytes.toString("utf8", 288, 288 + META.embedder.length), META.embedder)
+  assert.equal(bytes.toString("utf8", 312, 312 + META.embedder.length), META.embedder)
 })
 
 test("a flipped bit in any byte is detected by a load, and named where it lies", async () => {

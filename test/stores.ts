@@ -1,13 +1,14 @@
 /** Stores to test with, written as collections write them. */
 import assert from "node:assert/strict"
-import { encoderParameters, makeEncoder } from "../src/core/index/encoder.ts"
+import { trainCodebook } from "../src/core/index/codebook.ts"
+import { type Encoder, encoderParameters, makeEncoder } from "../src/core/index/encoder.ts"
 import type { Kernels } from "../src/core/kernels/contract.ts"
 import { newHits } from "../src/core/search/hits.ts"
-import { MODES } from "../src/core/search/options.ts"
+import type { Mode } from "../src/core/search/options.ts"
 import { choose, plan } from "../src/core/search/plan.ts"
 import { encodeDescription } from "../src/core/store/image/description.ts"
 import { type ImagePlan, planImage } from "../src/core/store/image/ranges.ts"
-import { BLOCK, type Column, codeColumns, rowColumns, SLOTS } from "../src/core/store/layout.ts"
+import { BLOCK, type Column, codeColumns, type PqShape, rowColumns, SLOTS } from "../src/core/store/layout.ts"
 import type { StoreShape } from "../src/core/store/memory.ts"
 import type { StoredPayload } from "../src/core/store/records.ts"
 import { addressOf, encodeKey, vectorOf } from "../src/core/store/rows.ts"
@@ -15,16 +16,26 @@ import { Store } from "../src/core/store/store.ts"
 import { writeVectors } from "../src/core/store/write.ts"
 import { randomVectors } from "./property/kernels/random.ts"
 
-/** An empty store whose codes come from a random projection. */
+/** An empty store whose codes come from a random projection, or from a codebook. */
 export const newStore = (kernels: Kernels, shape: StoreShape, seed = 1): Store => {
   const mean = shape.metric === "l2" ? randomVectors(seed + 1, shape.dimensions) : undefined
+  const factorScale = shape.metric === "l2" ? 0.5 : 1
+  if (shape.pq !== undefined) return new Store(kernels, shape, productEncoder(kernels, shape, shape.pq, seed))
   const parameters = encoderParameters(randomVectors(seed, shape.dimensions * 256), mean)
-  return new Store(
-    kernels,
-    shape,
-    makeEncoder(kernels, { id: 1, kind: "projection", seed, factorScale: shape.metric === "l2" ? 0.5 : 1, parameters })
-  )
+  return new Store(kernels, shape, makeEncoder(kernels, { id: 1, kind: "projection", seed, factorScale, parameters }))
 }
+
+/** An encoder of product codes that a few random vectors were enough for. */
+const productEncoder = (kernels: Kernels, { dimensions }: StoreShape, pq: PqShape, seed: number): Encoder => {
+  const made = trainCodebook(kernels, randomVectors(seed, 300 * dimensions), dimensions, pq, { seed })
+  return makeEncoder(kernels, { id: 1, kind: "pq", seed, dimensions, ...made })
+}
+
+/** The modes that a store of this shape takes. */
+export const modesOf = ({ precision, pq }: StoreShape): ReadonlyArray<Mode> => [
+  ...(precision === "none" ? [] : (["exact"] as const)),
+  ...(pq === undefined ? (["flat", "ivf", "binary"] as const) : (["pq"] as const))
+]
 
 export const rowOf = (store: Store, key: string): number => {
   const { hash, bytes, length } = encodeKey(key)!
@@ -98,14 +109,14 @@ const columnsOf = (store: Store): ReadonlyArray<Uint8Array> => {
       columns.map(({ offset, blockBytes }) => view.slice(offset, offset + blocks * blockBytes))
     return [
       ...parts(rows, rowColumns(store.shape.precision, store.shape.dimensions)),
-      ...parts(store.columns.codes[i]!, codeColumns(store.shape.metric))
+      ...parts(store.columns.codes[i]!, codeColumns(store.shape.metric, store.shape.pq))
     ]
   })
 }
 
 const searchesOf = (store: Store, seed: number) => {
   const queries = randomVectors(seed, 3 * store.shape.dimensions)
-  return MODES.filter((mode) => mode !== "exact" || store.shape.precision !== "none").map((mode) => {
+  return modesOf(store.shape).map((mode) => {
     const claim = store.directory.claim(store.reader)
     const whole = plan(
       choose({ mode }, store.shape),

@@ -158,6 +158,7 @@ impl Codes {
     /// The columns, when `codes` has all of them.
     pub fn new(layout: &SegmentLayout, codes: View<u8>) -> Result<Self> {
         check(layout)?;
+        require(layout.subspaces == 0, "product codes are no signs")?;
         require(codes.ptr().addr().is_multiple_of(ALIGNMENT), "codes do not start on a multiple of 64")?;
         require(codes.len() >= codes_bytes(layout.metric), "a column outside the codes")?;
         let halves = |offset: usize| codes.ptr().wrapping_add(offset).cast::<u16>();

@@ -1,6 +1,8 @@
 //! The only file JavaScript can see: check the shapes, call, hand back flat numbers.
 
 mod checksum;
+mod codebook;
+mod coder;
 mod columns;
 mod dispatch;
 mod encoder;
@@ -13,6 +15,7 @@ mod lists;
 mod norm;
 mod pages;
 mod plan;
+mod products;
 mod query;
 mod rows;
 mod search;

@@ -47,6 +47,8 @@ pub const BINARY: u32 = 2;
 pub const IVF: u32 = 3;
 /// `mode`: the graph is walked.
 pub const HNSW: u32 = 4;
+/// `mode`: product codes are scored by look-up tables of the query.
+pub const PQ: u32 = 5;
 
 /// Where, in the links of a chunk of list blocks, the next block of each starts.
 pub const NEXT_OFFSET: usize = BLOCKS * 8;
@@ -89,8 +91,12 @@ pub struct SegmentLayout {
     pub scales_offset: u32,
     /// Byte offset of the vectors.
     pub vectors_offset: u32,
-    /// Power of two that factors and norms are divided by.
+    /// Power of two that factors and norms, and what a codebook is of, are divided by.
     pub factor_scale: f64,
+    /// Subspaces of product codes; 0 where codes are 256 signs.
+    pub subspaces: u32,
+    /// Bits of the number of a centroid, 4 or 8; 0 where codes are signs.
+    pub subspace_bits: u32,
 }
 
 /// One search over consecutive blocks.
@@ -111,9 +117,13 @@ pub struct SearchPlan {
     pub scales_offset: u32,
     /// Byte offset of the vectors.
     pub vectors_offset: u32,
-    /// Power of two that factors and norms are divided by.
+    /// Power of two that factors and norms, and what a codebook is of, are divided by.
     pub factor_scale: f64,
-    /// 0 exact, 1 flat, 2 binary, 3 ivf, 4 hnsw.
+    /// Subspaces of product codes; 0 where codes are 256 signs.
+    pub subspaces: u32,
+    /// Bits of the number of a centroid, 4 or 8; 0 where codes are signs.
+    pub subspace_bits: u32,
+    /// 0 exact, 1 flat, 2 binary, 3 ivf, 4 hnsw, 5 pq.
     pub mode: u32,
     /// Hits to return for each query.
     pub keep: u32,
@@ -153,6 +163,8 @@ impl SearchPlan {
             scales_offset: self.scales_offset,
             vectors_offset: self.vectors_offset,
             factor_scale: self.factor_scale,
+            subspaces: self.subspaces,
+            subspace_bits: self.subspace_bits,
         }
     }
 }
@@ -195,7 +207,17 @@ pub fn scale_bytes(precision: u32) -> usize {
     if precision == INT8 { 4 } else { 0 }
 }
 
-/// Bytes of a codes buffer: codes, factors and, for l2, norms of all its blocks.
+/// Centroids of a subspace of product codes whose numbers have so many bits.
+pub fn centroids(subspace_bits: u32) -> usize {
+    if subspace_bits == 4 { 16 } else { 256 }
+}
+
+/// Bytes of a product code.
+pub fn product_bytes(subspaces: u32, subspace_bits: u32) -> usize {
+    if subspace_bits == 4 { subspaces as usize / 2 } else { subspaces as usize }
+}
+
+/// Bytes of a codes buffer of signs: codes, factors and, for l2, norms of all its blocks.
 pub fn codes_bytes(metric: u32) -> usize {
     NORMS_OFFSET + if metric == L2 { SLOTS * 2 } else { 0 }
 }

@@ -1,6 +1,10 @@
 //! Queries in the forms that the kernels take, to the letter of the format: every step rounds as
 //! the scalar definitions in TypeScript do, so estimates have the same bits everywhere.
 
+mod products;
+
+pub use products::{ScoreTables, products};
+
 use crate::kernels::blocks::{ENTRIES, GROUPS, Table};
 use crate::kernels::fastscan::FlatQuery;
 use crate::kernels::hamming::HammingQuery;

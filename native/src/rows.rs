@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::columns::{Codes, Rows};
-use crate::encoder::Encoder;
+use crate::coder::Coder;
+use crate::columns::Rows;
 use crate::error::{Result, require};
 use crate::kernels::magnitude::magnitude;
 use crate::norm::normalise;
@@ -63,33 +63,32 @@ pub fn write_rows(
     rows: View<u8>,
     codes: View<u8>,
 ) -> Result<()> {
-    let (rows, codes) = (Rows::new(layout, rows)?, Codes::new(layout, codes)?);
+    let rows = Rows::new(layout, rows)?;
     let slots = slots_within(slots)?;
     let d = layout.dimensions as usize;
     require(vectors.len() == slots.len() * d, "not one vector a slot")?;
-    let mut encoder = Encoder::new(layout, encoder, slots.len())?;
-    let tile = encoder.tile();
+    let mut coder = Coder::new(layout, encoder, codes, slots.len())?;
+    let tile = coder.tile();
     let mut unit = vec![0f32; if layout.metric == COSINE { tile * d } else { 0 }];
     let unit = unit.as_mut_ptr();
     for (slots, first) in slots.chunks(tile.max(1)).zip((0..).step_by(tile.max(1))) {
         let given = vectors.ptr().wrapping_add(first * d);
         let stored = if layout.metric == COSINE { unit } else { given };
         // SAFETY: `row` counts the slots of a tile: there is a vector for each, and `unit` and
-        // the encoder have room for each. Slots were checked, and the caller reserved them for
+        // the coder have room for each. Slots were checked, and the caller reserved them for
         // this thread.
         unsafe {
             for row in 0..slots.len() {
                 if layout.metric == COSINE {
                     normalise(given.add(row * d), unit.add(row * d), d);
                 }
-                encoder.take(row, stored.add(row * d));
+                coder.take(row, stored.add(row * d));
             }
-            encoder.project(slots.len());
+            coder.encode(slots.len());
             for (row, slot) in slots.iter().copied().enumerate() {
-                let code = encoder.code(row);
                 rows.writing(slot, || {
                     rows.store(slot, stored.add(row * d));
-                    codes.store(slot, &code);
+                    coder.store(row, slot);
                 });
             }
         }
@@ -106,12 +105,12 @@ pub fn encode_stored(
     rows: View<u8>,
     codes: View<u8>,
 ) -> Result<()> {
-    let (rows, codes) = (Rows::new(layout, rows)?, Codes::new(layout, codes)?);
+    let rows = Rows::new(layout, rows)?;
     require(rows.have_vectors(), "no vectors are stored to encode")?;
     let (from, to) = (from as usize, to as usize);
     require(from <= to && to <= SLOTS, "slots outside the segment")?;
-    let mut encoder = Encoder::new(layout, encoder, to - from)?;
-    let tile = encoder.tile().max(1);
+    let mut coder = Coder::new(layout, encoder, codes, to - from)?;
+    let tile = coder.tile().max(1);
     let mut vector = vec![0f32; layout.dimensions as usize];
     for first in (from..to).step_by(tile) {
         let count = tile.min(to - first);
@@ -120,11 +119,11 @@ pub fn encode_stored(
         unsafe {
             for row in 0..count {
                 rows.load(first + row, vector.as_mut_ptr());
-                encoder.take(row, vector.as_ptr());
+                coder.take(row, vector.as_ptr());
             }
-            encoder.project(count);
+            coder.encode(count);
             for row in 0..count {
-                codes.store(first + row, &encoder.code(row));
+                coder.store(row, first + row);
             }
         }
     }

@@ -11,10 +11,11 @@ mod segment;
 mod tests;
 mod walk;
 
+use crate::codebook::Codebook;
 use crate::error::Result;
 use crate::filter::{Filter, Mask, Program};
 use crate::graph::{Graph, GraphColumns};
-use crate::plan::{BINARY, BLOCK, EXACT, FLAT, HNSW, IVF, SearchPlan};
+use crate::plan::{BINARY, BLOCK, EXACT, FLAT, HNSW, IVF, NONE, PQ, SearchPlan};
 use crate::query;
 use crate::select::Reservoir;
 use crate::view::View;
@@ -31,9 +32,9 @@ pub use segment::Segment;
 pub struct Columns {
     /// The `rows` buffer of each segment.
     pub rows: Vec<View<u8>>,
-    /// The codes buffer of each segment: codes, factors and, for l2, norms of all its blocks.
+    /// The codes buffer of each segment: codes of all its blocks and, beside signs, their factors and norms.
     pub codes: Vec<View<u8>>,
-    /// Mean and projection.
+    /// Mean and projection, or the parameters of product codes.
     pub encoder: View<f32>,
     /// What mode ivf searches.
     pub lists: Option<ListColumns>,
@@ -128,8 +129,14 @@ unsafe fn hits(
     // SAFETY: the caller's promise, here and below.
     unsafe {
         let vectors = query::prepared(plan, arrays.queries);
+        let codebook = Codebook::of(plan, arrays.columns.encoder);
         let scored = plan.mode == EXACT || plan.rerank > 0;
-        let scorer = scored.then(|| Scorer::new(plan, &vectors));
+        let (adc, tables) =
+            if plan.mode == PQ { query::products(plan, &vectors, codebook) } else { Default::default() };
+        let scorer = scored.then(|| match plan.precision {
+            NONE => Scorer::products(plan, tables),
+            _ => Scorer::new(plan, &vectors),
+        });
         let encoder = query::Encoder::new(arrays.columns.encoder, d);
         let mask = match source.filter {
             Some(filter) => Some(Mask::new(plan, source.segments, filter, cancel)?),
@@ -162,6 +169,7 @@ unsafe fn hits(
                         scan::flat(area, &query::flat(plan, &vectors, encoder).0, &mut sinks, cancel)?
                     }
                     (BINARY, _) => scan::binary(area, &query::binary(plan, &vectors, encoder), &mut sinks, cancel)?,
+                    (PQ, _) => scan::products(area, &adc, &mut sinks, cancel)?,
                     _ => {}
                 }
                 sinks.into_iter().map(Reservoir::into_best).collect()

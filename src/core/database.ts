@@ -15,10 +15,12 @@ import {
   type CollectionOptions,
   type CollectionShape,
   checkEmbedder,
+  checkIndex,
   checkShape,
   type IndexChoice,
   indexOf,
   shapeOf,
+  storeShape,
   wantedGraph
 } from "./collection/options.ts"
 import { InvalidParameter, IsaUnavailable, type SabineError } from "./errors.ts"
@@ -96,11 +98,16 @@ const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | un
     if (saved === undefined || !existsSync(saved)) {
       const shape = yield* attempt(() => shapeOf(options))
       const graph = yield* attempt(() => wantedGraph(index, shape, undefined))
-      return { shape, store: new Store(kernels, shape, unmadeEncoder(kernels, shape)), graph, generation: 0 }
+      return {
+        shape,
+        store: new Store(kernels, storeShape(shape), unmadeEncoder(kernels, shape)),
+        graph,
+        generation: 0
+      }
     }
-    const shapeOfImage = ({ shape, encoder, embedder }: ImageIdentity): CollectionShape => ({
+    const shapeOfImage = ({ shape: { pq, ...shape }, encoder, embedder }: ImageIdentity): CollectionShape => ({
       ...shape,
-      ...encoderChoice(encoder),
+      ...encoderChoice(encoder, pq),
       embedder
     })
     const {
@@ -129,6 +136,7 @@ const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | un
       return known.collection
     }
     const { shape, store, graph, generation } = yield* load(name, index, options)
+    yield* attempt(() => checkIndex(index, shape))
     const made = yield* makeCollection(
       name,
       shape,

@@ -45,6 +45,15 @@ export class InvalidParameter extends Data.TaggedError("InvalidParameter")<{
   }
 }
 
+/** The collection keeps product codes without vectors, and no codebook has been trained: nothing was written. */
+export class NotTrained extends Data.TaggedError("NotTrained")<{ readonly collection: string }> {
+  readonly status = 409
+  readonly retryable = false
+  override get message() {
+    return `collection ${this.collection} has no codebook yet: call train with a sample of vectors`
+  }
+}
+
 /** A key that `add` or `addMany` met a second time: nothing of the batch was written. */
 export class DuplicateKey extends Data.TaggedError("DuplicateKey")<{ readonly key: string }> {
   readonly status = 409
@@ -245,6 +254,7 @@ export type SabineError =
   | DimensionMismatch
   | InvalidVector
   | InvalidParameter
+  | NotTrained
   | DuplicateKey
   | KeyNotFound
   | CollectionMismatch

@@ -2,6 +2,7 @@
 import { parentPort } from "node:worker_threads"
 import * as Comlink from "comlink"
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs"
+import { trainCodebook } from "../core/index/codebook.ts"
 import { encoderParameters } from "../core/index/encoder.ts"
 import { trainItq } from "../core/index/itq.ts"
 import { decodedRows, rankedCentroids, trainCentroids } from "../core/index/ivf.ts"
@@ -9,7 +10,7 @@ import { publishedProjection, seededProjection } from "../core/index/projection.
 import type { SegmentLayout } from "../core/kernels/contract.ts"
 import { kernels } from "../core/native.ts"
 import { aligned } from "../core/store/aligned.ts"
-import type { Metric } from "../core/store/layout.ts"
+import type { Metric, PqShape } from "../core/store/layout.ts"
 import { packCentroids } from "../core/store/list-columns.ts"
 
 /** Centroids to train on the codes of `rows`. */
@@ -38,7 +39,27 @@ const build = {
     return packCentroids(rankedCentroids(kernels, metric, encoder, centroids))
   },
   /** Trains on rows of `sample`, which may be shared memory. */
-  train: (sample: Float32Array, dimensions: number, seed: number) => trainItq(kernels, sample, dimensions, { seed })
+  train: (sample: Float32Array, dimensions: number, seed: number, progress: Progress) =>
+    reporting(progress, (progress) => trainItq(kernels, sample, dimensions, { seed, progress })),
+  /** Trains the codebooks of product codes on rows of `sample`. */
+  trainCodebook: (sample: Float32Array, dimensions: number, pq: PqShape, seed: number, progress: Progress) =>
+    reporting(progress, (progress) => trainCodebook(kernels, sample, dimensions, pq, { seed, progress }))
+}
+
+/** A callback of the calling thread. */
+type Progress = ((fraction: number) => void) & Comlink.ProxyMarked
+
+/** Runs `work`, and lets go of the caller's callback afterwards: it holds a port, which would keep the process alive. */
+const reporting = <A>(progress: Progress, work: (progress: (fraction: number) => void) => A): A => {
+  const remote = progress as unknown as Comlink.Remote<Progress>
+  try {
+    return work((fraction) => {
+      // Nobody waits for an answer; one that fails is the caller's own affair.
+      remote(fraction).catch(() => undefined)
+    })
+  } finally {
+    remote[Comlink.releaseProxy]()
+  }
 }
 
 export type Build = typeof build

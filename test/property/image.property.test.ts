@@ -8,7 +8,7 @@ import fc from "fast-check"
 import { scalar } from "../../src/core/kernels/scalar.ts"
 import { kernels } from "../../src/core/native.ts"
 import { loadImage, saveImage } from "../../src/core/store/image.ts"
-import { METRICS, PRECISIONS } from "../../src/core/store/layout.ts"
+import { METRICS, type PqShape, PRECISIONS } from "../../src/core/store/layout.ts"
 import type { StoreShape } from "../../src/core/store/memory.ts"
 import type { StoredPayload } from "../../src/core/store/records.ts"
 import type { Store } from "../../src/core/store/store.ts"
@@ -64,9 +64,15 @@ const roundTrip = async (store: Store, name: string): Promise<Store> => {
 for (const metric of METRICS) {
   for (const precision of PRECISIONS) {
     test(`a store of metric ${metric} and precision ${precision} comes back as it was`, async () => {
-      const shapes = fc
-        .integer({ min: 1, max: 24 })
-        .map((dimensions): StoreShape => ({ dimensions, metric, precision }))
+      const products = fc.constantFrom<PqShape | undefined>(undefined, undefined, { m: 3, bits: 8 }, { m: 2, bits: 4 })
+      const shapes = fc.tuple(fc.integer({ min: 1, max: 24 }), products).map(
+        ([dimensions, pq]): StoreShape => ({
+          dimensions,
+          metric,
+          precision,
+          ...(pq !== undefined && pq.m <= dimensions && { pq })
+        })
+      )
       await fc.assert(
         fc.asyncProperty(
           shapes,

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import fc from "fast-check"
-import { METRICS, type Metric, PRECISIONS, type Precision } from "../../src/core/store/layout.ts"
+import { METRICS, type Metric, type PqShape, PRECISIONS, type Precision } from "../../src/core/store/layout.ts"
 import {
   type AttachedCollection,
   attach,
@@ -18,11 +18,15 @@ import {
   open,
   type SabineError
 } from "../../src/index.ts"
+import { modesOf } from "../stores.ts"
+import { randomVectors } from "./kernels/random.ts"
 
 interface Setting {
   readonly metric: Metric
   readonly precision: Precision
   readonly dimensions: number
+  /** Set where codes are product codes: trained before the first entry. */
+  readonly codes?: { readonly pq: PqShape }
 }
 
 interface Expected {
@@ -142,6 +146,9 @@ class Run {
     this.#db = await open(this.#folder, { threads: 1 })
     const embedder = letterEmbedder(this.#setting.dimensions)
     this.#collection = await this.#db.collection("c", { ...this.#setting, embedder })
+    const { codes, dimensions } = this.#setting
+    if (codes === undefined || this.#collection.stats().distortion !== undefined) return
+    await this.#collection.train(randomVectors(1, 300 * dimensions))
   }
 
   async close(): Promise<void> {
@@ -272,12 +279,13 @@ class Run {
 
   /** Exact search equals a plain loop over what is stored; the other modes rank what they score. */
   async #search(reader: Collection | AttachedCollection, { vector, text }: EntryInput, k: number): Promise<void> {
-    const { metric, precision, dimensions } = this.#setting
+    const { metric, precision, dimensions, codes } = this.#setting
     const query = Float32Array.from(vector ?? letters(text!, dimensions))
     const rows = await entriesOf(reader)
     const rowOf = new Map(rows.map(({ key }, row) => [key, row]))
     const wanted = Math.min(k, this.model.size)
-    for (const mode of precision === "none" ? (["flat", "binary"] as const) : (["exact", "flat", "binary"] as const)) {
+    const modes = modesOf({ metric, precision, dimensions, ...codes })
+    for (const mode of modes) {
       const hits = await reader.search(text ?? query, { k, mode })
       assert.equal(hits.length, wanted, mode)
       assert.equal(new Set(hits.map((hit) => hit.key)).size, wanted)
@@ -301,7 +309,7 @@ class Run {
         assert.ok(Math.abs(hit.score - scores[i]!) < tolerance, "a nearer row was left out")
       }
     }
-    const many = await reader.searchMany(new Float32Array([...query, ...query]), { k, mode: "binary" })
+    const many = await reader.searchMany(new Float32Array([...query, ...query]), { k, mode: modes.at(-1) })
     assert.deepEqual([...many.counts], [wanted, wanted])
     assert.deepEqual(many.keys.slice(0, k), many.keys.slice(k))
   }
@@ -379,6 +387,28 @@ for (const metric of METRICS) {
       )
     })
   }
+}
+
+for (const [precision, bits] of [
+  ["f32", 8],
+  ["int8", 4],
+  ["none", 8]
+] as const) {
+  test(`a collection of product codes is a Map with search: ${precision}, ${bits} bits`, async () => {
+    const runs = fc.record({
+      metric: fc.constantFrom(...METRICS),
+      actions: fc.array(action(8), { maxLength: 60, size: "max" })
+    })
+    await fc.assert(
+      fc.asyncProperty(runs, async ({ metric, actions }) => {
+        await runInFolder({ metric, precision, dimensions: 8, codes: { pq: { m: 4, bits } } }, async (run) => {
+          for (const action of actions) await run.do(action)
+          await run.check()
+        })
+      }),
+      { numRuns: 20 }
+    )
+  })
 }
 
 test("slots and records of deleted and updated entries are used again", async () => {

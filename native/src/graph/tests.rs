@@ -33,6 +33,8 @@ impl Store {
             scales_offset: scales as u32,
             vectors_offset: at as u32,
             factor_scale: 1.0,
+            subspaces: 0,
+            subspace_bits: 0,
         };
         let mut offset = 8 * BLOCKS;
         let mut column = |bytes: usize| {

@@ -17,6 +17,7 @@ pub const ENTRIES: usize = 16;
 #[derive(Clone, Copy)]
 pub struct CodeColumns {
     start: *const u8,
+    block_bytes: usize,
     norm_scale: Option<f32>,
 }
 
@@ -24,7 +25,18 @@ impl CodeColumns {
     /// The columns that start at `start`, 64-byte aligned. `norm_scale` is what stored squared norms
     /// are multiplied by; `None` where there are none.
     pub fn new(start: *const u8, norm_scale: Option<f32>) -> Self {
-        CodeColumns { start, norm_scale }
+        CodeColumns { start, block_bytes: CODE_BLOCK_BYTES, norm_scale }
+    }
+
+    /// The one column of product codes of so many bytes.
+    pub fn products(start: *const u8, code_bytes: usize) -> Self {
+        CodeColumns { start, block_bytes: code_bytes * BLOCK, norm_scale: None }
+    }
+
+    /// Address of the first byte of a slot's code; the next is [`BLOCK`] bytes after it.
+    #[inline(always)]
+    pub fn code(&self, slot: usize) -> *const u8 {
+        self.start.wrapping_add(slot / BLOCK * self.block_bytes + slot % BLOCK)
     }
 
     /// `count` blocks from block `first` on, with the live word of the first and the rows that its
@@ -32,7 +44,7 @@ impl CodeColumns {
     pub fn blocks(&self, first: usize, count: usize, live: *mut u64, rows: Rows) -> Blocks {
         let halves = |offset: usize| self.start.wrapping_add(offset).cast::<u16>().wrapping_add(first * BLOCK);
         Blocks {
-            codes: self.start.wrapping_add(first * CODE_BLOCK_BYTES),
+            codes: self.start.wrapping_add(first * self.block_bytes),
             factors: halves(FACTORS_OFFSET),
             norms: self.norm_scale.map(|scale| Norms { start: halves(NORMS_OFFSET), scale }),
             live,
@@ -80,7 +92,7 @@ impl Rows {
 pub struct Blocks {
     /// The first block of codes, 64-byte aligned.
     pub codes: *const u8,
-    /// The f16 factors of its slots, 64-byte aligned.
+    /// The f16 factors of its slots, 64-byte aligned; nothing that can be read beside product codes.
     pub factors: *const u16,
     /// Their squared norms, when the metric is l2.
     pub norms: Option<Norms>,
@@ -110,7 +122,7 @@ impl Norms {
 }
 
 impl Blocks {
-    /// Codes of block `b`.
+    /// Codes of block `b`, which are signs.
     #[inline(always)]
     pub fn block(&self, b: usize) -> *const u8 {
         self.codes.wrapping_add(b * CODE_BLOCK_BYTES)

@@ -1,5 +1,6 @@
 //! One file per kernel. A kernel never detects features, allocates or fails.
 
+pub mod adc;
 pub mod blocks;
 pub mod compare;
 pub mod crc32c;
@@ -15,6 +16,7 @@ pub mod l2;
 pub mod lanes;
 pub mod magnitude;
 pub mod matmul;
+pub mod nearest;
 mod per_isa;
 pub mod prefetch;
 pub mod quantise;

@@ -1,6 +1,7 @@
 //! Everything that memory safety needs of a search, checked once before the first read.
 
 use super::{Arrays, Columns, ListColumns};
+use crate::codebook::Codebook;
 use crate::columns::{ALIGNMENT, column};
 use crate::error::{Result, require};
 use crate::plan::*;
@@ -17,12 +18,16 @@ const MAX_LISTS: usize = 1 << 20;
 pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
     let d = plan.dimensions as usize;
     require((1..=MAX_DIMENSIONS).contains(&d), "dimensions are not in 1..=8192")?;
-    require(plan.metric <= L2 && plan.precision <= NONE && plan.mode <= HNSW, "unknown metric, precision or mode")?;
+    require(plan.metric <= L2 && plan.precision <= NONE, "unknown metric or precision")?;
+    require(matches!(plan.mode, EXACT | FLAT | BINARY | IVF | HNSW | PQ), "unknown mode")?;
+    let mine = plan.mode == EXACT || (plan.mode == PQ) == (plan.subspaces > 0);
+    require(mine, "the codes are not those of the mode")?;
     let walks = plan.mode == HNSW;
     require(!walks || arrays.columns.graph.is_some() && plan.rerank > 0, "there is no graph to walk, or no rerank")?;
     require(!walks || plan.ef_search.is_some_and(|ef| (1..=MAX_KEEP).contains(&ef)), "ef is out of range")?;
     require((1..=MAX_KEEP).contains(&plan.keep) && plan.rerank <= MAX_KEEP, "keep or rerank is out of range")?;
-    require(plan.precision != NONE || plan.mode != EXACT && plan.rerank == 0, "no vectors are stored to score")?;
+    let scored = plan.mode == EXACT || plan.mode != PQ && plan.rerank > 0;
+    require(plan.precision != NONE || !scored, "no vectors are stored to score")?;
     let fetch = plan.fetch.unwrap_or(0);
     require(fetch <= MAX_KEEP && (fetch == 0 || plan.precision != NONE), "no vectors are stored to compare")?;
     require(plan.lambda.is_none_or(|lambda| (0.0..=1.0).contains(&lambda)), "lambda is not in 0..=1")?;
@@ -32,8 +37,12 @@ pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
         require(columns.is_some_and(|columns| lists(plan, columns)), "no lists, or lists that are not whole")?;
     }
     require((plan.cancel as usize) < arrays.control.len(), "cancel is outside control")?;
-    let encoder = d + d * CODE_BITS;
-    require(plan.mode == EXACT || arrays.columns.encoder.len() == encoder, "encoder is not a mean and a projection")?;
+    let encoder = arrays.columns.encoder;
+    match plan.mode {
+        EXACT => {}
+        PQ => Codebook::of(plan, encoder).check(encoder)?,
+        _ => require(encoder.len() == d + d * CODE_BITS, "encoder is not a mean and a projection")?,
+    }
     require(arrays.queries.len().is_multiple_of(d), "queries are not whole vectors")?;
     let queries = arrays.queries.len() / d;
     let hits = arrays.hits;
@@ -60,7 +69,11 @@ fn segments(plan: &SearchPlan, arrays: &Arrays) -> Result<()> {
             column(*view, offset, bytes)?;
         }
     }
-    let bytes = if plan.mode == EXACT { 0 } else { codes_bytes(plan.metric) };
+    let bytes = match plan.mode {
+        EXACT => 0,
+        PQ => SLOTS * product_bytes(plan.subspaces, plan.subspace_bits),
+        _ => codes_bytes(plan.metric),
+    };
     require(codes.iter().all(|view| holds(*view, bytes)), "a column outside the codes")
 }
 

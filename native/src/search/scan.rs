@@ -4,6 +4,7 @@
 use super::scorer::{EIGHT, Scorer};
 use super::segment::Segment;
 use crate::filter::Mask;
+use crate::kernels::adc::{self, AdcQuery};
 use crate::kernels::blocks::{Blocks, Scan};
 use crate::kernels::fastscan::{self, FlatQuery};
 use crate::kernels::hamming::{self, HammingQuery};
@@ -63,6 +64,17 @@ pub unsafe fn flat(area: Area, queries: &[FlatQuery], sinks: &mut [Reservoir], c
 /// As for [`flat`].
 pub unsafe fn binary(area: Area, queries: &[HammingQuery], sinks: &mut [Reservoir], cancel: &Cancel) -> Option<()> {
     let passes = Passes { one: hamming::pick(), four: hamming::pick(), eight: hamming::pick() };
+    // SAFETY: the caller's promise, and `pick` returns what the CPU has.
+    unsafe { tiles(area, TILE_BLOCKS, cancel, |_, _, blocks| passes.run(blocks, queries, sinks)) }
+}
+
+/// Scans product codes with look-up tables. `None` when cancelled.
+///
+/// # Safety
+/// As for [`flat`]; the queries have a table for each byte of the plan's codes.
+pub unsafe fn products(area: Area, queries: &[AdcQuery], sinks: &mut [Reservoir], cancel: &Cancel) -> Option<()> {
+    let bits = area.plan.subspace_bits;
+    let passes = Passes { one: adc::pick(bits), four: adc::pick(bits), eight: adc::pick(bits) };
     // SAFETY: the caller's promise, and `pick` returns what the CPU has.
     unsafe { tiles(area, TILE_BLOCKS, cancel, |_, _, blocks| passes.run(blocks, queries, sinks)) }
 }

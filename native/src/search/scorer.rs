@@ -1,4 +1,4 @@
-//! Exact scores of stored vectors at each precision, with the queries in the form they take.
+//! Exact scores of stored vectors at each precision, or of product codes alone, with the queries in the form they take.
 
 use super::segment::Segment;
 use crate::kernels::dot::{self, Dot, Dot8};
@@ -7,6 +7,7 @@ use crate::kernels::l2;
 use crate::kernels::prefetch::{AHEAD, prefetch_range};
 use crate::norm::norm2;
 use crate::plan::{F16, INT8, L2, SearchPlan};
+use crate::query::ScoreTables;
 use crate::select::Reservoir;
 
 /// Queries that one pass over a float row takes.
@@ -27,6 +28,7 @@ pub struct Scorer<'a> {
 enum Rows {
     Float { one: Dot, eight: Dot8 },
     Int8 { dot: DotI8, squares: SumSquares, queries: Vec<Int8Query> },
+    Products { queries: Vec<ScoreTables> },
 }
 
 /// A query as integers of 15 bits in two halves: `128 * hi + lo`.
@@ -55,7 +57,15 @@ impl<'a> Scorer<'a> {
         Scorer { vectors, d, l2, row_bytes: bytes * d, rows }
     }
 
-    /// Bytes of a stored vector.
+    /// Scores product codes where no vectors are.
+    pub fn products(plan: &SearchPlan, queries: Vec<ScoreTables>) -> Self {
+        let d = plan.dimensions as usize;
+        // One look-up a subspace, each in a line of its own.
+        let row_bytes = plan.subspaces as usize;
+        Scorer { vectors: &[], d, l2: false, row_bytes, rows: Rows::Products { queries } }
+    }
+
+    /// Bytes that scoring a row reads.
     pub fn row_bytes(&self) -> usize {
         self.row_bytes
     }
@@ -72,6 +82,10 @@ impl<'a> Scorer<'a> {
                 // SAFETY: row and query have `d` elements; the kernel was picked for this CPU.
                 let sum = unsafe { one(x, self.vectors.as_ptr().add(query * self.d), self.d) };
                 self.signed(sum)
+            }
+            Rows::Products { queries } => {
+                // SAFETY: a slot has a code of as many subspaces as the tables.
+                queries.get(query).map_or(f32::NAN, |tables| unsafe { tables.score(segment.code(slot)) })
             }
             Rows::Int8 { dot, squares, queries } => queries.get(query).map_or(f32::NAN, |query| {
                 // SAFETY: row and both halves of the query have `d` elements.

@@ -25,7 +25,10 @@ impl Segment {
         let column = |offset: u32| rows.ptr().wrapping_add(offset as usize);
         Segment {
             rows: rows.ptr(),
-            codes: CodeColumns::new(codes.ptr(), norm_scale(plan)),
+            codes: match plan.subspaces {
+                0 => CodeColumns::new(codes.ptr(), norm_scale(plan)),
+                subspaces => CodeColumns::products(codes.ptr(), product_bytes(subspaces, plan.subspace_bits)),
+            },
             live: column(plan.live_offset).cast(),
             generations: column(plan.generation_offset).cast(),
             scales: column(plan.scales_offset).cast_const().cast(),
@@ -48,6 +51,12 @@ impl Segment {
     #[inline(always)]
     pub fn rows(&self) -> *const u8 {
         self.rows
+    }
+
+    /// Address of the first byte of a slot's code; the next is [`BLOCK`] bytes after it.
+    #[inline(always)]
+    pub fn code(&self, slot: usize) -> *const u8 {
+        self.codes.code(slot)
     }
 
     /// Address of a slot's vector.

@@ -44,6 +44,8 @@ impl Store {
             scales_offset: scales as u32,
             vectors_offset: vectors as u32,
             factor_scale: 2.0,
+            subspaces: 0,
+            subspace_bits: 0,
             mode,
             keep: 10,
             rerank: 0,

@@ -25,6 +25,7 @@ import { makeReading, type Reading } from "./reading.ts"
 import { type Share, shareMemory } from "./share.ts"
 import { type CollectionStats, collectionStats } from "./stats.ts"
 import { embedWith } from "./texts.ts"
+import { type Training, trainOn } from "./training.ts"
 import { makeWriting, sharedWriting, type Writing } from "./writing.ts"
 
 /** The entries of one namespace: no call of this view reads or writes any other. */
@@ -40,7 +41,7 @@ export interface BuildIndexOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface Collection extends Reading, Writing {
+export interface Collection extends Reading, Writing, Training {
   /**
    * Makes what the collection's `index` asks for: lists and a graph of every entry of this moment, however few there are,
    * and measures recall and cost. Without entries, or while the codes are yet to be trained, there are no lists to make;
@@ -91,7 +92,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   const exclusively = <A>(effect: Effect.Effect<A, SabineError>) => permit.withPermit(effect)
   let current = embedder
   const embed = embedWith(name, () => current, pool)
-  const searching = { memory: store, dispatcher, cost: initialCost(shape, store.kernels.isas().length > 1) }
+  const searching = { memory: store, dispatcher, cost: initialCost(store.shape, store.kernels.isas().length > 1) }
   const indexing = yield* makeIndexing({ shape, index, store, pool, builder, scope, exclusively })
   const graphing = yield* makeGraphIndexing({ store, pool, scope, exclusively, wanted: graph })
   const buildIndex = Effect.fnUntraced(function* (options: BuildIndexOptions) {
@@ -118,6 +119,7 @@ export const makeCollection = Effect.fnUntraced(function* (
         attempt(() => object("options", options)),
         (options) => limited(buildIndex(options), { signal: options.signal })
       ),
+    train: trainOn(writing),
     shape,
     namespace: (wanted) => {
       const namespace = checkedNamespace(wanted)

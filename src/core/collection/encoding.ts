@@ -1,39 +1,45 @@
 /** The encoder of a collection over its life: none, a projection, then one trained on its rows. */
+import * as Comlink from "comlink"
 import type { Builder } from "../builder.ts"
-import { type Encoder, type EncoderIdentity, factorScaleOf, makeEncoder } from "../index/encoder.ts"
+import { codebookRows } from "../index/codebook.ts"
+import { type Encoder, type EncoderIdentity, factorScaleOf, isMade, makeEncoder, UNMADE } from "../index/encoder.ts"
 import { TRAINING_ROWS } from "../index/itq.ts"
 import type { Kernels } from "../kernels/contract.ts"
-import { normalise } from "../kernels/norm.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
-import { forEachSliced } from "../slice.ts"
-import { CODE_BITS, SLOTS } from "../store/layout.ts"
-import { isLive, newCodeColumn } from "../store/memory.ts"
+import { type PqShape, parameterCount, SLOTS } from "../store/layout.ts"
+import { newCodeColumn, type StoreShape } from "../store/memory.ts"
 import type { Store } from "../store/store.ts"
-import type { Batch } from "./batch.ts"
-import type { CollectionShape } from "./options.ts"
+import { type CollectionShape, storeShape } from "./options.ts"
 
 /** Rows that a trained encoder needs at least. */
 const TRAIN_AT = 2048
-/** Number of an encoder that encodes nothing yet. */
-const UNMADE = 0
+/** A codebook that had fewer rows than it wanted is trained again when there are so many times as many. */
+const RETRAIN_GROWTH = 8
+
+/** Called with the fraction of a training that is done, in (0, 1]. */
+export type OnTraining = (fraction: number) => void
 
 /** The options that an encoder was made with. */
-export const encoderChoice = ({ kind, seed }: EncoderIdentity): Pick<CollectionShape, "codes" | "seed"> => ({
-  codes: kind === "published" ? "published" : "trained",
+export const encoderChoice = (
+  { kind, seed }: EncoderIdentity,
+  pq: PqShape | undefined
+): Pick<CollectionShape, "codes" | "seed"> => ({
+  codes: pq !== undefined ? { pq } : kind === "published" ? "published" : "trained",
   seed
 })
 
 /** What the store of a new collection holds until its first rows tell the scale of its vectors. */
-export const unmadeEncoder = (kernels: Kernels, { dimensions, codes, seed }: CollectionShape): Encoder =>
-  makeEncoder(kernels, {
+export const unmadeEncoder = (kernels: Kernels, shape: CollectionShape): Encoder => {
+  const { dimensions, pq } = storeShape(shape)
+  return makeEncoder(kernels, {
     id: UNMADE,
-    kind: codes === "published" ? "published" : "projection",
-    seed,
+    kind: pq !== undefined ? "pq" : shape.codes === "published" ? "published" : "projection",
+    seed: shape.seed,
+    dimensions,
     factorScale: 1,
-    parameters: new Float32Array(new SharedArrayBuffer(4 * dimensions * (CODE_BITS + 1)))
+    parameters: new Float32Array(new SharedArrayBuffer(4 * parameterCount(dimensions, pq)))
   })
-
-export const isMade = (encoder: Encoder): boolean => encoder.id !== UNMADE
+}
 
 /** Projections by kind, dimension and seed, kept for the collections that come later. */
 const projections = new Map<string, Float32Array<SharedArrayBuffer>>()
@@ -48,6 +54,9 @@ const projection = async (builder: Builder["Service"], { kind, seed, dimensions 
   projections.set(name, made)
   return made
 }
+
+/** Whether rows can be written with an encoder that needs no training. */
+export const needsFirstEncoder = ({ shape, codes }: Store): boolean => shape.pq === undefined && !isMade(codes.encoder)
 
 /** Puts the first encoder in force; `sample` holds some of the first rows. */
 export const makeFirstEncoder = async (
@@ -65,59 +74,35 @@ export const makeFirstEncoder = async (
   )
 }
 
-/** Whether a trained encoder is wanted and `rows` suffice for it. */
-export const canTrain = (store: Store, shape: CollectionShape, rows: number): boolean =>
-  shape.codes === "trained" && shape.precision !== "none" && store.codes.encoder.kind !== "itq" && rows >= TRAIN_AT
-
-/** Live rows to train on, evenly spread, as f32 in shared memory. */
-export const storedSample = async (store: Store): Promise<Float32Array> =>
-  (await storedRows(store, TRAINING_ROWS)).vectors
-
-/** At most `most` live rows, evenly spread, with their vectors as f32 in shared memory. */
-export const storedRows = async (
-  store: Store,
-  most: number
-): Promise<{ readonly rows: Uint32Array; readonly vectors: Float32Array }> => {
-  const { dimensions } = store.shape
-  const rows: Array<number> = []
-  await forEachSliced(store.directory.rows, undefined, (row) => {
-    if (isLive(store.segments[Math.floor(row / SLOTS)]!, row % SLOTS)) rows.push(row)
-  })
-  const vectors = newSample(Math.min(rows.length, most), dimensions)
-  const count = vectors.length / dimensions
-  const drawn = new Uint32Array(count)
-  await forEachSliced(count, undefined, (i) => {
-    const row = rows[Math.floor((i * rows.length) / count)]!
-    drawn[i] = row
-    const segment = store.columns.rows[Math.floor(row / SLOTS)]!
-    const vector = vectors.subarray(i * dimensions, (i + 1) * dimensions)
-    store.kernels.readVectors(store.columns.layout, Uint32Array.of(row % SLOTS), segment, vector)
-  })
-  return { rows: drawn, vectors }
+/** Whether `rows` stored vectors suffice for an encoder that is wanted. */
+export const canTrain = (store: Store, { codes, precision }: CollectionShape, rows: number): boolean => {
+  const { encoder } = store.codes
+  if (precision === "none" || codes === "published" || rows < TRAIN_AT) return false
+  if (!isMade(encoder) || encoder.kind === "projection") return true
+  const trained = encoder.training?.rows ?? Number.POSITIVE_INFINITY
+  return trained < trainingRows(store.shape) && rows >= RETRAIN_GROWTH * trained
 }
 
-/** Vectors of a batch to train on, evenly spread, as they will be stored. */
-export const batchSample = async (store: Store, batch: Batch): Promise<Float32Array> => {
-  const { dimensions, metric } = store.shape
-  const sample = newSample(Math.min(batch.count, TRAINING_ROWS), dimensions)
-  const count = sample.length / dimensions
-  await forEachSliced(count, undefined, (i) => {
-    const from = Math.floor((i * batch.count) / count)
-    batch.copyVectors(from, from + 1, sample.subarray(i * dimensions))
-    if (metric === "cosine") normalise(sample, i * dimensions, dimensions)
-  })
-  return sample
-}
+/** Vectors of a sample that are worth having. */
+export const trainingRows = ({ pq }: StoreShape): number => (pq === undefined ? TRAINING_ROWS : codebookRows(pq))
 
-const newSample = (rows: number, dimensions: number) => new Float32Array(new SharedArrayBuffer(rows * dimensions * 4))
-
-/** An encoder trained on `sample`; nothing is encoded with it yet. */
-export const train = async (store: Store, builder: Builder["Service"], sample: Float32Array): Promise<Encoder> => {
-  const { id, seed } = store.codes.encoder
-  const { dimensions, metric } = store.shape
-  const parameters = await builder.call((build) => build.train(sample, dimensions, seed))
+/** An encoder trained on `sample`, which is in shared memory; nothing is encoded with it yet. */
+export const train = async (
+  { codes, shape, kernels }: Store,
+  builder: Builder["Service"],
+  sample: Float32Array,
+  onProgress: OnTraining = () => undefined
+): Promise<Encoder> => {
+  const { id, seed } = codes.encoder
+  const { dimensions, metric, pq } = shape
+  const progress = Comlink.proxy((fraction: number) => onProgress(fraction))
+  if (pq !== undefined) {
+    const made = await builder.call((build) => build.trainCodebook(sample, dimensions, pq, seed, progress))
+    return makeEncoder(kernels, { id: id + 1, kind: "pq", seed, dimensions, ...made })
+  }
+  const parameters = await builder.call((build) => build.train(sample, dimensions, seed, progress))
   const scale = factorScaleOf(metric, sample, parameters.subarray(0, dimensions))
-  return makeEncoder(store.kernels, { id: id + 1, kind: "itq", seed, factorScale: scale, parameters })
+  return makeEncoder(kernels, { id: id + 1, kind: "itq", seed, factorScale: scale, parameters })
 }
 
 /** Encodes every stored row in the pool and switches to the new codes. No row may be written meanwhile. */
@@ -125,13 +110,15 @@ export const reencode = async (store: Store, pool: Pool["Service"], encoder: Enc
   const columns = store.segments.map(() => newCodeColumn(store.shape))
   const handle = store.handle()
   const { parameters, factorScale } = encoder
-  await Promise.all(
-    columns.map((column, segment) => {
-      const slots = Math.min(SLOTS, store.directory.rows - segment * SLOTS)
-      return slots > 0
-        ? runOnMemory<void>(pool, "encode", { segment, slots, parameters, factorScale, column }, handle)
-        : undefined
-    })
-  )
+  if (store.shape.precision !== "none") {
+    await Promise.all(
+      columns.map((column, segment) => {
+        const slots = Math.min(SLOTS, store.directory.rows - segment * SLOTS)
+        return slots > 0
+          ? runOnMemory<void>(pool, "encode", { segment, slots, parameters, factorScale, column }, handle)
+          : undefined
+      })
+    )
+  }
   store.switchCodes(encoder, columns)
 }

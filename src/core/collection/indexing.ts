@@ -7,13 +7,15 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { Builder } from "../builder.ts"
 import type { SabineError } from "../errors.ts"
+import { isMade } from "../index/encoder.ts"
 import { abortable } from "../lift.ts"
 import type { Pool } from "../pool.ts"
 import { CALIBRATION_QUERIES, calibrate } from "../search/calibrate.ts"
 import type { Store } from "../store/store.ts"
-import { canTrain, isMade, storedRows } from "./encoding.ts"
+import { canTrain } from "./encoding.ts"
 import { fillLists, trainLists } from "./lists.ts"
 import type { CollectionShape, IndexChoice } from "./options.ts"
+import { storedRows } from "./samples.ts"
 
 /** Live rows with vectors from which lists are made unasked: below, scanning all codes takes no longer. */
 const AUTO_ROWS = 32_768
@@ -56,8 +58,10 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
 
   const asksForLists = typeof index === "object" ? index.ivf !== undefined : index === "auto" || index === "ivf"
   const codesAreFinal = () => isMade(store.codes.encoder) && !canTrain(store, shape, store.directory.live)
-  const wantsLists = (least: number) => asksForLists && codesAreFinal() && store.directory.live >= least
-  if (!asksForLists) store.dropLists()
+  // Lists are of signs.
+  const mayHaveLists = asksForLists && store.shape.pq === undefined
+  const wantsLists = (least: number) => mayHaveLists && codesAreFinal() && store.directory.live >= least
+  if (!mayHaveLists) store.dropLists()
 
   const makeLists = Effect.gen(function* () {
     const { version } = store.codes

@@ -10,7 +10,7 @@ import { Graph } from "../store/graph.ts"
 import type { GraphOptions } from "../store/graph-columns.ts"
 import { claimEpoch } from "../store/searchable.ts"
 import type { Store } from "../store/store.ts"
-import { storedSample } from "./encoding.ts"
+import { storedSample } from "./samples.ts"
 
 /** Rows that one task links: some ten milliseconds, so that searches in the pool do not wait for long. */
 const TASK_ROWS = 64

@@ -5,22 +5,41 @@ import { CollectionMismatch, DimensionMismatch, InvalidParameter } from "../erro
 import { PUBLISHED_SEED } from "../index/projection.ts"
 import type { GraphOptions } from "../store/graph-columns.ts"
 import { MAX_EMBEDDER_BYTES } from "../store/image/header.ts"
-import { type FieldTypes, MAX_DIMENSIONS, METRICS, type Metric, PRECISIONS, type Precision } from "../store/layout.ts"
+import {
+  type FieldTypes,
+  MAX_DIMENSIONS,
+  METRICS,
+  type Metric,
+  type PqShape,
+  PRECISIONS,
+  type Precision
+} from "../store/layout.ts"
 import type { StoreShape } from "../store/memory.ts"
 import { checkedTypes, typesText } from "./fields.ts"
 
-const CODES = ["trained", "published"] as const
+const SIGN_CODES = ["trained", "published"] as const
 
 /**
- * How vectors become 256-bit codes.
+ * How vectors become codes: 256 signs, or the numbers of centroids.
  *
  * - `trained`: a seeded random orthogonal projection until 2,048 rows are there, then PCA and ITQ
  *   (Gong and Lazebnik, CVPR 2011) learned from them. A collection without vectors
  *   (`precision: "none"`) keeps the projection.
  * - `published`: the projection of the published binary semantic cache, bit for bit
  *   (`numpy.random.default_rng(42).standard_normal((dimensions, 256), float32)`).
+ * - `pq`: product quantisation, `m` bytes a row with 8 bits and `m / 2` with 4. Codebooks are trained when 2,048
+ *   rows are there, until which searches score every vector, and once more when there are enough for a full
+ *   sample; a collection without vectors is trained by `train` before the first `add`.
  */
-export type Codes = (typeof CODES)[number]
+export type Codes = (typeof SIGN_CODES)[number] | { readonly pq: PqShape }
+
+/** `pq` as it is asked for. */
+export interface PqOptions {
+  /** Subspaces, 4 to half the dimensions, of equal width or one apart; even with 4 bits. */
+  readonly m: number
+  /** Bits of the number of a centroid: 8 for 256 centroids a subspace, or 4 for 16. Default 8. */
+  readonly bits?: 4 | 8 | undefined
+}
 
 /** A graph (HNSW, Malkov and Yashunin, arXiv 1603.09320) as it is asked for. */
 export interface HnswOptions {
@@ -35,7 +54,7 @@ export interface HnswOptions {
 /**
  * What speeds up searches of many entries.
  *
- * - `auto`: inverted lists from 32,768 entries on.
+ * - `auto`: inverted lists from 32,768 entries on, but none where codes are `pq`.
  * - `ivf`: inverted lists from 2,048 entries on; `lists` is their number, 1..65,536, by default a power of two near the
  *   square root of the number of entries.
  * - `hnsw`: a graph for mode `hnsw`, from 4,096 entries on. It needs stored vectors and the native addon: without the
@@ -64,6 +83,12 @@ export const indexOf = ({ index = "auto" }: CollectionOptions): IndexChoice => {
   return { ivf: ivf && { lists }, hnsw: hnsw && graphOptions(hnsw) }
 }
 
+/** Fails where an index is asked for that the codes cannot have. */
+export const checkIndex = (index: IndexChoice, { codes }: CollectionShape): void => {
+  if (typeof codes === "string" || index === "auto" || index === "none") return
+  throw new InvalidParameter({ parameter: "index", reason: "lists and graphs go with 256 signs: the codes are pq" })
+}
+
 export interface CollectionOptions {
   /** Components of a vector, 1..8192. Needed unless an embedder fixes it. */
   readonly dimensions?: number | undefined
@@ -77,7 +102,7 @@ export interface CollectionOptions {
   /** Encodes texts. It must be the same each time the collection is opened. */
   readonly embedder?: Embedder | undefined
   /** Default `"trained"`. */
-  readonly codes?: Codes | undefined
+  readonly codes?: (typeof SIGN_CODES)[number] | { readonly pq: PqOptions } | undefined
   /** Default `"auto"`. What was built is saved with the collection; the choice is made anew whenever it is opened. */
   readonly index?: IndexChoice | undefined
   /** Seed of the projection and the training, a whole number from 0 to 2^32 - 1. Default 42; `published` has no other. */
@@ -124,7 +149,7 @@ export const shapeOf = (options: CollectionOptions): CollectionShape => {
   if (embedder !== undefined && embedder.dimensions !== dimensions) {
     throw new DimensionMismatch({ expected: embedder.dimensions, got: dimensions })
   }
-  const codes = oneOf("codes", options.codes ?? "trained", CODES)
+  const codes = checkedCodes(options.codes ?? "trained", dimensions)
   const seed = wholeNumber("seed", options.seed ?? PUBLISHED_SEED, 0, 2 ** 32 - 1)
   if (codes === "published" && seed !== PUBLISHED_SEED) {
     throw new InvalidParameter({ parameter: "seed", reason: `the published codes have seed ${PUBLISHED_SEED}` })
@@ -141,18 +166,44 @@ export const shapeOf = (options: CollectionOptions): CollectionShape => {
   }
 }
 
+const LEAST_SUBSPACES = 4
+
+const checkedCodes = (codes: NonNullable<CollectionOptions["codes"]>, dimensions: number): Codes => {
+  if (typeof codes !== "object" || codes === null) return oneOf("codes", codes, SIGN_CODES)
+  const { m, bits = 8 } = object("codes.pq", codes.pq)
+  const wrong = (parameter: string, reason: string) => new InvalidParameter({ parameter, reason })
+  if (bits !== 4 && bits !== 8) throw wrong("codes.pq.bits", `wanted 4 or 8, got ${bits}`)
+  const most = Math.floor(dimensions / 2)
+  if (most < LEAST_SUBSPACES) throw wrong("codes.pq", `needs ${2 * LEAST_SUBSPACES} dimensions or more`)
+  wholeNumber("codes.pq.m", m, LEAST_SUBSPACES, most)
+  if (bits === 4 && m % 2 !== 0) throw wrong("codes.pq.m", `must be even with 4 bits, got ${m}`)
+  return { pq: { m, bits } }
+}
+
+/** Codes in a word. */
+const codesName = (codes: Codes): string => (typeof codes === "string" ? codes : `pq ${codes.pq.m} x ${codes.pq.bits}`)
+
+/** What a store keeps of a collection's shape. */
+export const storeShape = ({ dimensions, metric, precision, codes, fields }: CollectionShape): StoreShape => ({
+  dimensions,
+  metric,
+  precision,
+  ...(typeof codes === "object" && { pq: codes.pq }),
+  ...(fields && { fields })
+})
+
 /** Checks the options a collection is opened with against what it is; absent ones ask for nothing. */
 export const checkShape = (collection: string, stored: CollectionShape, options: CollectionOptions): void => {
   const wanted: Partial<Record<keyof CollectionShape, string | number | undefined>> = {
     dimensions: options.dimensions ?? options.embedder?.dimensions,
     metric: options.metric,
     precision: options.precision,
-    codes: options.codes,
+    codes: options.codes && codesName(checkedCodes(options.codes, stored.dimensions)),
     seed: options.seed,
     embedder: options.embedder?.id,
     fields: options.fields && typesText(checkedTypes(options.fields))
   }
-  const has = { ...stored, fields: typesText(stored.fields) }
+  const has = { ...stored, codes: codesName(stored.codes), fields: typesText(stored.fields) }
   for (const [field, got] of Object.entries(wanted)) {
     const expected = has[field as keyof CollectionShape]
     if (got !== undefined && got !== expected) {

@@ -15,6 +15,7 @@ import { isLive } from "../store/memory.ts"
 import { NO_NAMESPACE, scopeOf } from "../store/rows.ts"
 import { type Searchable, underClaim } from "../store/searchable.ts"
 import { inNextTurn, leftInTurn } from "../turn.ts"
+import { decodedVector, distanceFrom } from "./decoding.ts"
 import { checkedKey, type Entry } from "./entries.ts"
 import { filterOfNamespace, type Namespace, passingNamespace, scopeOfNamespace } from "./namespace.ts"
 import { type Hit, type HitColumns, type HitSink, type HitSource, hitColumns, hitList, readEntry } from "./read.ts"
@@ -40,6 +41,14 @@ export interface Reading {
   readonly get: (key: string) => Effect.Effect<Entry | undefined, SabineError>
   /** Whether there is an entry of this key. */
   readonly has: (key: string) => Effect.Effect<boolean, SabineError>
+  /** The vector that the product code of an entry stands for; undefined when there is no such entry. */
+  readonly reconstruct: (key: string) => Effect.Effect<Float32Array | undefined, SabineError>
+  /**
+   * The distance of a vector or text from an entry as its product code alone gives it: what a `pq` search ranks by, but
+   * for the rounding of its tables. Lower is nearer: one less the estimated similarity with `cosine`, minus the inner
+   * product with `dot`, the squared distance with `l2`. Undefined when there is no such entry.
+   */
+  readonly approximateDistance: (query: Query, key: string) => Effect.Effect<number | undefined, SabineError>
   /** Entries in row order. What is added or deleted meanwhile may or may not be met. */
   readonly entries: () => AsyncIterableIterator<Entry>
 }
@@ -122,6 +131,18 @@ export const makeReading = (
 
   const readNow = <A>(read: () => A): Effect.Effect<A, SabineError> => attempt(() => underClaim(memory, read))
 
+  /** A query as a vector of ours. */
+  const queryVector = (query: Query): Effect.Effect<Float32Array, SabineError> =>
+    typeof query === "string"
+      ? abortable(async (signal) => ownVectors(await embed([checkedText("query", query)], "query", signal)))
+      : attempt(() => ownVector(kernels, shape, query))
+
+  /** The decoded vector of an entry. Called under a claim. */
+  const decoded = (key: string): Float32Array | undefined => {
+    const row = rowOf(key)
+    return row < 0 ? undefined : decodedVector(name, memory, row)
+  }
+
   return {
     name,
     size: () => {
@@ -141,6 +162,14 @@ export const makeReading = (
         const row = rowOf(key)
         return row < 0 ? undefined : readEntry(memory, row)
       }),
+    reconstruct: (key) => readNow(() => decoded(key)),
+    approximateDistance: (query, key) =>
+      Effect.flatMap(queryVector(query), (vector) =>
+        readNow(() => {
+          const found = decoded(key)
+          return found && distanceFrom(vector, found, memory)
+        })
+      ),
     has: (key) => readNow(() => rowOf(key) >= 0),
     entries: async function* () {
       for (let row = 0; row < memory.directory.rows; row++) {

@@ -29,6 +29,11 @@ export interface CollectionStats extends CollectionShape {
   readonly lists: number
   /** What searches of this collection were measured to find and cost; undefined until it was measured. */
   readonly calibration: Calibration | undefined
+  /**
+   * Mean squared error of reconstructed vectors over the variance of vectors, measured on a part of the sample that
+   * product codes were not trained on: 0 is perfect. Absent before the training and for other codes.
+   */
+  readonly distortion: number | undefined
   /** The instruction set in force. */
   readonly isa: string
   /** Why the kernels in TypeScript are in use, in one line; absent with the native addon. */
@@ -53,6 +58,7 @@ export const collectionStats = (store: Store, shape: CollectionShape): Collectio
     encoder: store.codes.encoder.kind,
     lists: store.lists?.count ?? 0,
     calibration: store.codes.calibration,
+    distortion: store.codes.encoder.training?.distortion,
     isa: store.kernels.activeIsa(),
     fallback,
     hnsw: store.graph && hnswStats(store.graph, store.directory.live),

@@ -10,14 +10,14 @@ import type { StoredPayload } from "../store/records.ts"
 import { addressOf, type EncodedKey, fieldsOf, NO_NAMESPACE } from "../store/rows.ts"
 import type { Store } from "../store/store.ts"
 import { writeVectors } from "../store/write.ts"
-import { type Batch, type EntryColumns, toBatch } from "./batch.ts"
-import { batchSample, canTrain, isMade, makeFirstEncoder, reencode, storedSample, train } from "./encoding.ts"
+import { type EntryColumns, toBatch } from "./batch.ts"
 import { checkedKey, type EntryInput, storedPayload } from "./entries.ts"
 import { CheckedFields, type FieldInput } from "./fields.ts"
 import { checkBatch, ingest, type OnProgress } from "./ingest.ts"
 import { type Namespace, scopeOfNamespace } from "./namespace.ts"
 import type { CollectionShape } from "./options.ts"
 import { checkedText, type EmbedTexts } from "./texts.ts"
+import { backgroundTraining, encodeBatch, firstEncoder, requireCodes } from "./training.ts"
 import { checkVectors, ownVector } from "./vectors.ts"
 
 export interface AddManyOptions {
@@ -44,7 +44,7 @@ export interface Writing {
   readonly delete: (key: string) => Effect.Effect<boolean, SabineError>
 }
 
-interface WritingParts {
+export interface WritingParts {
   readonly name: string
   readonly shape: CollectionShape
   readonly store: Store
@@ -94,16 +94,13 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     })
   }
 
-  const firstEncoder = (sample: Float32Array) =>
-    isMade(store.codes.encoder) ? Effect.void : abortable(() => makeFirstEncoder(store, parts.builder, sample))
-
   const add = Effect.fnUntraced(function* (entry: EntryInput) {
     const { key, payload, fields } = yield* attempt(() => checkedEntry(store, entry))
     const vector = yield* vectorOf(entry)
     if (vector === undefined) return yield* nothingGiven("a vector or a text")
     yield* exclusively(
       Effect.andThen(
-        firstEncoder(vector),
+        firstEncoder(parts, vector),
         attempt(() => {
           const code = scope()
           if (store.find(checkedKey(key, code)) >= 0) throw new DuplicateKey({ key })
@@ -158,6 +155,7 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     if (batch.count === 0) return
     yield* exclusively(
       abortable(async (signal) => {
+        requireCodes(parts)
         const code = scope()
         await checkBatch(store, batch, code, signal)
         await ingest(store, parts.pool, batch, code, () => encodeBatch(parts, batch), signal, onProgress)
@@ -229,37 +227,3 @@ const recordOf = (store: Store, key: () => EncodedKey, payload: StoredPayload, r
     throw error
   }
 }
-
-/** Puts the encoder in force that a batch is to be written with: trained on the batch when it is large enough. */
-const encodeBatch = async ({ store, shape, builder, pool }: WritingParts, batch: Batch): Promise<void> => {
-  const trains = canTrain(store, shape, batch.count)
-  if (!trains && isMade(store.codes.encoder)) return
-  const sample = await batchSample(store, batch)
-  if (!trains) return makeFirstEncoder(store, builder, sample)
-  await reencode(store, pool, await train(store, builder, sample))
-}
-
-/** Starts the training once enough rows are there, and the index after it; adds and searches go on meanwhile. */
-const backgroundTraining = (parts: WritingParts): Effect.Effect<void> => {
-  const { store, shape, builder, pool, scope, exclusively, indexInBackground } = parts
-  let started = false
-  const run = Effect.gen(function* () {
-    const encoder = yield* abortable(async () => train(store, builder, await storedSample(store)))
-    yield* exclusively(
-      abortable(() => (canTrain(store, shape, store.directory.live) ? reencode(store, pool, encoder) : done))
-    )
-    yield* indexInBackground
-  }).pipe(
-    // The projection stays in force: searches are right, only slower to reach the same recall.
-    Effect.catch((error) => Effect.logWarning("training the codes failed", error)),
-    Effect.ensuring(Effect.sync(() => (started = false)))
-  )
-  return Effect.suspend(() => {
-    if (started) return Effect.void
-    if (!canTrain(store, shape, store.directory.live)) return indexInBackground
-    started = true
-    return Effect.asVoid(Effect.forkIn(run, scope))
-  })
-}
-
-const done = Promise.resolve()

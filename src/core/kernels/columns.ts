@@ -1,5 +1,6 @@
 /** The columns of one segment as typed arrays. */
 import type { SegmentLayout } from "./contract.ts"
+import { codeBytes } from "./pq.ts"
 import { requireLayout } from "./refusal.ts"
 import { BLOCKS, FACTORS_OFFSET, METRIC, NORMS_OFFSET, PRECISION, SLOTS } from "./shape.ts"
 
@@ -19,7 +20,7 @@ export interface RowColumns {
 
 export interface CodeColumns {
   readonly codes: Uint8Array
-  /** f16 a slot. */
+  /** f16 a slot; empty but for signs. */
   readonly factors: Uint16Array
   /** f16 a slot; empty but for l2. */
   readonly norms: Uint16Array
@@ -47,6 +48,10 @@ export const rowColumns = (layout: SegmentLayout, rows: Uint8Array): RowColumns 
 
 /** Views of `codes`; refuses a buffer that the columns do not fit in. */
 export const codeColumns = (layout: SegmentLayout, codes: Uint8Array): CodeColumns => {
+  if (layout.subspaces > 0) {
+    requireLayout(codeBytes(layout) * SLOTS <= codes.length, "the codes buffer is shorter than its column")
+    return { codes, factors: NO_HALVES, norms: NO_HALVES }
+  }
   const { buffer, byteOffset } = codes
   const halves = (offset: number, elements: number) => {
     requireLayout(offset + 2 * elements <= codes.length, "the codes buffer is shorter than its columns")
@@ -56,8 +61,8 @@ export const codeColumns = (layout: SegmentLayout, codes: Uint8Array): CodeColum
   return {
     codes,
     factors: halves(FACTORS_OFFSET, SLOTS),
-    norms: layout.metric === METRIC.l2 ? halves(NORMS_OFFSET, SLOTS) : NO_NORMS
+    norms: layout.metric === METRIC.l2 ? halves(NORMS_OFFSET, SLOTS) : NO_HALVES
   }
 }
 
-const NO_NORMS = new Uint16Array(0)
+const NO_HALVES = new Uint16Array(0)

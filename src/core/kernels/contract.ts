@@ -22,17 +22,21 @@ export interface SegmentLayout {
   readonly scalesOffset: number
   /** Vectors, row-major without padding. 0 when `precision` is none. */
   readonly vectorsOffset: number
-  /** Power of two that f16 factors and norms are divided by before they are stored. */
+  /** Power of two that f16 factors and norms, and what a codebook is of, are divided by. */
   readonly factorScale: number
+  /** Subspaces of product codes; 0 where codes are 256 signs. */
+  readonly subspaces: number
+  /** Bits of the number of a centroid, 4 or 8; 0 where codes are signs. */
+  readonly subspaceBits: number
 }
 
 /** One search over consecutive blocks, after every default and bound has been applied. */
 export interface SearchPlan extends SegmentLayout {
-  /** 0 exact, 1 flat, 2 binary, 3 ivf, 4 hnsw. */
+  /** 0 exact, 1 flat, 2 binary, 3 ivf, 4 hnsw, 5 pq. */
   readonly mode: number
   /** Hits to return for each query, best first. */
   readonly keep: number
-  /** Candidates of the first stage that are scored again with stored vectors; 0 for none. */
+  /** Candidates of the first stage scored again with stored vectors, or with unrounded tables of pq; 0 for none. */
   readonly rerank: number
   /** Lists that a query of mode ivf visits. */
   readonly nprobe: number
@@ -111,9 +115,11 @@ export interface GraphColumns {
 export interface SearchColumns {
   /** The rows buffer of each segment. */
   readonly rows: ReadonlyArray<Uint8Array>
-  /** The codes buffer of each segment: codes, factors and, for l2, norms of all its blocks. */
+  /**
+   * The codes buffer of each segment: codes of all its blocks and, beside signs, their factors and, for l2, norms.
+   */
   readonly codes: ReadonlyArray<Uint8Array>
-  /** Mean (d), then projection (d x 256). */
+  /** Mean (d), then projection (d x 256); with product codes the parameters that `pq.ts` describes. */
   readonly encoder: Float32Array
   /** Needed by mode ivf. */
   readonly lists?: ListColumns | undefined
@@ -182,7 +188,7 @@ export interface Kernels {
   /**
    * Writes `slots.length` vectors into slots of one segment: the vector column at its precision
    * and the codes buffer under `encoder`. Each slot's generation is odd while it is written; live
-   * bits are not touched. `encoder` is `mean (d)` then `projection (d x 256)`, row-major.
+   * bits are not touched. `encoder` is that of `SearchColumns`.
    */
   writeRows(
     layout: SegmentLayout,

@@ -1,4 +1,5 @@
 /** Vectors to 256-bit sign codes with one factor each: the RaBitQ estimator's side of a row. */
+import { BATCH } from "./batch.ts"
 import type { CodeColumns } from "./columns.ts"
 import type { SegmentLayout } from "./contract.ts"
 import { F16_MAX, toF16 } from "./f16.ts"
@@ -8,9 +9,6 @@ import { requireLayout } from "./refusal.ts"
 import { BLOCK, CODE_BITS, CODE_BLOCK_BYTES, CODE_BYTES, METRIC } from "./shape.ts"
 
 const { abs, fround } = Math
-
-/** Rows encoded at once: enough to keep a tile of the projection in cache, little enough scratch. */
-export const BATCH = 64
 
 /** Scratch of one batch of vectors on their way to codes. */
 export interface EncoderScratch {

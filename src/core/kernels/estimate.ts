@@ -3,8 +3,9 @@ import type { CodeColumns } from "./columns.ts"
 import type { SearchPlan } from "./contract.ts"
 import { f16Values } from "./f16.ts"
 import { sumBlock } from "./fastscan.ts"
+import { codeBytes } from "./pq.ts"
 import type { Estimator } from "./query.ts"
-import { BLOCK, CODE_BLOCK_BYTES, METRIC, MODE } from "./shape.ts"
+import { BLOCK, METRIC, MODE } from "./shape.ts"
 
 const { fround } = Math
 
@@ -19,9 +20,9 @@ export const estimateBlock = (
   estimator: Estimator
 ): Float32Array => {
   const { step, low, bias } = estimator
-  sumBlock(estimator.table, columns.codes, block * CODE_BLOCK_BYTES, sums)
-  if (plan.mode === MODE.binary) {
-    for (let lane = 0; lane < BLOCK; lane++) estimates[lane] = sums[lane]! * step + low
+  sumBlock(estimator.table, columns.codes, block * BLOCK * codeBytes(plan), sums)
+  if (plan.mode === MODE.binary || plan.mode === MODE.pq) {
+    for (let lane = 0; lane < BLOCK; lane++) estimates[lane] = fround(sums[lane]! * step) + low
     return estimates
   }
   const values = f16Values()

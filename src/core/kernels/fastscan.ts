@@ -58,8 +58,9 @@ const signedSums = (y: Float32Array, from: number, sums: Float32Array): void => 
 
 /** The nibble tables of groups `2g` (low nibble) and `2g + 1` (high) as one table a byte. */
 export const byteTable = (nibbles: Uint8Array): Uint8Array => {
-  const table = new Uint8Array(CODE_BYTES * 256)
-  for (let g = 0; g < CODE_BYTES; g++) {
+  const bytes = nibbles.length / (2 * NIBBLES)
+  const table = new Uint8Array(bytes * 256)
+  for (let g = 0; g < bytes; g++) {
     const even = 2 * g * NIBBLES
     const odd = even + NIBBLES
     for (let byte = 0; byte < 256; byte++) {
@@ -69,15 +70,19 @@ export const byteTable = (nibbles: Uint8Array): Uint8Array => {
   return table
 }
 
-/** `sums[j]`: the table entries of the code of slot `j` of the block at `from`, added up. */
+/** `sums[j]`, modulo 65,536: the table entries of the code of slot `j` of the block at `from`, added up. */
 export const sumBlock = (table: Uint8Array, codes: Uint8Array, from: number, sums: Uint16Array): void => {
+  const fours = table.length & ~1023
   for (let slot = 0; slot < BLOCK; slot++) {
     let even = 0
     let odd = 0
-    for (let entry = 0, at = from + slot; entry < CODE_BYTES * 256; entry += 1024, at += 4 * BLOCK) {
+    let entry = 0
+    let at = from + slot
+    for (; entry < fours; entry += 1024, at += 4 * BLOCK) {
       even += table[entry + codes[at]!]! + table[entry + 512 + codes[at + 2 * BLOCK]!]!
       odd += table[entry + 256 + codes[at + BLOCK]!]! + table[entry + 768 + codes[at + 3 * BLOCK]!]!
     }
+    for (; entry < table.length; entry += 256, at += BLOCK) even += table[entry + codes[at]!]!
     sums[slot] = even + odd
   }
 }

@@ -2,7 +2,7 @@
 import type { Filter, SearchPlan } from "./contract.ts"
 import { count, livePassing, type SegmentFilter } from "./filter.ts"
 import { requireLayout } from "./refusal.ts"
-import { BLOCKS } from "./shape.ts"
+import { BLOCKS, PRECISION } from "./shape.ts"
 
 /** Nanoseconds to scan the codes of a block, and to score a row that lies anywhere: per row, and bytes in one. */
 const BLOCK_NS = 46
@@ -38,7 +38,7 @@ export const maskOf = (
  * of them.
  */
 export const isShort = (
-  { fromBlock, toBlock, rerank, precision, dimensions }: SearchPlan,
+  { fromBlock, toBlock, rerank, precision, dimensions, subspaces }: SearchPlan,
   mask: Uint32Array
 ): boolean => {
   let rows = 0
@@ -48,6 +48,7 @@ export const isShort = (
     rows += passing
     if (passing > 0) blocks++
   }
-  const rowBytes = [4, 2, 1, 0][precision]! * dimensions
+  // Without vectors only product codes are scored again, by one look-up a subspace.
+  const rowBytes = precision === PRECISION.none ? subspaces : [4, 2, 1][precision]! * dimensions
   return rows <= rerank + Math.floor((blocks * BLOCK_NS) / (ROW_NS + Math.floor(rowBytes / ROW_BYTES_NS)))
 }

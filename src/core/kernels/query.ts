@@ -1,4 +1,5 @@
 /** A query made ready for the stages of one search. */
+import { productEstimator, type ScoreTables } from "./adc.ts"
 import type { SearchPlan } from "./contract.ts"
 import { type EncoderScratch, encode, encoderScratch, project, signByte } from "./encode.ts"
 import { byteTable, fastscanTable } from "./fastscan.ts"
@@ -16,8 +17,10 @@ export interface Estimator {
   readonly step: number
   readonly low: number
   readonly bias: number
-  /** The query in the coordinates of the codes, 256 components. */
+  /** The query in the coordinates of signs, 256 components; none with product codes. */
   readonly projected: Float32Array
+  /** The unrounded tables of product codes. */
+  readonly scores?: ScoreTables
 }
 
 export interface Query {
@@ -55,6 +58,8 @@ const prepareEstimator = (
       return flatEstimator(plan, vector, encoder, scratch)
     case MODE.binary:
       return binaryEstimator(vector, encoder, scratch)
+    case MODE.pq:
+      return productEstimator(plan, vector, encoder)
     default:
       return undefined
   }

@@ -1,7 +1,7 @@
 /** Vectors into slots and out of them. */
-import { codeColumns, type RowColumns, rowColumns } from "./columns.ts"
+import { BATCH, makeCoder } from "./coder.ts"
+import { type RowColumns, rowColumns } from "./columns.ts"
 import type { Kernels, SegmentLayout } from "./contract.ts"
-import { BATCH, encode, encoderScratch, requireEncoder, storeCode } from "./encode.ts"
 import { f16Values, toF16 } from "./f16.ts"
 import { quantise } from "./int8.ts"
 import { normalise } from "./norm.ts"
@@ -40,10 +40,8 @@ export const writeRows: Kernels["writeRows"] = (layout, vectors, slots, encoder,
   const { dimensions } = layout
   requireLayout(vectors.length === slots.length * dimensions, "there is not one vector a slot")
   requireSlots(slots)
-  requireEncoder(encoder, dimensions)
   const columns = rowColumns(layout, rows)
-  const coded = codeColumns(layout, codes)
-  const scratch = encoderScratch(dimensions)
+  const coder = makeCoder(layout, encoder, codes)
   const batch = new Float32Array(BATCH * dimensions)
   for (let first = 0; first < slots.length; first += BATCH) {
     const count = Math.min(BATCH, slots.length - first)
@@ -51,12 +49,12 @@ export const writeRows: Kernels["writeRows"] = (layout, vectors, slots, encoder,
     if (layout.metric === METRIC.cosine) {
       for (let i = 0; i < count; i++) normalise(batch, i * dimensions, dimensions)
     }
-    encode(batch, count, encoder, scratch)
+    coder.encode(batch, count)
     for (let i = 0; i < count; i++) {
       const slot = slots[first + i]!
       beginWrite(columns.generations, slot)
       storeVector(layout, batch, i * dimensions, columns, slot)
-      storeCode(layout, scratch, i, coded, slot)
+      coder.store(i, slot)
       endWrite(columns.generations, slot)
     }
   }
@@ -66,16 +64,14 @@ export const encodeStored: Kernels["encodeStored"] = (layout, from, to, encoder,
   const { dimensions } = layout
   requireLayout(from <= to && to <= SLOTS, "the slots are not those of a segment")
   requireLayout(layout.precision !== PRECISION.none, "a store without vectors cannot be encoded again")
-  requireEncoder(encoder, dimensions)
   const columns = rowColumns(layout, rows)
-  const coded = codeColumns(layout, codes)
-  const scratch = encoderScratch(dimensions)
+  const coder = makeCoder(layout, encoder, codes)
   const batch = new Float32Array(BATCH * dimensions)
   for (let first = from; first < to; first += BATCH) {
     const count = Math.min(BATCH, to - first)
     for (let i = 0; i < count; i++) loadVector(layout, columns, first + i, batch, i * dimensions)
-    encode(batch, count, encoder, scratch)
-    for (let i = 0; i < count; i++) storeCode(layout, scratch, i, coded, first + i)
+    coder.encode(batch, count)
+    for (let i = 0; i < count; i++) coder.store(i, first + i)
   }
 }
 

@@ -1,5 +1,6 @@
-/** The exact score of one stored vector against a query. */
-import type { RowColumns } from "./columns.ts"
+/** The exact score of one stored vector against a query, or that of its product code where there is no vector. */
+import { productScore } from "./adc.ts"
+import type { CodeColumns, RowColumns } from "./columns.ts"
 import type { SegmentLayout } from "./contract.ts"
 import { dotF16, dotF32 } from "./dot.ts"
 import { f16Values } from "./f16.ts"
@@ -9,8 +10,14 @@ import type { Query } from "./query.ts"
 import { METRIC, PRECISION } from "./shape.ts"
 
 /** Higher is nearer: the dot product, or the negative squared distance. */
-export const score = (layout: SegmentLayout, columns: RowColumns, slot: number, query: Query): number => {
+export const score = (
+  layout: SegmentLayout,
+  columns: RowColumns & Pick<CodeColumns, "codes">,
+  slot: number,
+  query: Query
+): number => {
   const { dimensions, metric, precision } = layout
+  if (precision === PRECISION.none) return productScore(layout, query.estimator?.scores, columns.codes, slot)
   const from = slot * dimensions
   const isL2 = metric === METRIC.l2
   if (query.int8 !== undefined) {

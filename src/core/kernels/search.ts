@@ -1,8 +1,8 @@
 /** Search over consecutive blocks: a first stage over every live slot, then the best scored again. */
+import { requireParameters } from "./coder.ts"
 import { type CodeColumns, codeColumns, type RowColumns, rowColumns } from "./columns.ts"
 import type { Hits, Kernels, SearchColumns, SearchPlan } from "./contract.ts"
 import { diverse, fetched } from "./diversity.ts"
-import { requireEncoder } from "./encode.ts"
 import { estimateBlock } from "./estimate.ts"
 import { passes, type SegmentFilter, segmentFilter } from "./filter.ts"
 import { requireLists, scanLists } from "./lists.ts"
@@ -176,13 +176,15 @@ const requirePlan = (
   hits: Hits
 ): void => {
   const { dimensions, mode, precision, rerank, keep, fromBlock, toBlock } = plan
-  const isRescored = mode === MODE.exact || rerank > 0
-  const needsVectors = isRescored || plan.fetch !== undefined
+  const needsVectors = mode === MODE.exact || (mode !== MODE.pq && rerank > 0) || plan.fetch !== undefined
   requireLayout(!needsVectors || precision !== PRECISION.none, "a store without vectors has no exact scores")
   requireLayout(fromBlock <= toBlock && toBlock <= segments * BLOCKS, "the blocks are not those of the segments")
   if (mode === MODE.ivf) requireLists(plan, columns.lists)
   requireLayout(plan.cancel < control.length, "the cancel word is not in the control array")
-  if (mode !== MODE.exact) requireEncoder(columns.encoder, dimensions)
+  if (mode !== MODE.exact) {
+    requireLayout((mode === MODE.pq) === plan.subspaces > 0, "the codes are not those of the mode")
+    requireParameters(plan, columns.encoder)
+  }
   const count = queries.length / dimensions
   requireLayout(Number.isInteger(count), "the queries are not a whole number of vectors")
   requireLayout(hits.counts.length >= count, "there is not one count a query")

@@ -29,7 +29,7 @@ export const METRIC = { cosine: 0, dot: 1, l2: 2 } as const
 /** What `SegmentLayout.precision` stands for. */
 export const PRECISION = { f32: 0, f16: 1, int8: 2, none: 3 } as const
 /** What `SearchPlan.mode` stands for. */
-export const MODE = { exact: 0, flat: 1, binary: 2, ivf: 3, hnsw: 4 } as const
+export const MODE = { exact: 0, flat: 1, binary: 2, ivf: 3, hnsw: 4, pq: 5 } as const
 /**
  * What an operation of a filter does with the words on its stack, one bit a slot. Those with a column push the slots
  * that hold one of the constants; `between` takes two, the least and the greatest.

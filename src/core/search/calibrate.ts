@@ -8,6 +8,7 @@ import type { Hits, SearchPlan } from "../kernels/contract.ts"
 import { MODE } from "../kernels/shape.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
 import { forEachSliced } from "../slice.ts"
+import type { SearchColumns } from "../store/memory.ts"
 import { claimEpoch, type Searchable } from "../store/searchable.ts"
 import { plan, type SearchChoice } from "./plan.ts"
 import type { SearchDone } from "./task.ts"
@@ -30,7 +31,7 @@ interface CalibrationSample {
   readonly vectors: Float32Array
 }
 
-/** Curves for the columns in force; the settings are those of `flat`, and of `ivf` where there are lists. */
+/** Curves for the columns in force; the settings are those of `flat`, and of `ivf` where there are lists, or of `pq`. */
 export const calibrate = async (
   memory: Searchable,
   pool: Pool["Service"],
@@ -43,7 +44,7 @@ export const calibrate = async (
       searchAll(memory, pool, sample, plan(choice, memory.columns, memory.directory.rows, cancel))
     const exact = await search({ mode: MODE.exact, keep: KS.at(-1)! + 1, rerank: 0, nprobe: 0, recall: undefined })
     const curves = KS.map((k) => ({ k, settings: [] as Array<Setting> }))
-    for (const { mode, nprobe } of waysToScan(memory.columns.lists?.heads.length ?? 0)) {
+    for (const { mode, nprobe } of waysToScan(memory.columns)) {
       const scan = await search({ mode, nprobe, keep: 1, rerank: 0, recall: undefined })
       const deep = await search({ mode, nprobe, keep: DEPTH, rerank: DEPTH, recall: undefined })
       const candidateUs = Math.max(0, deep.us - scan.us) / DEPTH
@@ -64,7 +65,9 @@ export const calibrate = async (
   }
 }
 
-const waysToScan = (lists: number): ReadonlyArray<Pick<SearchPlan, "mode" | "nprobe">> => {
+const waysToScan = (columns: SearchColumns): ReadonlyArray<Pick<SearchPlan, "mode" | "nprobe">> => {
+  if (columns.layout.subspaces > 0) return [{ mode: MODE.pq, nprobe: 0 }]
+  const lists = columns.lists?.heads.length ?? 0
   const probes = new Set(lists === 0 ? [] : PROBED.map((share) => Math.max(1, Math.round(share * lists))))
   return [{ mode: MODE.flat, nprobe: 0 }, ...Array.from(probes, (nprobe) => ({ mode: MODE.ivf, nprobe }))]
 }

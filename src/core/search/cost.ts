@@ -5,7 +5,7 @@
  * some ten hops runs in place; longer work would hold the event loop.
  */
 import type { SearchPlan } from "../kernels/contract.ts"
-import { CODE_BITS, MODE } from "../kernels/shape.ts"
+import { CODE_BITS, CODE_BYTES, MODE } from "../kernels/shape.ts"
 import type { StoreShape } from "../store/memory.ts"
 
 /** Longest estimated work that runs on the calling thread, in microseconds. */
@@ -74,10 +74,16 @@ export class ScanCost {
 const STEP_NS = 300
 
 /** First guesses, before anything was measured: bytes at 8 GB/s and products at 15 a nanosecond with the addon. */
-export const initialCost = ({ dimensions, precision }: StoreShape, native: boolean): ScanCost => {
+export const initialCost = ({ dimensions, precision, pq }: StoreShape, native: boolean): ScanCost => {
   const bytes = dimensions * { f32: 4, f16: 2, int8: 1, none: 0 }[precision]
   const products = dimensions * CODE_BITS
+  const codeBytes = pq === undefined ? CODE_BYTES : (pq.m * pq.bits) / 8
   return native
-    ? new ScanCost([bytes / 8, 2.5, 2, 2.5, STEP_NS + 2 * dimensions], products / 15, bytes / 8, 0.2)
-    : new ScanCost([bytes, 150, 150, 150, 0], products / 0.6, bytes, 20)
+    ? new ScanCost(
+        [bytes / 8, 2.5, 2, 2.5, STEP_NS + 2 * dimensions, 0.5 + codeBytes / 20],
+        products / 15,
+        bytes / 8,
+        0.2
+      )
+    : new ScanCost([bytes, 150, 150, 150, 0, 5 * codeBytes], products / 0.6, bytes, 20)
 }

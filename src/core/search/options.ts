@@ -2,13 +2,13 @@
 
 import type { Filter } from "./filter/filter.ts"
 
-export const MODES = ["auto", "exact", "flat", "binary", "ivf", "hnsw"] as const
+export const MODES = ["auto", "exact", "flat", "binary", "ivf", "hnsw", "pq"] as const
 
 /**
  * How candidates are found.
  *
  * - `auto` takes the cheapest setting of the others that was measured to reach `recall`; while nothing was measured,
- *   an exact search where a recall is asked for, else `flat`.
+ *   an exact search where a recall is asked for, else `flat` or `pq`.
  * - `exact` scores every stored vector: O(rows x dimensions).
  * - `flat` scans 256-bit codes with a float query (RaBitQ estimator, arXiv 2405.12497, over ITQ
  *   codes) and scores the best `rerank` of them exactly.
@@ -18,6 +18,11 @@ export const MODES = ["auto", "exact", "flat", "binary", "ivf", "hnsw"] as const
  * - `hnsw` walks the graph of a collection with `index: "hnsw"` and scores what it finds exactly. Rows that are not in
  *   the graph yet are scanned. While more than a few per cent of the rows are not, or three in four of those in it
  *   have been deleted, and without the native addon, it searches as `flat` does.
+ * - `pq` scans product codes with a float query (asymmetric distances, Jegou et al., PAMI 2011) and scores the best
+ *   `rerank` of them exactly, or without vectors from the tables of the scan before they were rounded. Until codebooks
+ *   are trained it scores every vector.
+ *
+ * `flat`, `binary`, `ivf` and `hnsw` are for collections whose codes are 256 signs, `pq` for those whose codes are `pq`.
  */
 export type Mode = (typeof MODES)[number]
 
@@ -47,8 +52,8 @@ export interface SearchOptions {
   readonly recall?: number | undefined
   /**
    * Candidates scored again with their stored vectors, 0..16384; 0 returns the estimates of the
-   * scan. Default `max(128, 10 k)` for `flat` and `ivf`, `efSearch` for `hnsw`, 0 for `binary`, and what was measured for `auto`. A store
-   * without vectors (`precision: "none"`) has 0.
+   * scan. Default `max(128, 10 k)` for `flat`, `ivf` and `pq`, `efSearch` for `hnsw`, 0 for `binary`, and what was
+   * measured for `auto`. A store without vectors (`precision: "none"`) has 0, but for `pq`.
    */
   readonly rerank?: number | undefined
   /** Inverted lists that mode `ivf` visits, at least 1. Default: a quarter of them. */

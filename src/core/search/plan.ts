@@ -68,6 +68,11 @@ export const choose = (options: SearchOptions, shape: StoreShape): SearchChoice 
   if (mode === MODE.exact && !hasVectors) {
     throw wrong("mode", "exact needs stored vectors: the precision is none")
   }
+  const isPq = shape.pq !== undefined
+  if (mode === MODE.pq && !isPq) throw wrong("mode", "pq scans product codes: the codes are 256 signs")
+  if (mode !== undefined && mode !== MODE.exact && (mode === MODE.pq) !== isPq) {
+    throw wrong("mode", `${name} scans 256 signs: the codes are pq`)
+  }
   const { recall } = options
   if (recall !== undefined) {
     if (typeof recall !== "number" || !(recall >= LEAST_RECALL && recall <= 1)) {
@@ -83,7 +88,7 @@ export const choose = (options: SearchOptions, shape: StoreShape): SearchChoice 
   return {
     keep,
     mode,
-    rerank: optional("rerank", 0, hasVectors ? MAX_RERANK : 0),
+    rerank: optional("rerank", 0, hasVectors || isPq ? MAX_RERANK : 0),
     nprobe: optional("nprobe", 1, MAX_NPROBE),
     efSearch: optional("efSearch", 1, MAX_EF_SEARCH),
     recall,
@@ -160,7 +165,7 @@ const seedOf = (minScore: number, mode: number, rerank: number, { layout }: Sear
 
 /** Candidates scored again where nothing was measured. */
 const usualRerank = ({ layout }: SearchColumns, keep: number): number =>
-  layout.precision === PRECISION.none ? 0 : Math.max(128, 10 * keep)
+  layout.precision === PRECISION.none && layout.subspaces === 0 ? 0 : Math.max(128, 10 * keep)
 
 /** Rows outside a graph that are scanned beside it, however small it is. */
 const SCANNED_ROWS = 2048
@@ -178,13 +183,17 @@ const canWalk = (graph: GraphColumns | undefined, rows: number): boolean => {
 
 /** Mode, lists and depth: as asked for, as calibrated, or as is usual. */
 const settle = ({ keep, mode, recall }: SearchChoice, columns: SearchColumns, rows: number): Chosen => {
-  const hasVectors = columns.layout.precision !== PRECISION.none
+  const { layout, coded } = columns
+  const hasVectors = layout.precision !== PRECISION.none
+  const isPq = layout.subspaces > 0
   const exact = { mode: MODE.exact, rerank: 0, nprobe: 0 }
   const usual = {
-    mode: mode ?? MODE.flat,
+    mode: mode ?? (isPq ? MODE.pq : MODE.flat),
     rerank: mode === MODE.binary ? 0 : usualRerank(columns, keep),
     nprobe: Math.ceil((columns.lists?.heads.length ?? 0) / 4)
   }
+  // Product codes that are not trained tell no row from another.
+  if (isPq && !coded && hasVectors) return exact
   if (mode !== undefined || !hasVectors) return usual
   if (recall === 1 || rows <= EXACT_ROWS) return exact
   const { calibration } = columns

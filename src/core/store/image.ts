@@ -120,7 +120,11 @@ const headerOf = ({ kernels, shape, directory, keys, codes, lists }: Store) => {
     encoderKind: ENCODER_KINDS.indexOf(codes.encoder.kind),
     encoderChecksum: codes.encoder.checksum,
     encoderSeed: codes.encoder.seed,
-    factorScale: codes.encoder.factorScale
+    factorScale: codes.encoder.factorScale,
+    subspaces: shape.pq?.m ?? 0,
+    subspaceBits: shape.pq?.bits ?? 0,
+    distortion: codes.encoder.training?.distortion ?? 0,
+    trainingRows: codes.encoder.training?.rows ?? 0
   }
 }
 

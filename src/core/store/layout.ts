@@ -6,6 +6,7 @@
  * with a pad that makes every column 64-byte aligned in memory; files carry no pad.
  */
 import type { SegmentLayout } from "../kernels/contract.ts"
+import { codebookOffsets } from "../kernels/pq.ts"
 import {
   BLOCK,
   BLOCKS,
@@ -52,6 +53,14 @@ const FIELD_BYTES: Readonly<Record<FieldType, number>> = { tag: 4, number: 8, bo
 /** Name of the column of a field: those of the store's own have no dot. */
 export const fieldColumn = (field: string): string => `fields.${field}`
 
+/** Product codes: a vector in `m` subspaces, each told by the number of a centroid of `bits` bits. */
+export interface PqShape {
+  /** Subspaces, 1..dimensions; even with 4 bits. */
+  readonly m: number
+  /** Bits of the number of a centroid: 8 for 256 centroids a subspace, or 4 for 16. */
+  readonly bits: 4 | 8
+}
+
 /** One column of a buffer. */
 export interface Column {
   readonly name: string
@@ -92,12 +101,21 @@ export const rowColumns = (
     })
 }
 
-/** The columns of the codes buffer: a scan that needs no factors reads none. */
-export const codeColumns = (metric: Metric): ReadonlyArray<Column> => [
-  { name: "codes", offset: 0, blockBytes: CODE_BLOCK_BYTES },
-  { name: "factors", offset: FACTORS_OFFSET, blockBytes: 2 * BLOCK },
-  ...(metric === "l2" ? [{ name: "norms", offset: NORMS_OFFSET, blockBytes: 2 * BLOCK }] : [])
-]
+/** The columns of the codes buffer: a scan that needs no factors reads none. Product codes have none. */
+export const codeColumns = (metric: Metric, pq?: PqShape): ReadonlyArray<Column> =>
+  pq !== undefined
+    ? [{ name: "codes", offset: 0, blockBytes: (BLOCK * pq.m * pq.bits) / 8 }]
+    : [
+        { name: "codes", offset: 0, blockBytes: CODE_BLOCK_BYTES },
+        { name: "factors", offset: FACTORS_OFFSET, blockBytes: 2 * BLOCK },
+        ...(metric === "l2" ? [{ name: "norms", offset: NORMS_OFFSET, blockBytes: 2 * BLOCK }] : [])
+      ]
+
+/** Elements of the parameters of an encoder: mean and matrix and, of product codes, half lengths. */
+export const parameterCount = (dimensions: number, pq?: PqShape): number =>
+  pq === undefined
+    ? dimensions * (1 + CODE_BITS)
+    : codebookOffsets({ dimensions, subspaces: pq.m, subspaceBits: pq.bits }).end
 
 /** The columns of the links of a chunk of list blocks. */
 export const LINK_COLUMNS: ReadonlyArray<Column> = [
@@ -115,7 +133,8 @@ export const segmentLayout = (
   dimensions: number,
   metric: Metric,
   precision: Precision,
-  factorScale: number
+  factorScale: number,
+  pq?: PqShape
 ): SegmentLayout => {
   const offsets = new Map(rowColumns(precision, dimensions).map((column) => [column.name, column.offset]))
   return {
@@ -126,6 +145,8 @@ export const segmentLayout = (
     generationOffset: offsets.get("generation") ?? 0,
     scalesOffset: offsets.get("scales") ?? 0,
     vectorsOffset: offsets.get("vectors") ?? 0,
-    factorScale
+    factorScale,
+    subspaces: pq?.m ?? 0,
+    subspaceBits: pq?.bits ?? 0
   }
 }

@@ -5,9 +5,8 @@
  * are, not of what is in them: buffers never move or shrink, so an old handle stays readable,
  * and `Directory.growth` tells when a newer one exists.
  */
-
 import type { Calibration } from "../calibration.ts"
-import type { Encoder } from "../index/encoder.ts"
+import { type Encoder, isMade } from "../index/encoder.ts"
 import type { Centroids } from "../index/ivf.ts"
 import type { SearchColumns as Columns, Kernels, SegmentLayout } from "../kernels/contract.ts"
 import { aligned } from "./aligned.ts"
@@ -23,6 +22,7 @@ import {
   type FieldTypes,
   fieldColumn,
   type Metric,
+  type PqShape,
   type Precision,
   rowColumns,
   SLOTS,
@@ -37,6 +37,8 @@ export interface StoreShape {
   readonly precision: Precision
   /** Typed columns that rows are filtered by; absent for none. */
   readonly fields?: FieldTypes
+  /** Set where codes are product codes instead of 256 signs. */
+  readonly pq?: PqShape
 }
 
 /** The buffers of one segment. */
@@ -98,6 +100,8 @@ export interface SearchColumns extends Columns {
   /** What rows are put into lists by, where there are lists. */
   readonly centroids?: Centroids | undefined
   readonly calibration?: Calibration | undefined
+  /** Whether the encoder has been made, so that the codes tell rows apart. */
+  readonly coded: boolean
 }
 
 /** The columns of the rows buffer of a store. */
@@ -110,7 +114,7 @@ export const newSegmentBuffers = (shape: StoreShape): SegmentBuffers => ({
 })
 
 export const newCodeColumn = (shape: StoreShape): SharedArrayBuffer =>
-  new SharedArrayBuffer(bufferBytes(codeColumns(shape.metric)) + ALIGNMENT)
+  new SharedArrayBuffer(bufferBytes(codeColumns(shape.metric, shape.pq)) + ALIGNMENT)
 
 export const segmentViews = (kernels: Kernels, shape: StoreShape, buffers: SegmentBuffers): Segment => {
   const rows = aligned(kernels, buffers.rows)
@@ -138,10 +142,11 @@ export const searchColumns = (
   handle: Pick<MemoryHandle, "shape" | "codes" | "graph">,
   segments: ReadonlyArray<Segment>
 ): SearchColumns => {
-  const { dimensions, metric, precision } = handle.shape
+  const { dimensions, metric, precision, pq } = handle.shape
   const { encoder, columns, lists, calibration } = handle.codes
   return {
-    layout: segmentLayout(dimensions, metric, precision, encoder.factorScale),
+    layout: segmentLayout(dimensions, metric, precision, encoder.factorScale, pq),
+    coded: isMade(encoder),
     encoder: encoder.parameters,
     rows: segments.map((segment) => segment.rows),
     codes: columns.map((column) => aligned(kernels, column)),

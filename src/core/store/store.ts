@@ -290,7 +290,7 @@ export class Store implements Searchable {
   columnBytes(): Record<string, ColumnBytes> {
     const blocks = Math.ceil(this.directory.rows / BLOCK)
     const slots = this.segments.length * SLOTS
-    const columns = [...columnsOf(this.shape), ...codeColumns(this.shape.metric)]
+    const columns = [...columnsOf(this.shape), ...codeColumns(this.shape.metric, this.shape.pq)]
     return {
       ...Object.fromEntries(
         columns.map(({ name, blockBytes }) => [

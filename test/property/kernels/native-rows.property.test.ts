@@ -5,7 +5,16 @@ import { scalar } from "../../../src/core/kernels/scalar.ts"
 import { METRICS } from "../../../src/core/store/layout.ts"
 import { testEveryIsa } from "./addon.ts"
 import { randomBits, randomBytes, randomVectors } from "./random.ts"
-import { emptySegment, encoderOf, filledSegment, layoutOf, shape, slotsOf, vectorsOf } from "./segments.ts"
+import {
+  emptySegment,
+  encoderOf,
+  filledSegment,
+  layoutOf,
+  productShape,
+  shape,
+  slotsOf,
+  vectorsOf
+} from "./segments.ts"
 
 const RUNS = 60
 /** Largest magnitude that is allowed. */
@@ -40,7 +49,7 @@ testEveryIsa("matmul", (native) => {
 
 testEveryIsa("writeRows", (native) => {
   fc.assert(
-    fc.property(shape(), fc.nat({ max: 150 }), (drawn, count) => {
+    fc.property(fc.oneof(shape(), productShape()), fc.nat({ max: 150 }), (drawn, count) => {
       const actual = emptySegment(drawn)
       const expected = emptySegment(drawn)
       const slots = slotsOf(drawn.seed, count)
@@ -63,8 +72,9 @@ testEveryIsa("writeRows", (native) => {
 
 testEveryIsa("encodeStored", (native) => {
   const ranges = fc.tuple(fc.nat({ max: 300 }), fc.nat({ max: 150 }))
+  const stored = fc.oneof(...[shape, productShape].map((shape) => shape(METRICS, ["f32", "f16", "int8"])))
   fc.assert(
-    fc.property(shape(METRICS, ["f32", "f16", "int8"]), ranges, (drawn, [from, length]) => {
+    fc.property(stored, ranges, (drawn, [from, length]) => {
       const segment = filledSegment(drawn, drawn.seed, 120)
       const encoder = encoderOf({ ...drawn, seed: ~drawn.seed })
       const actual = emptySegment(drawn).codes

@@ -17,9 +17,10 @@ import {
   encoderOf,
   filledSegment,
   layoutOf,
+  productShape,
   type Segment,
   type Shape,
-  shape,
+  shape as signShape,
   vectorsOf
 } from "./segments.ts"
 
@@ -54,7 +55,7 @@ const request: fc.Arbitrary<Request> = fc.record({
 const searchOf = (drawn: Shape, asked: Request, mode: number): Search => {
   const segments = asked.counts.map((count, i) => filledSegment(drawn, drawn.seed + i, count))
   const [fromBlock, end] = asked.margins
-  const rerank = drawn.precision === "none" ? 0 : asked.rerank
+  const rerank = drawn.precision === "none" && mode !== MODE.pq ? 0 : asked.rerank
   const toBlock = segments.length * BLOCKS - end
   const plan = {
     ...layoutOf(drawn),
@@ -156,7 +157,11 @@ const budget = ({ plan, segments, queries }: Search, query: number, row: number)
   return (d / 8 + 8) * (2 ** -24 * size + 2 ** -149)
 }
 
-for (const name of ["flat", "binary"] as const) {
+for (const [name, shape] of [
+  ["flat", signShape],
+  ["binary", signShape],
+  ["pq", productShape]
+] as const) {
   testEveryIsa(`${name} search without rerank`, (native) => {
     fc.assert(
       fc.property(shape(), request, (drawn, asked) => {
@@ -185,9 +190,18 @@ for (const name of ["flat", "binary"] as const) {
   })
 }
 
+testEveryIsa("pq search without vectors, scored again from codes", (native) => {
+  fc.assert(
+    fc.property(productShape(METRICS, ["none"]), request, (drawn, asked) => {
+      assertSameHits(native, searchOf(drawn, { ...asked, rerank: asked.rerank + 1 }, MODE.pq))
+    }),
+    { numRuns: RUNS }
+  )
+})
+
 testEveryIsa("exact search of int8", (native) => {
   fc.assert(
-    fc.property(shape(METRICS, ["int8"]), request, (drawn, asked) => {
+    fc.property(signShape(METRICS, ["int8"]), request, (drawn, asked) => {
       assertSameHits(native, searchOf(drawn, asked, MODE.exact))
     }),
     { numRuns: RUNS }
@@ -196,7 +210,7 @@ testEveryIsa("exact search of int8", (native) => {
 
 testEveryIsa("exact search of floats", (native) => {
   fc.assert(
-    fc.property(shape(METRICS, ["f32", "f16"]), request, (drawn, asked) => {
+    fc.property(signShape(METRICS, ["f32", "f16"]), request, (drawn, asked) => {
       assertNearHits(native, searchOf(drawn, asked, MODE.exact))
     }),
     { numRuns: RUNS }
@@ -204,13 +218,14 @@ testEveryIsa("exact search of floats", (native) => {
 })
 
 /** Modes that need no lists. */
-const SCANS = [MODE.exact, MODE.flat, MODE.binary]
+const SCANS = [MODE.exact, MODE.flat, MODE.binary, MODE.pq]
 const SMALL: Shape = { seed: 1, metric: "dot", precision: "f32", dimensions: 8, kind: "ordinary", factorScale: 1 }
+const smallOf = (mode: number): Shape => (mode === MODE.pq ? { ...SMALL, pq: { m: 3, bits: 8 } } : SMALL)
 
 testEveryIsa("a set cancel word ends the search without hits", (native) => {
   for (const kernels of [native, scalar]) {
     for (const mode of SCANS) {
-      const asked = searchOf(SMALL, { queries: 2, keep: 3, rerank: 0, counts: [100], margins: [0, 0] }, mode)
+      const asked = searchOf(smallOf(mode), { queries: 2, keep: 3, rerank: 0, counts: [100], margins: [0, 0] }, mode)
       const hits = emptyHits(2, 3)
       hits.counts.fill(9)
       assert.equal(search(kernels, asked, Int32Array.of(0, 1), hits), 1)
@@ -221,10 +236,10 @@ testEveryIsa("a set cancel word ends the search without hits", (native) => {
 
 testEveryIsa("a row that is being written is no hit", (native) => {
   for (const precision of PRECISIONS) {
-    const modes = precision === "none" ? [MODE.flat, MODE.binary] : SCANS
+    const modes = precision === "none" ? [MODE.flat, MODE.binary, MODE.pq] : SCANS
     for (const mode of modes) {
       const asked = { queries: 1, keep: 700, rerank: 5, counts: [100], margins: [0, 0] } as const
-      const drawn = searchOf({ ...SMALL, precision }, asked, mode)
+      const drawn = searchOf({ ...smallOf(mode), precision }, asked, mode)
       const whole = hitsOf(run(scalar, drawn), 0, 700)
       const torn = whole[3]!.row
       const { rows } = drawn.segments[0]!

@@ -8,8 +8,10 @@ import {
   codeColumns,
   METRICS,
   type Metric,
+  type PqShape,
   PRECISIONS,
   type Precision,
+  parameterCount,
   rowColumns,
   segmentLayout
 } from "../../../src/core/store/layout.ts"
@@ -29,6 +31,8 @@ export interface Shape {
   readonly dimensions: number
   readonly kind: Kind
   readonly factorScale: number
+  /** Set where codes are product codes. */
+  readonly pq?: PqShape
 }
 
 /** Dimensions on both sides of every register width. */
@@ -50,12 +54,25 @@ export const shape = (
     factorScale: fc.constantFrom(1, 2, 2 ** 10, 2 ** 30)
   })
 
-export const layoutOf = (shape: Shape): SegmentLayout =>
-  segmentLayout(shape.dimensions, shape.metric, shape.precision, shape.factorScale)
+/** A shape whose codes are product codes. */
+export const productShape = (
+  metrics: ReadonlyArray<Metric> = METRICS,
+  precisions: ReadonlyArray<Precision> = PRECISIONS
+): fc.Arbitrary<Shape> =>
+  fc.tuple(shape(metrics, precisions), fc.nat(), fc.constantFrom(4, 8)).map(([drawn, draw, bits]) => {
+    const most = Math.min(drawn.dimensions, 48)
+    const m = 1 + (draw % most)
+    // One component cannot be cut in two.
+    if (bits === 8 || drawn.dimensions === 1) return { ...drawn, pq: { m, bits: 8 } }
+    return { ...drawn, pq: { m: m % 2 === 0 ? m : m === most ? m - 1 : m + 1, bits: 4 } }
+  })
 
-/** Mean and projection. */
+export const layoutOf = (shape: Shape): SegmentLayout =>
+  segmentLayout(shape.dimensions, shape.metric, shape.precision, shape.factorScale, shape.pq)
+
+/** Mean and projection, or mean, codebook and what goes for half lengths. */
 export const encoderOf = (shape: Shape): Float32Array => {
-  const encoder = randomVectors(shape.seed ^ 0x5eed, shape.dimensions * 257)
+  const encoder = randomVectors(shape.seed ^ 0x5eed, parameterCount(shape.dimensions, shape.pq))
   for (let i = 0; i < shape.dimensions; i++) encoder[i] = encoder[i]! / 8
   return encoder
 }
@@ -81,7 +98,7 @@ const aligned = (bytes: number): Uint8Array => {
 
 export const emptySegment = (shape: Shape): Segment => ({
   rows: aligned(bufferBytes(rowColumns(shape.precision, shape.dimensions))),
-  codes: aligned(bufferBytes(codeColumns(shape.metric)))
+  codes: aligned(bufferBytes(codeColumns(shape.metric, shape.pq)))
 })
 
 /** `count` slots, most of them near the start so that blocks are shared, at times one in the last block. */

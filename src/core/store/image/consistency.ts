@@ -2,7 +2,7 @@
 import { ENCODER_KINDS, type EncoderIdentity } from "../../index/encoder.ts"
 import type { Kernels } from "../../kernels/contract.ts"
 import type { GraphOptions } from "../graph-columns.ts"
-import { MAX_DIMENSIONS, METRICS, PRECISIONS, SLOTS } from "../layout.ts"
+import { MAX_DIMENSIONS, METRICS, type PqShape, PRECISIONS, SLOTS } from "../layout.ts"
 import type { StoreShape } from "../memory.ts"
 import { MAX_RECORDS_BYTES, RECORD_UNIT } from "../records.ts"
 import { MAX_SEGMENTS } from "../store.ts"
@@ -45,11 +45,14 @@ export const checkHeader = (
   }
   const { dimensions, rows, keyCapacity, recordsBytes, tagsBytes, tagCount, descriptionBytes } = header
   require(dimensions >= 1 && dimensions <= MAX_DIMENSIONS, "dimensions", `${dimensions} is out of range`)
+  const kind = known(ENCODER_KINDS, "encoderKind")
+  require((kind === "pq") === header.subspaces > 0, "subspaces", `${header.subspaces} for the encoder ${kind}`)
   const shape = {
     dimensions,
     metric: known(METRICS, "metric"),
     precision: known(PRECISIONS, "precision"),
-    ...(fields && { fields })
+    ...(fields && { fields }),
+    ...(kind === "pq" && { pq: pqOf(header, require) })
   }
   require(header.layoutHash === layoutHash(kernels, shape), "layoutHash", "columns lie elsewhere in this version")
   require(Number.isSafeInteger(header.generation), "generation", "is out of range")
@@ -68,6 +71,7 @@ export const checkHeader = (
   require(lists <= MAX_LISTS, "lists", `${lists} is out of range`)
   require(listBlocks <= rows + lists, "listBlocks", `${listBlocks} for ${rows} rows`)
   require(lists > 0 || listBlocks === 0, "listBlocks", `${listBlocks} of no list`)
+  require(lists === 0 || kind !== "pq", "lists", "are of signs: the codes are pq")
   require(tagsBytes <= MAX_DICTIONARY_BYTES, "tagsBytes", "is out of range")
   require(tagCount <= tagsBytes, "tagCount", `${tagCount} in ${tagsBytes} bytes`)
 
@@ -75,6 +79,7 @@ export const checkHeader = (
   const wantsGraph = m !== 0
   require(!wantsGraph || (m >= 4 && m <= MAX_M), "graphM", `${m} is out of range`)
   require(!wantsGraph || shape.precision !== "none", "graphM", "no vectors are stored to build a graph of")
+  require(!wantsGraph || kind !== "pq", "graphM", "goes with signs: the codes are pq")
   require(!wantsGraph || (efConstruction >= 1 && efConstruction <= MAX_EF), "graphEfConstruction", "is out of range")
   require(wantsGraph || graphBytes === 0, "graphBytes", "there is no graph")
   // Every level of every row, whatever the seed.
@@ -102,11 +107,23 @@ export const checkHeader = (
   }
   const encoder = {
     id: header.encoderId,
-    kind: known(ENCODER_KINDS, "encoderKind"),
+    kind,
     dimensions,
     seed: header.encoderSeed,
     factorScale: header.factorScale,
-    checksum: header.encoderChecksum
+    checksum: header.encoderChecksum,
+    ...(header.trainingRows > 0 && { training: { rows: header.trainingRows, distortion: header.distortion } })
   }
   return { shape, encoder, plan, graph: wantsGraph ? { m, efConstruction, seed } : undefined }
+}
+
+const pqOf = (
+  { dimensions, subspaces, subspaceBits }: ImageHeader,
+  require: (holds: boolean, field: HeaderField, reason: string) => void
+): PqShape => {
+  const bits = subspaceBits === 4 ? 4 : 8
+  require(subspaceBits === bits, "subspaceBits", `${subspaceBits} is neither 4 nor 8`)
+  const fit = subspaces <= dimensions && (bits === 8 || subspaces % 2 === 0)
+  require(fit, "subspaces", `${subspaces} of ${bits} bits do not divide ${dimensions} dimensions`)
+  return { m: subspaces, bits }
 }

@@ -66,13 +66,17 @@ const HEADER_FIELDS = {
   graphEfConstruction: [268, "u32"],
   graphSeed: [272, "u32"],
   graphEntry: [276, "u32"],
-  graphLevel: [280, "u32"]
+  graphLevel: [280, "u32"],
+  subspaces: [288, "u32"],
+  subspaceBits: [292, "u32"],
+  distortion: [296, "f64"],
+  trainingRows: [304, "u32"]
 } as const satisfies Record<string, readonly [offset: number, kind: Kind]>
 
 export type HeaderField = keyof typeof HEADER_FIELDS
 
 /** UTF-8 of the embedder's identity, then zeros. */
-const EMBEDDER = 288
+const EMBEDDER = 312
 export const MAX_EMBEDDER_BYTES = CHECKSUM - EMBEDDER
 
 /** What a writer fills in; the rest follows from the format. */

@@ -7,7 +7,17 @@
  */
 import type { Kernels } from "../../kernels/contract.ts"
 import { graphLayout } from "../graph-columns.ts"
-import { BLOCK, BLOCKS, bufferBytes, CODE_BITS, type Column, codeColumns, LINK_COLUMNS, SLOTS } from "../layout.ts"
+import {
+  BLOCK,
+  BLOCKS,
+  bufferBytes,
+  CODE_BITS,
+  type Column,
+  codeColumns,
+  LINK_COLUMNS,
+  parameterCount,
+  SLOTS
+} from "../layout.ts"
 import { columnsOf, type StoreShape } from "../memory.ts"
 
 /** Bytes before the first section. */
@@ -121,7 +131,7 @@ const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
   }
   const buffers = [
     { name: "rows", columns: columnsOf(size.shape) },
-    { name: "codes", columns: codeColumns(size.shape.metric) }
+    { name: "codes", columns: codeColumns(size.shape.metric, size.shape.pq) }
   ] as const
   const used = Math.ceil(size.rows / BLOCK)
   /** The used blocks of every buffer of a segment or chunk. */
@@ -137,7 +147,7 @@ const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
     const blocks = addBlocks("segments", segment, used, buffers)
     add("segments", BLOCK * 4 * blocks, segment, "addresses")
   }
-  add("encoder", 4 * size.shape.dimensions * (1 + CODE_BITS))
+  add("encoder", 4 * parameterCount(size.shape.dimensions, size.shape.pq))
   add("keys", size.keyCapacity * 4)
   add("records", size.recordsBytes)
   add("lists", 4 * size.lists * (CODE_BITS + 2), 0, "centroids")
@@ -164,5 +174,9 @@ const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
 }
 
 /** Differs between any two formats of the columns of a segment. */
-export const layoutHash = (kernels: Pick<Kernels, "crc32c">, shape: StoreShape): number =>
-  kernels.crc32c(new TextEncoder().encode(JSON.stringify([SLOTS, BLOCK, columnsOf(shape), codeColumns(shape.metric)])))
+export const layoutHash = (kernels: Pick<Kernels, "crc32c">, shape: StoreShape): number => {
+  const { metric, pq } = shape
+  const products = pq === undefined ? [] : [pq.m, pq.bits]
+  const format = [SLOTS, BLOCK, columnsOf(shape), codeColumns(metric, pq), ...products]
+  return kernels.crc32c(new TextEncoder().encode(JSON.stringify(format)))
+}

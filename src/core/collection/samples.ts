@@ -1,0 +1,54 @@
+/** Vectors to train on, in shared memory, as they are or will be stored. */
+import { normalise } from "../kernels/norm.ts"
+import { forEachSliced } from "../slice.ts"
+import { SLOTS } from "../store/layout.ts"
+import { isLive } from "../store/memory.ts"
+import type { Store } from "../store/store.ts"
+import type { Batch } from "./batch.ts"
+import { trainingRows } from "./encoding.ts"
+
+/** Live rows to train on, evenly spread. */
+export const storedSample = async (store: Store): Promise<Float32Array> =>
+  (await storedRows(store, trainingRows(store.shape))).vectors
+
+/** At most `most` live rows, evenly spread, with their vectors. */
+export const storedRows = async (
+  store: Store,
+  most: number
+): Promise<{ readonly rows: Uint32Array; readonly vectors: Float32Array }> => {
+  const { dimensions } = store.shape
+  const rows: Array<number> = []
+  await forEachSliced(store.directory.rows, undefined, (row) => {
+    if (isLive(store.segments[Math.floor(row / SLOTS)]!, row % SLOTS)) rows.push(row)
+  })
+  const vectors = newSample(Math.min(rows.length, most), dimensions)
+  const count = vectors.length / dimensions
+  const drawn = new Uint32Array(count)
+  await forEachSliced(count, undefined, (i) => {
+    const row = rows[Math.floor((i * rows.length) / count)]!
+    drawn[i] = row
+    const segment = store.columns.rows[Math.floor(row / SLOTS)]!
+    const vector = vectors.subarray(i * dimensions, (i + 1) * dimensions)
+    store.kernels.readVectors(store.columns.layout, Uint32Array.of(row % SLOTS), segment, vector)
+  })
+  return { rows: drawn, vectors }
+}
+
+/** Vectors of a batch, evenly spread. */
+export const batchSample = async (
+  store: Store,
+  batch: Pick<Batch, "count" | "copyVectors">,
+  signal?: AbortSignal
+): Promise<Float32Array> => {
+  const { dimensions, metric } = store.shape
+  const sample = newSample(Math.min(batch.count, trainingRows(store.shape)), dimensions)
+  const count = sample.length / dimensions
+  await forEachSliced(count, signal, (i) => {
+    const from = Math.floor((i * batch.count) / count)
+    batch.copyVectors(from, from + 1, sample.subarray(i * dimensions))
+    if (metric === "cosine") normalise(sample, i * dimensions, dimensions)
+  })
+  return sample
+}
+
+const newSample = (rows: number, dimensions: number) => new Float32Array(new SharedArrayBuffer(rows * dimensions * 4))

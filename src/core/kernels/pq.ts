@@ -1,0 +1,159 @@
+/**
+ * Product quantisation (Jegou, Douze and Schmid, PAMI 2011): a vector cut into subspaces, and in each the
+ * number of the nearest of 256 or 16 centroids.
+ *
+ * Subspace `s` of `m` has the components from `floor(s d / m)` to `floor((s + 1) d / m)`, so that every `m`
+ * up to `d` will do. The parameters are
+ *
+ * - the mean (d),
+ * - the codebook (d x K, row-major): row `i` holds component `i` of each centroid of its subspace, of
+ *   vectors less the mean and divided by `factorScale`,
+ * - half the squared length of each centroid (m x K).
+ *
+ * A code has `m` bytes of 8 bits, or `m / 2` of two numbers of 4 bits, that of the even subspace in the low
+ * nibble. Byte `g` of the code of slot `j` of a block is at `64 g + j`, as with signs.
+ */
+import { BATCH } from "./batch.ts"
+import type { SegmentLayout } from "./contract.ts"
+import { matmul } from "./matmul.ts"
+import { requireLayout } from "./refusal.ts"
+import { BLOCK, CODE_BYTES } from "./shape.ts"
+
+const { ceil, floor, fround } = Math
+
+type CodeLayout = Pick<SegmentLayout, "dimensions" | "subspaces" | "subspaceBits">
+
+/** Bytes of the code of a row, of signs or of products. */
+export const codeBytes = ({ subspaces, subspaceBits }: CodeLayout): number =>
+  subspaces > 0 ? (subspaces * subspaceBits) / 8 : CODE_BYTES
+
+/** First component of subspace `s`; of subspace `subspaces`, the number of all components. */
+export const subspaceStart = ({ dimensions, subspaces }: CodeLayout, s: number): number =>
+  floor((s * dimensions) / subspaces)
+
+/** Where the codebook and the half lengths start among the parameters, and where those end. */
+export const codebookOffsets = ({ dimensions, subspaces, subspaceBits }: CodeLayout) => {
+  const centroids = 1 << subspaceBits
+  const halves = dimensions * (1 + centroids)
+  return { centroids, codebook: dimensions, halves, end: halves + subspaces * centroids }
+}
+
+/** Refuses subspaces that there cannot be, and parameters that are not theirs. */
+export const requireCodebook = (layout: CodeLayout, parameters: Float32Array): void => {
+  const { dimensions, subspaces, subspaceBits } = layout
+  const even = subspaceBits === 4 && subspaces % 2 === 0
+  requireLayout(subspaces <= dimensions && (subspaceBits === 8 || even), "there are no such subspaces")
+  requireLayout(parameters.length === codebookOffsets(layout).end, "the codebook is not of this dimension")
+}
+
+/** Scratch of one batch of vectors on their way to product codes. */
+interface ProductScratch {
+  /** Components of one subspace of every vector. */
+  readonly part: Float32Array
+  /** What each centroid of the subspace scores for every vector. */
+  readonly scores: Float32Array
+  /** Numbers of the nearest centroids, `BATCH x subspaces`. */
+  readonly nearest: Uint8Array
+}
+
+export const productScratch = (layout: SegmentLayout): ProductScratch => ({
+  part: new Float32Array(BATCH * ceil(layout.dimensions / layout.subspaces)),
+  scores: new Float32Array(BATCH << layout.subspaceBits),
+  nearest: new Uint8Array(BATCH * layout.subspaces)
+})
+
+/** Finds the nearest centroids of `count` vectors, at most `BATCH`: of equally near ones, the first. */
+export const encodeProducts = (
+  layout: SegmentLayout,
+  vectors: Float32Array,
+  count: number,
+  parameters: Float32Array,
+  { part, scores, nearest }: ProductScratch
+): void => {
+  const { dimensions, subspaces } = layout
+  const { centroids, halves } = codebookOffsets(layout)
+  const inverse = fround(1 / layout.factorScale)
+  for (let s = 0; s < subspaces; s++) {
+    const start = subspaceStart(layout, s)
+    const width = subspaceStart(layout, s + 1) - start
+    for (let row = 0; row < count; row++) {
+      for (let i = 0; i < width; i++) {
+        part[row * width + i] = fround(vectors[row * dimensions + start + i]! - parameters[start + i]!) * inverse
+      }
+    }
+    matmul(part, codebookOf(layout, parameters, s), scores, count, width, centroids)
+    const half = halves + s * centroids
+    for (let row = 0; row < count; row++) {
+      nearest[row * subspaces + s] = best(scores, row * centroids, parameters, half, centroids)
+    }
+  }
+}
+
+/** The rows of the codebook of one subspace. */
+export const codebookOf = (layout: CodeLayout, parameters: Float32Array, s: number): Float32Array => {
+  const { centroids, codebook } = codebookOffsets(layout)
+  const start = codebook + subspaceStart(layout, s) * centroids
+  return parameters.subarray(start, codebook + subspaceStart(layout, s + 1) * centroids)
+}
+
+/** Least `|x - c|^2` is largest `<x, c> - |c|^2 / 2`. */
+const best = (
+  products: Float32Array,
+  from: number,
+  parameters: Float32Array,
+  half: number,
+  centroids: number
+): number => {
+  let found = 0
+  let largest = Number.NEGATIVE_INFINITY
+  for (let c = 0; c < centroids; c++) {
+    const score = fround(products[from + c]! - parameters[half + c]!)
+    if (score > largest) {
+      largest = score
+      found = c
+    }
+  }
+  return found
+}
+
+/** Writes the code of vector `index` of the batch in `scratch` to `slot`. */
+export const storeProducts = (
+  layout: SegmentLayout,
+  { nearest }: ProductScratch,
+  index: number,
+  codes: Uint8Array,
+  slot: number
+): void => {
+  const bytes = codeBytes(layout)
+  const at = floor(slot / BLOCK) * BLOCK * bytes + (slot % BLOCK)
+  const from = index * layout.subspaces
+  for (let g = 0; g < bytes; g++) {
+    codes[at + g * BLOCK] =
+      layout.subspaceBits === 8 ? nearest[from + g]! : nearest[from + 2 * g]! | (nearest[from + 2 * g + 1]! << 4)
+  }
+}
+
+/** The number of the centroid of subspace `s` in the code of a slot. */
+export const centroidOf = (layout: CodeLayout, codes: Uint8Array, slot: number, s: number): number => {
+  const at = floor(slot / BLOCK) * BLOCK * codeBytes(layout) + (slot % BLOCK)
+  return layout.subspaceBits === 8 ? codes[at + BLOCK * s]! : (codes[at + BLOCK * (s >> 1)]! >>> (4 * (s & 1))) & 15
+}
+
+/** The vector that the code of a slot stands for. */
+export const decodeProducts = (
+  layout: SegmentLayout,
+  parameters: Float32Array,
+  codes: Uint8Array,
+  slot: number
+): Float32Array => {
+  const { dimensions, subspaces, factorScale } = layout
+  const { centroids, codebook } = codebookOffsets(layout)
+  const out = new Float32Array(dimensions)
+  for (let s = 0; s < subspaces; s++) {
+    const c = centroidOf(layout, codes, slot, s)
+    for (let i = subspaceStart(layout, s); i < subspaceStart(layout, s + 1); i++) {
+      out[i] = parameters[i]! + parameters[codebook + i * centroids + c]! * factorScale
+    }
+  }
+  return out
+}
