@@ -57,6 +57,62 @@ export const mutants = [
     "search",
     "exact scores of f32"
   ),
+  scalar(
+    "pq.ts",
+    "nibbles swapped",
+    "(codes[at + BLOCK * (s >> 1)]! >>> (4 * (s & 1))) & 15",
+    "(codes[at + BLOCK * (s >> 1)]! >>> (4 - 4 * (s & 1))) & 15",
+    "products",
+    "a code names"
+  ),
+  scalar(
+    "pq.ts",
+    "lengths of centroids forgotten",
+    "products[from + c]! - parameters[half + c]!",
+    "products[from + c]!",
+    "products",
+    "a code names"
+  ),
+  scalar(
+    "adc.ts",
+    "the mean added twice",
+    "return metric === METRIC.dot\n    ? ofMean",
+    "return metric === METRIC.dot\n    ? 2 * ofMean",
+    "products",
+    "estimates are"
+  ),
+  native(
+    "kernels/adc/avx512.rs",
+    "halves of a table swapped",
+    "_mm512_mask_blend_epi8(_mm512_movepi8_mask(bytes), low, high)",
+    "_mm512_mask_blend_epi8(_mm512_movepi8_mask(bytes), high, low)",
+    "pq search without rerank",
+    "avx512vpopcntdq"
+  ),
+  native(
+    "kernels/adc/avx2.rs",
+    "a row of nibbles left out",
+    "if g + 1 < query.rows {",
+    "if g + 2 < query.rows {",
+    "pq search without rerank",
+    "avx2"
+  ),
+  native(
+    "kernels/adc.rs",
+    "a bound above the threshold",
+    "- lo) / step - slack) as u16",
+    "- lo) / step + slack) as u16",
+    "pq search without rerank",
+    "scalar"
+  ),
+  native(
+    "products.rs",
+    "nibbles of a code overwritten",
+    "if shift == 0 { nearest as u8 }",
+    "if shift < 8 { nearest as u8 }",
+    "writeRows",
+    "scalar"
+  ),
   scalar("f16.ts", "ties away from even", "0x0fff + ((magnitude", "0x1000 + ((magnitude", "f16", "between two halves"),
   scalar("f16.ts", "subnormals halved", "fraction * 2 ** -24", "fraction * 2 ** -25", "f16", "known values"),
   scalar("fastscan.ts", "wrong nibble", "odd + (byte >> 4)", "odd + (byte & 15)", "codes", "fast-scan sums"),

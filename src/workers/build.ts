@@ -2,7 +2,7 @@
 import { parentPort } from "node:worker_threads"
 import * as Comlink from "comlink"
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs"
-import { trainCodebook } from "../core/index/codebook.ts"
+import { type Codebook, trainCodebook } from "../core/index/codebook.ts"
 import { encoderParameters } from "../core/index/encoder.ts"
 import { trainItq } from "../core/index/itq.ts"
 import { decodedRows, rankedCentroids, trainCentroids } from "../core/index/ivf.ts"
@@ -42,7 +42,7 @@ const build = {
   train: (sample: Float32Array, dimensions: number, seed: number, progress: Progress) =>
     reporting(progress, (progress) => trainItq(kernels, sample, dimensions, { seed, progress })),
   /** Trains the codebooks of product codes on rows of `sample`. */
-  trainCodebook: (sample: Float32Array, dimensions: number, pq: PqShape, seed: number, progress: Progress) =>
+  trainCodebook: (sample: Float32Array, dimensions: number, pq: PqShape, seed: number, progress: Progress): Codebook =>
     reporting(progress, (progress) => trainCodebook(kernels, sample, dimensions, pq, { seed, progress }))
 }
 

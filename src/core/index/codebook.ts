@@ -8,9 +8,9 @@ import { halfNormsOf, lloyd } from "./kmeans.ts"
 import { pcg64 } from "./pcg64.ts"
 import { spreadSeeds } from "./seeds.ts"
 
-/** Vectors a centroid to train on: twice as many change recall by less than its noise. */
+/** Vectors a centroid to train on: half as many were measured to change recall by less than its noise. */
 const ROWS_A_CENTROID = 64
-/** Rounds of Lloyd: distortion is level from here on. */
+/** Rounds of Lloyd: twice as many were measured to change recall by less than its noise. */
 const ROUNDS = 12
 /** One row of so many is held out to measure the distortion, where there are enough for it. */
 const HELD_OUT = 16
@@ -25,7 +25,7 @@ interface CodebookOptions {
   readonly progress?: (fraction: number) => void
 }
 
-interface Codebook {
+export interface Codebook {
   /** In shared memory, as `kernels/pq.ts` describes. */
   readonly parameters: Float32Array<SharedArrayBuffer>
   readonly factorScale: number
