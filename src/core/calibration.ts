@@ -33,7 +33,7 @@ export interface Calibration {
 }
 
 /** Modes that settings are of. */
-const CALIBRATED_MODES: ReadonlyArray<number> = [MODE.flat, MODE.ivf]
+const CALIBRATED_MODES: ReadonlyArray<number> = [MODE.flat, MODE.ivf, MODE.pq]
 
 /** Deepest settings: what an option may ask for. */
 const MOST_RERANK = 16_384
@@ -53,7 +53,7 @@ const CAUTION = 0.75
 export const settingFor = ({ curves }: Calibration, keep: number, wanted: number): Chosen | undefined => {
   const curve = curves.find(({ k }) => k >= keep) ?? curves.at(-1)
   // Beyond the last curve more lists would be needed as well, and nobody measured how many.
-  const isMeasured = ({ mode }: Setting) => keep <= (curve?.k ?? 0) || mode === MODE.flat
+  const isMeasured = ({ mode }: Setting) => keep <= (curve?.k ?? 0) || mode !== MODE.ivf
   const found = curve?.settings.find(
     (setting) => isMeasured(setting) && 1 - setting.recall + setting.error <= CAUTION * (1 - wanted)
   )
