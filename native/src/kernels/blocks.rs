@@ -184,6 +184,7 @@ impl WideTable {
     }
 
     /// Address of the spread tables of row `g`, 128 bytes, and of the rows after it.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "read by AVX-512 alone"))]
     #[inline(always)]
     pub fn row(&self, g: usize) -> *const u8 {
         debug_assert!(g < CODE_BYTES);

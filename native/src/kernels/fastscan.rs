@@ -23,6 +23,7 @@ use crate::select::Reservoir;
 #[derive(Clone)]
 pub struct FlatQuery {
     table: Table,
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "read by AVX-512 alone"))]
     wide: WideTable,
     step: f32,
     lo: f32,

@@ -22,6 +22,7 @@ pub fn prefetch(address: *const u8) {
 pub const AHEAD: usize = 8192;
 
 /// Asks for the cache line that a scan will read next but some.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86 kernels gain by it"))]
 #[inline(always)]
 pub fn prefetch_ahead(address: *const u8) {
     prefetch(address.wrapping_add(AHEAD));
