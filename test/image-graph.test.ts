@@ -9,8 +9,9 @@ import { scalar } from "../src/core/kernels/scalar.ts"
 import { kernels } from "../src/core/native.ts"
 import { Graph } from "../src/core/store/graph.ts"
 import { encodeDescription } from "../src/core/store/image/description.ts"
-import { CHECKED_BYTES, HEADER_BYTES, planImage } from "../src/core/store/image/ranges.ts"
+import { planImage } from "../src/core/store/image/ranges.ts"
 import { loadImage, saveImage } from "../src/core/store/image.ts"
+import { seal } from "./sealing.ts"
 import { newStore, put } from "./stores.ts"
 
 const native = { skip: kernels.graph === undefined && "there is no addon" }
@@ -87,14 +88,7 @@ test("links, bits and entries out of bounds are refused even when every checksum
   for (const [field, what, spoil] of attempts) {
     const bytes = Buffer.from(whole)
     spoil(bytes)
-    for (const range of ranges) {
-      for (let from = 0, i = range.checksum; from < range.bytes; from += CHECKED_BYTES, i++) {
-        const end = range.offset + Math.min(range.bytes, from + CHECKED_BYTES)
-        bytes.writeUInt32LE(kernels.crc32c(bytes.subarray(range.offset + from, end)), extents.checksums.offset + 4 * i)
-      }
-    }
-    bytes.writeUInt32LE(kernels.crc32c(bytes.subarray(extents.checksums.offset)), 168)
-    bytes.writeUInt32LE(kernels.crc32c(bytes.subarray(0, HEADER_BYTES - 4)), HEADER_BYTES - 4)
+    seal(bytes, { ranges, extents })
     await writeFile(path, bytes)
     await assert.rejects(
       loadImage(kernels, path),

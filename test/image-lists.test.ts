@@ -6,11 +6,11 @@ import { join } from "node:path"
 import { after, before, test } from "node:test"
 import { ImageInvalid } from "../src/core/errors.ts"
 import { kernels } from "../src/core/native.ts"
-import { CHECKED_BYTES, HEADER_BYTES } from "../src/core/store/image/ranges.ts"
 import { loadImage, saveImage } from "../src/core/store/image.ts"
 import { METRICS } from "../src/core/store/layout.ts"
 import type { Store } from "../src/core/store/store.ts"
 import { listAll, listedRows, liveRowsOf } from "./lists.ts"
+import { seal } from "./sealing.ts"
 import { drop, newStore, planOf, put } from "./stores.ts"
 
 let folder: string
@@ -82,14 +82,7 @@ test("lists that lose a row, name one twice or go round are refused even when ev
   for (const [what, spoil] of attempts) {
     const bytes = Buffer.from(whole)
     spoil(bytes)
-    for (const range of ranges) {
-      for (let from = 0, i = range.checksum; from < range.bytes; from += CHECKED_BYTES, i++) {
-        const end = range.offset + Math.min(range.bytes, from + CHECKED_BYTES)
-        bytes.writeUInt32LE(kernels.crc32c(bytes.subarray(range.offset + from, end)), extents.checksums.offset + 4 * i)
-      }
-    }
-    bytes.writeUInt32LE(kernels.crc32c(bytes.subarray(extents.checksums.offset)), 168)
-    bytes.writeUInt32LE(kernels.crc32c(bytes.subarray(0, HEADER_BYTES - 4)), HEADER_BYTES - 4)
+    seal(bytes, { ranges, extents })
     await writeFile(path, bytes)
     await assert.rejects(
       loadImage(kernels, path),

@@ -17,17 +17,11 @@ import {
   type CollectionOptions,
   type Database,
   open,
-  type SabineError,
   type SearchOptions,
   staticEmbedder
 } from "../src/index.ts"
+import { failsWith } from "./failures.ts"
 import { randomVectors } from "./property/kernels/random.ts"
-
-const failsWith = (tag: SabineError["_tag"], field?: string) => (error: unknown) => {
-  assert.equal((error as SabineError)._tag, tag)
-  if (field !== undefined) assert.equal((error as { readonly parameter: string }).parameter, field)
-  return true
-}
 
 const DIMENSIONS = 24
 const PQ = { codes: { pq: { m: 6 } } } as const

@@ -14,18 +14,12 @@ import {
   type Database,
   DeadlineExceeded,
   open,
-  type SabineError,
   type SearchOptions,
   staticEmbedder
 } from "../src/index.ts"
+import { failsWith } from "./failures.ts"
 import { randomVectors } from "./property/kernels/random.ts"
 import { newStore } from "./stores.ts"
-
-const failsWith = (tag: SabineError["_tag"], field?: string) => (error: unknown) => {
-  assert.equal((error as SabineError)._tag, tag)
-  if (field !== undefined) assert.equal((error as { readonly parameter: string }).parameter, field)
-  return true
-}
 
 const keys = (count: number): ReadonlyArray<string> => Array.from({ length: count }, (_, i) => `k${i}`)
 

@@ -60,7 +60,9 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   const codesAreFinal = () => isMade(store.codes.encoder) && !canTrain(store, shape, store.directory.live)
   // Lists are of signs.
   const mayHaveLists = asksForLists && store.shape.pq === undefined
-  const wantsLists = (least: number) => mayHaveLists && codesAreFinal() && store.directory.live >= least
+  // Where nothing can be measured, mode auto would not choose them.
+  const areUseful = index !== "auto" || shape.precision !== "none"
+  const wantsLists = (least: number) => mayHaveLists && areUseful && codesAreFinal() && store.directory.live >= least
   if (!mayHaveLists) store.dropLists()
 
   const makeLists = Effect.gen(function* () {
@@ -87,8 +89,6 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   })
 
   const listsAreDue = () => {
-    // Where nothing can be measured, mode auto would not choose them.
-    if (index === "auto" && shape.precision === "none") return false
     const least = index === "auto" ? AUTO_ROWS : LEAST_ROWS
     return wantsLists(least) && (store.lists === undefined || store.directory.live > LIST_GROWTH * listed)
   }
@@ -99,7 +99,6 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
     return shape.precision !== "none" && live >= CALIBRATED_ROWS && codesAreFinal() && moved
   }
 
-  const listsAreWanted = () => wantsLists(1) && !(index === "auto" && shape.precision === "none")
   const listsAreFresh = () => store.lists !== undefined && listed === store.directory.live
   const isMeasured = () => store.codes.calibration?.rows === store.directory.live
 
@@ -118,7 +117,7 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
     buildIndex: () =>
       permit.withPermit(
         Effect.gen(function* () {
-          if (listsAreWanted() && !listsAreFresh()) yield* makeLists
+          if (wantsLists(1) && !listsAreFresh()) yield* makeLists
           if (shape.precision !== "none" && codesAreFinal() && !isMeasured()) yield* measure
         })
       ),

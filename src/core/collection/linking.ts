@@ -4,7 +4,9 @@
  * Pool workers link rows in small tasks, each under a claim, while the owner writes on and searches
  * scan what is not linked yet. Links to deleted rows are replaced when many rows have died.
  */
+
 import { type Pool, runOnMemory } from "../pool.ts"
+import { allSettled } from "../settled.ts"
 import { forEachSliced } from "../slice.ts"
 import { Graph } from "../store/graph.ts"
 import type { GraphOptions } from "../store/graph-columns.ts"
@@ -85,9 +87,7 @@ export const restore = async (store: Store, graph: Graph, pool: Pool["Service"])
   const copies = graph.unrestored?.map((linked, segment) =>
     runOnMemory<void>(pool, "copy", { segment, linked }, handle)
   )
-  // All of them: none may still be copying when rows can be written again.
-  const done = await Promise.allSettled(copies ?? [])
-  for (const copy of done) if (copy.status === "rejected") throw copy.reason
+  await allSettled(copies ?? [])
   graph.unrestored = undefined
   graph.settle(store.directory.live - graph.pendingRows(store.segments, store.directory.live).length)
 }

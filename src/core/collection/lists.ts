@@ -2,27 +2,13 @@
 import type { Builder } from "../builder.ts"
 import { listsFor, SAMPLE_PER_LIST } from "../index/ivf.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
+import { allSettled } from "../settled.ts"
 import { forEachSliced } from "../slice.ts"
-import { SLOTS } from "../store/layout.ts"
-import { isLive } from "../store/memory.ts"
 import type { Store } from "../store/store.ts"
+import { liveRows, spread } from "./samples.ts"
 
 /** Rows that one task puts into lists. */
 const TASK_ROWS = 4096
-
-/** Rows that are live, in order. */
-const liveRows = async (store: Store): Promise<Uint32Array> => {
-  const rows = new Uint32Array(store.directory.live)
-  let count = 0
-  await forEachSliced(store.directory.rows, undefined, (row) => {
-    if (isLive(store.segments[Math.floor(row / SLOTS)]!, row % SLOTS)) rows[count++] = row
-  })
-  return rows.subarray(0, count)
-}
-
-/** `count` of `rows`, evenly spread. */
-const spread = (rows: Uint32Array, count: number): Uint32Array =>
-  Uint32Array.from({ length: count }, (_, i) => rows[Math.floor((i * rows.length) / count)]!)
 
 /** The list of each of `rows`, found in the pool. */
 const assignAll = async (
@@ -37,7 +23,7 @@ const assignAll = async (
     const part = rows.slice(task * TASK_ROWS, (task + 1) * TASK_ROWS)
     lists.set(await runOnMemory<Uint32Array>(pool, "assign", { rows: part, centroids }, handle), task * TASK_ROWS)
   })
-  await Promise.all(tasks)
+  await allSettled(tasks)
   return lists
 }
 
@@ -65,7 +51,7 @@ export const trainLists = async (
     metric: store.shape.metric,
     encoder: encoder.parameters,
     columns,
-    rows: spread(rows, Math.min(rows.length, lists * SAMPLE_PER_LIST)),
+    rows: spread(rows, lists * SAMPLE_PER_LIST),
     lists,
     seed: encoder.seed
   }

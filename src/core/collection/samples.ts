@@ -11,27 +11,37 @@ import { trainingRows } from "./encoding.ts"
 export const storedSample = async (store: Store): Promise<Float32Array> =>
   (await storedRows(store, trainingRows(store.shape))).vectors
 
+/** Rows that are live, in order. */
+export const liveRows = async (store: Store): Promise<Uint32Array> => {
+  const rows = new Uint32Array(store.directory.live)
+  let count = 0
+  await forEachSliced(store.directory.rows, undefined, (row) => {
+    if (isLive(store.segments[Math.floor(row / SLOTS)]!, row % SLOTS)) rows[count++] = row
+  })
+  return rows.subarray(0, count)
+}
+
+/** At most `most` of `rows`, evenly spread. */
+export const spread = (rows: Uint32Array, most: number): Uint32Array => {
+  const count = Math.min(rows.length, most)
+  return Uint32Array.from({ length: count }, (_, i) => rows[Math.floor((i * rows.length) / count)]!)
+}
+
 /** At most `most` live rows, evenly spread, with their vectors. */
 export const storedRows = async (
   store: Store,
   most: number
 ): Promise<{ readonly rows: Uint32Array; readonly vectors: Float32Array }> => {
   const { dimensions } = store.shape
-  const rows: Array<number> = []
-  await forEachSliced(store.directory.rows, undefined, (row) => {
-    if (isLive(store.segments[Math.floor(row / SLOTS)]!, row % SLOTS)) rows.push(row)
-  })
-  const vectors = newSample(Math.min(rows.length, most), dimensions)
-  const count = vectors.length / dimensions
-  const drawn = new Uint32Array(count)
-  await forEachSliced(count, undefined, (i) => {
-    const row = rows[Math.floor((i * rows.length) / count)]!
-    drawn[i] = row
+  const rows = spread(await liveRows(store), most)
+  const vectors = newSample(rows.length, dimensions)
+  await forEachSliced(rows.length, undefined, (i) => {
+    const row = rows[i]!
     const segment = store.columns.rows[Math.floor(row / SLOTS)]!
     const vector = vectors.subarray(i * dimensions, (i + 1) * dimensions)
     store.kernels.readVectors(store.columns.layout, Uint32Array.of(row % SLOTS), segment, vector)
   })
-  return { rows: drawn, vectors }
+  return { rows, vectors }
 }
 
 /** Vectors of a batch, evenly spread. */

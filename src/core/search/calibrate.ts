@@ -7,6 +7,7 @@ import { type Calibration, frontier, type Setting } from "../calibration.ts"
 import type { Hits, SearchPlan } from "../kernels/contract.ts"
 import { MODE } from "../kernels/shape.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
+import { allSettled } from "../settled.ts"
 import { forEachSliced } from "../slice.ts"
 import type { SearchColumns } from "../store/memory.ts"
 import { claimEpoch, type Searchable } from "../store/searchable.ts"
@@ -91,12 +92,7 @@ const searchAll = async (
     const queries = vectors.slice(task * TASK_QUERIES * dimensions, (task + 1) * TASK_QUERIES * dimensions)
     return runOnMemory<SearchDone>(pool, "search", { plan, queries }, handle)
   })
-  // All of them: none may still be reading when the claim is released.
-  const settled = await Promise.allSettled(tasks)
-  const done = settled.map((result) => {
-    if (result.status === "rejected") throw result.reason
-    return result.value
-  })
+  const done = await allSettled(tasks)
   const each = done.map(({ microseconds, hits }) => microseconds / hits.counts.length).sort((a, b) => a - b)
   return { hits: done.map(({ hits }) => hits), us: each[each.length >> 1] ?? 0 }
 }
