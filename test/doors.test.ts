@@ -49,7 +49,7 @@ const fails =
   }
 
 describe("lifetimes", () => {
-  test("a database lives as long as its block, and what was saved is there again", async () => {
+  test("a database lives as long as its block, and what was written is there again", async () => {
     const path = join(await folder(), "new", "memory")
     {
       await using db = await open(path)
@@ -65,10 +65,10 @@ describe("lifetimes", () => {
     await using db = await open(path)
     assert.deepEqual(await db.collections(), ["notes"])
     const notes = await db.collection("notes")
-    assert.equal(notes.size(), 2)
+    assert.equal(notes.size(), 3)
     assert.deepEqual(await notes.search([1, 0.1], { k: 1 }).then(([hit]) => hit?.payload), { text: "one" })
     assert.deepEqual((await notes.get("n2"))?.payload, new Uint8Array([1, 2]))
-    assert.equal(await notes.get("n3"), undefined)
+    assert.deepEqual((await notes.get("n3"))?.vector, new Float32Array([Math.SQRT1_2, Math.SQRT1_2]))
   })
 
   test("closing twice is closing once, and nothing works afterwards", async () => {
@@ -242,7 +242,7 @@ describe("the lock of a folder", () => {
     await assert.rejects(open(path), fails(FolderLocked, { path, pid: process.pid, status: 423, retryable: true }))
     await first.close()
     await (await open(path)).close()
-    assert.deepEqual(await readdir(path), [])
+    assert.deepEqual(await readdir(path), ["records.sqlite"])
   })
 
   test("names the process that has the folder open", async () => {
@@ -314,7 +314,7 @@ describe("the Effect door", () => {
     assert.equal(EffectDoor.DuplicateKey, PromiseDoor.DuplicateKey)
     assert.equal(caught, "b")
     assert.equal(hits[0]?.key, "a")
-    assert.deepEqual(await readdir(path), ["notes.image"])
+    assert.deepEqual(await readdir(path), ["notes.image", "records.sqlite"])
   })
 
   test("a scope that fails or is closed releases the folder", async () => {

@@ -34,7 +34,7 @@ before(async () => {
 })
 after(() => rm(folder, { recursive: true }))
 
-const META = { generation: 1, embedder: "embedder/1" }
+const META = { generation: 1, embedder: "embedder/1", watermark: 7 }
 /** A file with the image of a store, and its bytes. */
 const saved = async (store: Store, name: string) => {
   const path = join(folder, name)
@@ -109,6 +109,7 @@ test("the header is what docs/format.md says", async () => {
     metric: 0,
     precision: 3,
     generation: META.generation,
+    watermark: META.watermark,
     rows: 6,
     live: 4,
     segments: 1,
@@ -155,7 +156,7 @@ test("the header is what docs/format.md says", async () => {
     graphLevel: 0,
     checksum: scalar.crc32c(bytes.subarray(0, 508))
   })
-  assert.equal(bytes.toString("utf8", 312, 312 + META.embedder.length), META.embedder)
+  assert.equal(bytes.toString("utf8", 320, 320 + META.embedder.length), META.embedder)
 })
 
 test("a flipped bit in any byte is detected by a load, and named where it lies", async () => {

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Builder } from "./builder.ts"
-import { object } from "./checked.ts"
+import { object, oneOf } from "./checked.ts"
 import { type Collection, makeCollection, type OpenCollection } from "./collection/collection.ts"
 import { encoderChoice, unmadeEncoder } from "./collection/encoding.ts"
 import {
@@ -23,14 +23,16 @@ import {
   storeShape,
   wantedGraph
 } from "./collection/options.ts"
-import { InvalidParameter, IsaUnavailable, type SabineError } from "./errors.ts"
-import { checkName, imagePath, lockFolder, savedCollections } from "./folder.ts"
+import { InvalidParameter, IsaUnavailable, LogInvalid, type SabineError, StorageFailure } from "./errors.ts"
+import { checkName, imagePaths, lockFolder, logPath, savedCollections } from "./folder.ts"
 import { abortable, attempt } from "./lift.ts"
+import { type CollectionLog, Storage } from "./log/storage.ts"
 import { kernels, unavailableIsa } from "./native.ts"
 import { Pool } from "./pool.ts"
 import { Dispatcher } from "./search/dispatch.ts"
 import type { GraphOptions } from "./store/graph-columns.ts"
-import { type ImageIdentity, loadImage, saveImage } from "./store/image.ts"
+import { type ImageIdentity, saveImage } from "./store/image.ts"
+import { loadNewest } from "./store/image-pair.ts"
 import { Store } from "./store/store.ts"
 
 /** The path of a database that is never saved. */
@@ -41,12 +43,25 @@ export interface DatabaseOptions {
   readonly threads?: number | undefined
   /** Searches that may wait at one moment over all collections, 1..1,000,000; beyond it `Overloaded`. Default 4096. */
   readonly maxQueue?: number | undefined
+  /**
+   * When a write in a folder is done: `full`, once it is on the disk and would survive a loss of power; `relaxed`, once
+   * the operating system has it, which survives the end of the process. Default `"full"`.
+   */
+  readonly durability?: Durability | undefined
 }
 
-/** An open collection with what its image says of it. */
+const DURABILITIES = ["full", "relaxed"] as const
+export type Durability = (typeof DURABILITIES)[number]
+
+/** An open collection with what its images say of it. */
 interface SavedCollection extends OpenCollection {
   generation: number
+  /** Newest frame in the newest image that is whole; undefined while there is none. */
+  watermark: number | undefined
+  /** Whether the file of the newest image is whole, so that the next one leaves it as the previous. */
+  isWhole: boolean
   readonly graph: GraphOptions | undefined
+  readonly log: CollectionLog | undefined
 }
 
 export class Database extends Context.Service<
@@ -60,26 +75,43 @@ export class Database extends Context.Service<
     /** Names of the collections, saved or open. */
     readonly collections: () => Effect.Effect<ReadonlyArray<string>, SabineError>
     /**
-     * Writes an image of every open collection into the folder, each whole or not at all. Searches go
-     * on meanwhile, writes wait.
+     * Writes an image of every open collection into the folder, each whole or not at all, so that the next opening has
+     * less to replay. Searches go on meanwhile, writes wait. What was written before is durable without it.
      */
     readonly save: () => Effect.Effect<void, SabineError>
   }
 >()("sabine/Database") {
-  /** A database at `path`, or `":memory:"`, for the length of the layer's scope. Closing does not save. */
+  /** A database at `path`, or `":memory:"`, for the length of the layer's scope. */
   static readonly layer = (path: string, options: DatabaseOptions = {}) =>
     Layer.unwrap(
       Effect.map(
-        attempt(() => object("options", options).threads ?? availableParallelism()),
-        (threads) =>
-          Layer.effect(Database, acquire(path, options.maxQueue)).pipe(
+        attempt(() => {
+          const { threads = availableParallelism(), maxQueue, durability = "full" } = object("options", options)
+          return { threads, maxQueue, durability: oneOf("durability", durability, DURABILITIES) }
+        }),
+        ({ threads, maxQueue, durability }) =>
+          Layer.effect(Database, acquire(path, maxQueue, durability)).pipe(
             Layer.provide(Layer.merge(Pool.layer(threads), Builder.layer))
           )
       )
     )
 }
 
-const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | undefined) {
+/** Locks the folder and opens its log in the background: whoever needs it first meets what is wrong with it. */
+const openLog = Effect.fnUntraced(function* (folder: string, durability: Durability) {
+  yield* lockFolder(folder)
+  const path = logPath(folder)
+  const saved = yield* abortable(() => savedCollections(folder))
+  if (saved.length > 0 && !existsSync(path)) {
+    const cause = `the folder has images, of ${saved.join(", ")}, and no log`
+    return yield* new StorageFailure({ operation: "open", path, code: "ENOENT", cause })
+  }
+  const storage = yield* Storage.scoped({ path, relaxed: durability === "relaxed" })
+  storage.open().catch(() => undefined)
+  return storage
+})
+
+const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | undefined, durability: Durability) {
   if (typeof path !== "string" || path === "") {
     return yield* new InvalidParameter({ parameter: "path", reason: `wanted a folder or "${MEMORY}"` })
   }
@@ -89,38 +121,54 @@ const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | un
   const dispatcher = yield* Dispatcher.scoped(pool, maxQueue)
   const scope = yield* Effect.scope
   const folder = path === MEMORY ? undefined : path
-  if (folder !== undefined) yield* lockFolder(folder)
+  const storage = folder === undefined ? undefined : yield* openLog(folder, durability)
   const open = new Map<string, SavedCollection>()
   const opening = yield* Semaphore.make(1)
 
   const load = Effect.fnUntraced(function* (name: string, index: IndexChoice, options: CollectionOptions) {
-    const saved = folder === undefined ? undefined : imagePath(folder, name)
-    if (saved === undefined || !existsSync(saved)) {
-      const shape = yield* attempt(() => shapeOf(options))
+    const log = yield* abortable(async () => storage?.collection(name))
+    const unsaved = Effect.fnUntraced(function* (logged?: CollectionShape) {
+      const shape = logged ?? (yield* attempt(() => shapeOf(options)))
       const graph = yield* attempt(() => wantedGraph(index, shape, undefined))
       return {
         shape,
         store: new Store(kernels, storeShape(shape), unmadeEncoder(kernels, shape)),
         graph,
-        generation: 0
+        generation: 0,
+        watermark: undefined,
+        isWhole: false,
+        log: yield* abortable(async () => log ?? storage?.create(name, JSON.stringify(shape)))
       }
-    }
+    })
+    if (folder === undefined) return yield* unsaved()
     const shapeOfImage = ({ shape: { pq, ...shape }, encoder, embedder }: ImageIdentity): CollectionShape => ({
       ...shape,
       ...encoderChoice(encoder, pq),
       embedder
     })
-    const {
-      store,
-      meta,
-      graph: savedGraph
-    } = yield* abortable(() =>
-      loadImage(kernels, saved, (identity) => checkShape(name, shapeOfImage(identity), options))
+    const chosen = yield* abortable(() =>
+      loadNewest(kernels, imagePaths(folder, name), (identity) => checkShape(name, shapeOfImage(identity), options))
     )
+    const watermark = chosen?.meta.watermark
+    if (log !== undefined && log.folded > (watermark ?? 0)) {
+      const reason = `frames up to ${log.folded} of collection ${name} are in no image that is there`
+      return yield* new LogInvalid({ path: logPath(folder), reason })
+    }
+    if (chosen === undefined) {
+      if (log === undefined) return yield* unsaved()
+      const shape = JSON.parse(log.shape) as CollectionShape
+      yield* attempt(() => checkShape(name, shape, options))
+      return yield* unsaved(shape)
+    }
+    const { store, meta, graph: savedGraph, fault, isNewest } = chosen
+    if (fault !== undefined)
+      yield* Effect.logWarning("an image is damaged: the one before it and the log stand in", fault)
     const shape = shapeOfImage({ shape: store.shape, encoder: store.codes.encoder, embedder: meta.embedder })
     const graph = yield* attempt(() => wantedGraph(index, shape, savedGraph))
     if (store.graph !== undefined && !isDeepStrictEqual(graph, savedGraph)) store.useGraph(undefined)
-    return { shape, store, graph, generation: meta.generation }
+    const known = log ?? (yield* abortable(async () => storage?.create(name, JSON.stringify(shape))))
+    known?.skipTo(watermark ?? 0)
+    return { shape, store, graph, generation: meta.generation, watermark, isWhole: isNewest, log: known }
   })
 
   const collection = Effect.fnUntraced(function* (name: string, options: CollectionOptions = {}) {
@@ -135,18 +183,18 @@ const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | un
       if (options.embedder !== undefined) known.useEmbedder(options.embedder)
       return known.collection
     }
-    const { shape, store, graph, generation } = yield* load(name, index, options)
+    const { shape, store, graph, generation, watermark, isWhole, log } = yield* load(name, index, options)
     yield* attempt(() => checkIndex(index, shape))
     const made = yield* makeCollection(
       name,
       shape,
       store,
-      { embedder: options.embedder, index, graph },
+      { embedder: options.embedder, index, graph, log, watermark: watermark ?? 0 },
       pool,
       dispatcher,
       builder
     ).pipe(Effect.provideService(Scope.Scope, scope))
-    open.set(name, { ...made, generation, graph })
+    open.set(name, { ...made, generation, graph, watermark, isWhole, log })
     return made.collection
   })
 
@@ -155,14 +203,20 @@ const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | un
       return yield* new InvalidParameter({ parameter: "path", reason: "a database in memory has nowhere to be saved" })
     }
     for (const [name, entry] of open) {
-      const { store, shape, exclusively } = entry
+      const { store, shape, log, exclusively } = entry
+      const { newest, previous } = imagePaths(folder, name)
+      const before = entry.watermark
       yield* exclusively(
         abortable(async () => {
-          const meta = { generation: entry.generation + 1, embedder: shape.embedder, graph: entry.graph }
-          await saveImage(store, meta, imagePath(folder, name))
-          entry.generation = meta.generation
+          const watermark = log?.last ?? 0
+          const generation = entry.generation + 1
+          const meta = { generation, embedder: shape.embedder, graph: entry.graph, watermark }
+          await saveImage(store, meta, newest, entry.isWhole ? previous : undefined)
+          Object.assign(entry, { generation, watermark, isWhole: true })
         })
       )
+      // The previous image and the newest both hold these.
+      if (before !== undefined) yield* abortable(async () => log?.fold(before))
     }
   })
 
@@ -170,8 +224,8 @@ const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | un
     collection: (name, options) => opening.withPermit(collection(name, options)),
     collections: () =>
       abortable(async () => {
-        const saved = folder === undefined ? [] : await savedCollections(folder)
-        return [...new Set([...saved, ...open.keys()])].sort()
+        const logged = (await storage?.names()) ?? []
+        return [...new Set([...logged, ...open.keys()])].sort()
       }),
     save
   })

@@ -175,6 +175,18 @@ export class ImageInvalid extends Data.TaggedError("ImageInvalid")<{
   }
 }
 
+/** The log of a database is damaged, or of a newer version: nothing was changed. */
+export class LogInvalid extends Data.TaggedError("LogInvalid")<{
+  readonly path: string
+  readonly reason: string
+}> {
+  readonly status = 500
+  readonly retryable = false
+  override get message() {
+    return `${this.path}: ${this.reason}`
+  }
+}
+
 /** The operating system refused a file operation. */
 export class StorageFailure extends Data.TaggedError("StorageFailure")<{
   readonly operation: string
@@ -265,6 +277,7 @@ export type SabineError =
   | DeadlineExceeded
   | CapacityExceeded
   | ImageInvalid
+  | LogInvalid
   | StorageFailure
   | FolderLocked
   | Closed

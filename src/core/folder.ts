@@ -8,8 +8,10 @@ import * as Effect from "effect/Effect"
 import { FolderLocked, InvalidParameter, StorageFailure } from "./errors.ts"
 import { abortable } from "./lift.ts"
 import { fails } from "./store/file-failure.ts"
+import type { ImagePaths } from "./store/image-pair.ts"
 
 const IMAGE = ".image"
+const PREVIOUS_IMAGE = ".previous.image"
 const NAME = /^[A-Za-z0-9_-]{1,64}$/
 const LOCK = "lock"
 /** Clocks and uptimes agree to this many seconds, so a lock from before a restart is told from a live one. */
@@ -28,11 +30,14 @@ const bootTime = (): number => Math.round(Date.now() / 1000 - uptime())
  */
 const startTime = (): number => Math.round((uptime() - process.uptime()) * 10) / 10
 
-/** The file of a collection; `InvalidParameter` when the name could leave the folder. */
-export const imagePath = (folder: string, collection: string): string => {
+/** The files of a collection; `InvalidParameter` when the name could leave the folder. */
+export const imagePaths = (folder: string, collection: string): ImagePaths => {
   checkName(collection)
-  return join(folder, collection + IMAGE)
+  return { newest: join(folder, collection + IMAGE), previous: join(folder, collection + PREVIOUS_IMAGE) }
 }
+
+/** The log of every collection. */
+export const logPath = (folder: string): string => join(folder, "records.sqlite")
 
 export const checkName = (collection: string): void => {
   if (typeof collection === "string" && NAME.test(collection)) return

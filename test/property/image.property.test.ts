@@ -20,7 +20,7 @@ before(async () => {
 })
 after(() => rm(folder, { recursive: true }))
 
-const META = { generation: 2 ** 40, embedder: "naïve embedder/1" }
+const META = { generation: 2 ** 40, embedder: "naïve embedder/1", watermark: 2 ** 41 }
 
 /** Writes of entries that follow from small numbers, so that keys meet again. */
 interface Write {

@@ -11,6 +11,7 @@ const LAYERS: ReadonlyArray<readonly [prefix: string, layer: string]> = [
   ["src/core/store/layout.ts", "layout"],
   ["src/core/store/", "store"],
   ["src/core/index/", "index"],
+  ["src/core/log/", "log"],
   ["src/core/search/", "search"],
   ["src/core/embed/", "embed"],
   ["src/core/collection/", "collection"],
@@ -27,7 +28,7 @@ const LAYERS: ReadonlyArray<readonly [prefix: string, layer: string]> = [
 
 const layerOf = (path: string): string => LAYERS.find(([prefix]) => path.startsWith(prefix))?.[1] ?? "outside"
 
-const ENGINE = ["kernels", "layout", "core", "store", "index", "search", "embed"]
+const ENGINE = ["kernels", "layout", "core", "store", "log", "index", "search", "embed"]
 
 /** Layers that each layer may import from, itself included. A store holds what indexes made; no index knows of stores. */
 const MAY_IMPORT: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -35,6 +36,7 @@ const MAY_IMPORT: Readonly<Record<string, ReadonlyArray<string>>> = {
   layout: ["kernels"],
   core: ["core", "kernels", "layout"],
   store: ["store", "layout", "kernels", "core", "index"],
+  log: ["log", "store", "layout", "kernels", "core"],
   index: ["index", "layout", "kernels", "core"],
   embed: ["embed", "layout", "kernels", "core"],
   search: ["search", "index", "store", "layout", "kernels", "core", "embed"],
@@ -53,12 +55,13 @@ const graph = new Map(sources.map((path) => [path, importsOf(path)]))
 const isOurs = ({ specifier }: Import): boolean => specifier.startsWith(".")
 
 /**
- * Types of tasks and of worker interfaces reach the pool and the builder in `core`, because they are erased;
+ * Types of tasks and of worker interfaces reach those who call the workers, because they are erased;
  * a memory is reached through its service file alone.
  */
 const isException = (path: string, { target, typeOnly }: Import): boolean => {
   const [from, to] = [layerOf(path), layerOf(target)]
   if (MEMORIES.includes(from) && MEMORIES.includes(to)) return target === `src/core/${to}/${to}.ts`
+  if (typeOnly && from === "log" && to === "workers") return true
   return typeOnly && from === "core" && [...ENGINE, "workers"].includes(to)
 }
 

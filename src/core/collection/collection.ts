@@ -1,16 +1,16 @@
 /**
  * A collection on the thread that owns it: reading, and one writer at a time.
  *
- * Reads run at once. Writes queue behind one permit, so that a batch, a re-encoding and an image
- * each see a store that nobody else changes.
+ * Reads run at once. Single writes wait for the log together; a batch, a re-encoding and an image each see a store that
+ * nobody else changes.
  */
 import * as Effect from "effect/Effect"
-import * as Semaphore from "effect/Semaphore"
 import type { Builder } from "../builder.ts"
 import { object, optionalFunction } from "../checked.ts"
 import type { Embedder } from "../embed/embedder.ts"
 import type { SabineError } from "../errors.ts"
-import { attempt, limited } from "../lift.ts"
+import { abortable, attempt, limited } from "../lift.ts"
+import type { CollectionLog } from "../log/storage.ts"
 import type { Pool } from "../pool.ts"
 import { initialCost } from "../search/cost.ts"
 import type { Dispatcher } from "../search/dispatch.ts"
@@ -22,10 +22,12 @@ import type { OnIndexProgress } from "./linking.ts"
 import { checkedNamespace } from "./namespace.ts"
 import type { CollectionShape, IndexChoice } from "./options.ts"
 import { makeReading, type Reading } from "./reading.ts"
+import { replay } from "./replay.ts"
 import { type Share, shareMemory } from "./share.ts"
 import { type CollectionStats, collectionStats } from "./stats.ts"
 import { embedWith } from "./texts.ts"
 import { type Training, trainOn } from "./training.ts"
+import { makeWriteLock } from "./write-lock.ts"
 import { makeWriting, sharedWriting, type Writing } from "./writing.ts"
 
 /** The entries of one namespace: no call of this view reads or writes any other. */
@@ -75,21 +77,24 @@ interface OpenOptions {
   readonly embedder: Embedder | undefined
   readonly index: IndexChoice
   readonly graph: GraphOptions | undefined
+  /** Where writes go before they can be found; absent in memory. */
+  readonly log: CollectionLog | undefined
+  /** Number of the newest frame of the log that the store holds. */
+  readonly watermark: number
 }
 
-/** Makes a collection of a store, for the length of the surrounding scope. */
+/** Makes a collection of a store and of what the log has beyond it, for the length of the surrounding scope. */
 export const makeCollection = Effect.fnUntraced(function* (
   name: string,
   shape: CollectionShape,
   store: Store,
-  { embedder, index, graph }: OpenOptions,
+  { embedder, index, graph, log, watermark }: OpenOptions,
   pool: Pool["Service"],
   dispatcher: Dispatcher,
   builder: Builder["Service"]
 ) {
   const scope = yield* Effect.scope
-  const permit = yield* Semaphore.make(1)
-  const exclusively = <A>(effect: Effect.Effect<A, SabineError>) => permit.withPermit(effect)
+  const { together, exclusively } = yield* makeWriteLock
   let current = embedder
   const embed = embedWith(name, () => current, pool)
   const searching = { memory: store, dispatcher, cost: initialCost(store.shape, store.kernels.isas().length > 1) }
@@ -108,9 +113,15 @@ export const makeCollection = Effect.fnUntraced(function* (
     pool,
     builder,
     scope,
+    log,
+    together: (effect) => Effect.ensuring(together(effect), graphing.keepUp),
     exclusively: (effect) => Effect.ensuring(exclusively(effect), graphing.keepUp),
     indexInBackground: indexing.inBackground
   })
+  if (log !== undefined) {
+    yield* abortable((signal) => replay(writing, log, watermark, signal))
+    yield* writing.trainInBackground
+  }
   const collection: Collection = {
     ...makeReading(name, searching, embed),
     ...makeWriting(writing),

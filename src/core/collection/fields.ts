@@ -1,6 +1,7 @@
 /** The fields of entries as callers give them, checked and in the form that columns hold. */
 import { object, shown } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
+import type { FrameFields } from "../log/frame.ts"
 import { CONNECTIVES } from "../search/filter/filter.ts"
 import { fieldNames } from "../search/filter/parse.ts"
 import { forEachSliced } from "../slice.ts"
@@ -95,6 +96,23 @@ export class CheckedFields {
       const text = texts[i]
       if (text !== undefined) this.#columns[f]![i] = store.intern(text)
     }
+  }
+
+  /** The values of entries `[from, to)` as a log keeps them; undefined in a collection without fields. */
+  values(from: number, to: number): FrameFields | undefined {
+    if (this.#names.length === 0) return undefined
+    const value = (f: number, type: FieldType, i: number): FieldValue | null => {
+      if (type === "tag") return this.#texts[f]![i] ?? null
+      const found = this.#columns[f]![i]!
+      if (Number.isNaN(found)) return null
+      return type === "boolean" ? found !== 0 : found
+    }
+    return Object.fromEntries(
+      this.#names.map((name, f) => [
+        name,
+        Array.from({ length: to - from }, (_, i) => value(f, this.#types[name]!, from + i))
+      ])
+    )
   }
 
   #fieldOf(name: string, parameter: string): number {

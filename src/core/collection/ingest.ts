@@ -6,6 +6,8 @@
  * leaves nothing behind but slots that are free again.
  */
 import { DuplicateKey } from "../errors.ts"
+import { encodeFrame } from "../log/frame.ts"
+import type { CollectionLog } from "../log/storage.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
 import { forEachSliced } from "../slice.ts"
 import { settleKeys } from "../store/settle.ts"
@@ -13,6 +15,7 @@ import type { Store } from "../store/store.ts"
 import { writeVectors } from "../store/write.ts"
 import type { Batch } from "./batch.ts"
 import { checkedKey } from "./entries.ts"
+import type { Namespace } from "./namespace.ts"
 import { checkVectors } from "./vectors.ts"
 
 /** Batches that take longer than this on one thread go to the pool, in microseconds. */
@@ -46,19 +49,22 @@ export const checkBatch = async (store: Store, batch: Batch, scope: number, sign
   })
 }
 
-/**
- * Writes a checked batch: all of it, or none when it fails before the first row is published. `encode` puts the
- * encoder in force; by then nothing that the caller gave can be refused any more.
- */
-export const ingest = async (
-  store: Store,
-  pool: Pool["Service"],
-  batch: Batch,
-  scope: number,
-  encode: () => Promise<void>,
-  signal: AbortSignal,
-  onProgress: OnProgress | undefined
-): Promise<void> => {
+interface Ingestion {
+  readonly store: Store
+  readonly pool: Pool["Service"]
+  /** Where the batch goes before any of it can be found; absent where nothing is to last, or it is there already. */
+  readonly log?: CollectionLog | undefined
+  readonly namespace: Namespace
+  /** Code of the namespace. */
+  readonly scope: number
+  /** Puts the encoder in force; by then nothing that the caller gave can be refused any more. */
+  readonly encode: () => Promise<void>
+  readonly onProgress?: OnProgress | undefined
+}
+
+/** Writes a checked batch: all of it, or none when it fails before the first row is published. */
+export const ingest = async (ingestion: Ingestion, batch: Batch, signal: AbortSignal): Promise<void> => {
+  const { store, log, scope, encode } = ingestion
   const addresses = new Float64Array(batch.count).fill(-1)
   let rows: Uint32Array = new Uint32Array(0)
   let lists: Uint32Array | undefined
@@ -72,7 +78,9 @@ export const ingest = async (
     await settleKeys(store)
     rows = store.reserve(batch.count)
     lists = store.lists && new Uint32Array(batch.count)
-    await writeAll(store, pool, batch, { rows, lists }, signal, onProgress)
+    const copies = log && []
+    await writeAll(ingestion, batch, { rows, lists, copies }, signal)
+    if (copies !== undefined) await logBatch(ingestion, batch, addresses, copies)
   } catch (error) {
     for (const address of addresses) if (address >= 0) store.records.free(address)
     store.unreserve(rows)
@@ -85,19 +93,50 @@ export const ingest = async (
   })
 }
 
-/** The rows of a batch, and the list of each to be filled in. */
+/** Vectors of entries from `from` on, as they were written. */
+interface Copy {
+  readonly from: number
+  readonly vectors: Float32Array
+}
+
+/** Makes the batch durable: what was written is what is logged, whatever the caller did to its own meanwhile. */
+const logBatch = async (
+  { store, log, namespace }: Ingestion,
+  { keys, fields }: Batch,
+  addresses: Float64Array,
+  copies: ReadonlyArray<Copy>
+): Promise<void> => {
+  const frames: Array<Uint8Array<ArrayBuffer>> = []
+  await forEachSliced(copies.length, undefined, (i) => {
+    const { from, vectors } = copies[i]!
+    const to = from + vectors.length / store.shape.dimensions
+    const payloads = Array.from(addresses.subarray(from, to), (address) => store.records.stored(address))
+    frames.push(
+      encodeFrame({
+        operation: "put",
+        namespace,
+        keys: keys.slice(from, to),
+        payloads,
+        fields: fields.values(from, to),
+        vectors
+      })
+    )
+  })
+  await log!.append(frames)
+}
+
+/** The rows of a batch, the list of each to be filled in, and copies of its vectors where they are to be kept. */
 interface Places {
   readonly rows: Uint32Array
   readonly lists: Uint32Array | undefined
+  readonly copies: Array<Copy> | undefined
 }
 
 const writeAll = async (
-  store: Store,
-  pool: Pool["Service"],
+  { store, pool, onProgress }: Ingestion,
   batch: Batch,
-  { rows, lists }: Places,
-  signal: AbortSignal,
-  onProgress: OnProgress | undefined
+  { rows, lists, copies }: Places,
+  signal: AbortSignal
 ): Promise<void> => {
   const { dimensions } = store.shape
   const rowUs = (dimensions * 256) / (store.kernels.isas().length > 1 ? MACS_US.native : MACS_US.scalar)
@@ -116,6 +155,7 @@ const writeAll = async (
       await copySliced(batch, from, to, dimensions, vectors)
       // The caller may have changed its own since the whole batch was checked.
       checkVectors(store.kernels, store.shape, vectors, from)
+      copies?.push({ from, vectors: Float32Array.from(vectors) })
       const part = rows.slice(from, to)
       const found = inPool
         ? await runOnMemory<Uint32Array | undefined>(pool, "write", { rows: part, vectors }, store.handle())

@@ -5,12 +5,15 @@ import type { Builder } from "../builder.ts"
 import { object, optionalFunction } from "../checked.ts"
 import { DuplicateKey, InvalidParameter, KeyNotFound, type SabineError } from "../errors.ts"
 import { abortable, attempt, limited } from "../lift.ts"
+import { encodeFrame, type Frame } from "../log/frame.ts"
+import type { CollectionLog } from "../log/storage.ts"
 import type { Pool } from "../pool.ts"
 import type { StoredPayload } from "../store/records.ts"
 import { addressOf, type EncodedKey, fieldsOf, NO_NAMESPACE } from "../store/rows.ts"
 import type { Store } from "../store/store.ts"
 import { writeVectors } from "../store/write.ts"
 import { type EntryColumns, toBatch } from "./batch.ts"
+import { needsFirstEncoder } from "./encoding.ts"
 import { checkedKey, type EntryInput, storedPayload } from "./entries.ts"
 import { CheckedFields, type FieldInput } from "./fields.ts"
 import { checkBatch, ingest, type OnProgress } from "./ingest.ts"
@@ -19,6 +22,7 @@ import type { CollectionShape } from "./options.ts"
 import { checkedText, type EmbedTexts } from "./texts.ts"
 import { backgroundTraining, encodeBatch, firstEncoder, requireCodes } from "./training.ts"
 import { checkVectors, ownVector } from "./vectors.ts"
+import { KeyTurns, type WriteLock } from "./write-lock.ts"
 
 export interface AddManyOptions {
   /** Called with the number of entries written so far, out of the batch. */
@@ -28,7 +32,7 @@ export interface AddManyOptions {
 }
 
 export interface Writing {
-  /** Adds an entry; `DuplicateKey` when the key is taken. */
+  /** Adds an entry; `DuplicateKey` when the key is taken. In a folder it is durable once this is done, as every write. */
   readonly add: (entry: EntryInput) => Effect.Effect<void, SabineError>
   /** Adds all entries or none. */
   readonly addMany: (
@@ -53,7 +57,11 @@ export interface WritingParts {
   readonly builder: Builder["Service"]
   /** Scope of the database: what runs in the background ends with it. */
   readonly scope: Scope.Scope
-  readonly exclusively: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
+  /** Where writes go before they can be found; absent in memory. */
+  readonly log: CollectionLog | undefined
+  /** Runs a single write beside others that wait for the log. */
+  readonly together: WriteLock["together"]
+  readonly exclusively: WriteLock["exclusively"]
   /** Starts what the index needs after a write. */
   readonly indexInBackground: Effect.Effect<void>
 }
@@ -62,16 +70,29 @@ export interface WritingParts {
 interface SharedWriting extends WritingParts {
   /** Starts the training of the codes once it is due. */
   readonly trainInBackground: Effect.Effect<void>
+  /** Single writes of one key, one after another. */
+  readonly turns: KeyTurns
+}
+
+/** A single write that was checked and prepared: nothing of it can be found yet. */
+interface Prepared<A> {
+  /** What the log is to keep of it; absent for a write that changes nothing. */
+  readonly frame?: Frame
+  /** Puts it in force; nothing is left that could fail but memory for the key index. */
+  readonly commit: () => A
+  /** Takes back what was set aside. */
+  readonly abort?: () => void
 }
 
 export const sharedWriting = (parts: WritingParts): SharedWriting => ({
   ...parts,
-  trainInBackground: backgroundTraining(parts)
+  trainInBackground: backgroundTraining(parts),
+  turns: new KeyTurns()
 })
 
 /** Writes into one namespace of a collection. */
 export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefined): Writing => {
-  const { store, embed, exclusively, trainInBackground } = parts
+  const { store, embed, log, together, exclusively, turns, trainInBackground } = parts
   /** The code of the namespace, which joins the dictionary with the first write. */
   const scope = () => (namespace === undefined ? NO_NAMESPACE : store.intern(namespace))
   /** The row of a key and the key as bytes until the next call; undefined when there is none. */
@@ -94,20 +115,40 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     })
   }
 
+  /** Makes one write durable, then findable. Nobody else writes the key meanwhile, and many others wait for the same flush. */
+  const write = <A>(key: string, prepare: () => Prepared<A>): Effect.Effect<A, SabineError> => {
+    if (log === undefined) return exclusively(attempt(() => prepare().commit()))
+    const logged = Effect.flatMap(attempt(prepare), ({ frame, commit, abort }) => {
+      if (frame === undefined) return attempt(commit)
+      return Effect.matchEffect(
+        abortable(async () => log.append([encodeFrame(frame)])),
+        {
+          onFailure: (error) => {
+            abort?.()
+            return Effect.fail(error)
+          },
+          onSuccess: () => attempt(commit)
+        }
+      )
+    })
+    // No text has the character between the two: it is half of a pair.
+    return together(turns.run(`${namespace ?? ""}\ud800${key}`, Effect.uninterruptible(logged)))
+  }
+
+  /** Puts the first encoder in force where there is none. */
+  const ready = (vector: Float32Array): Effect.Effect<void, SabineError> =>
+    needsFirstEncoder(store) ? exclusively(firstEncoder(parts, vector)) : attempt(() => requireCodes(parts))
+
   const add = Effect.fnUntraced(function* (entry: EntryInput) {
     const { key, payload, fields } = yield* attempt(() => checkedEntry(store, entry))
     const vector = yield* vectorOf(entry)
     if (vector === undefined) return yield* nothingGiven("a vector or a text")
-    yield* exclusively(
-      Effect.andThen(
-        firstEncoder(parts, vector),
-        attempt(() => {
-          const code = scope()
-          if (store.find(checkedKey(key, code)) >= 0) throw new DuplicateKey({ key })
-          writeRow(store, { key, scope: code, payload, fields }, vector, -1)
-        })
-      )
-    )
+    yield* ready(vector)
+    yield* write(key, () => {
+      const code = scope()
+      if (store.find(checkedKey(key, code)) >= 0) throw new DuplicateKey({ key })
+      return preparedRow(store, { key, namespace, scope: code, payload, fields }, vector, -1)
+    })
     yield* trainInBackground
   })
 
@@ -118,32 +159,54 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     if (vector === undefined && payload === undefined && given === undefined) {
       return yield* nothingGiven("a vector, a text, a payload or fields")
     }
-    yield* exclusively(
-      attempt(() => {
-        const found = locate(key)
-        if (found === undefined) throw new KeyNotFound({ key })
-        const { row, encoded } = found
-        const fields = checkedFields(store, { ...fieldsOf(store, row), ...withoutUndefined(given) })
-        if (vector !== undefined) {
-          const kept = payload ?? store.records.stored(addressOf(store, row))
-          return writeRow(store, { key, scope: encoded.scope, payload: kept, fields }, vector, row)
+    yield* write(key, () => {
+      const found = locate(key)
+      if (found === undefined) throw new KeyNotFound({ key })
+      const { row, encoded } = found
+      const { scope } = encoded
+      const fields = checkedFields(store, { ...fieldsOf(store, row), ...withoutUndefined(given) })
+      if (vector !== undefined) {
+        const kept = payload ?? store.records.stored(addressOf(store, row))
+        return preparedRow(store, { key, namespace, scope, payload: kept, fields }, vector, row)
+      }
+      fields.intern(0, store)
+      const address = payload && store.writeRecord(checkedKey(key, scope), payload)
+      return {
+        frame: {
+          operation: "patch",
+          namespace,
+          keys: [key],
+          ...(payload && { payloads: [payload] }),
+          ...(given && { fields: fields.values(0, 1) })
+        },
+        commit: () => {
+          if (address !== undefined) store.replaceRecord(row, address)
+          if (given !== undefined) store.replaceFields(row, fields.columns)
+        },
+        abort: () => {
+          if (address !== undefined) store.records.free(address)
         }
-        fields.intern(0, store)
-        if (payload !== undefined) store.replaceRecord(row, store.writeRecord(checkedKey(key, encoded.scope), payload))
-        if (given !== undefined) store.replaceFields(row, fields.columns)
-      })
-    )
+      }
+    })
   })
 
   const remove = (key: string) =>
-    exclusively(
-      attempt(() => {
-        checkedKey(key, NO_NAMESPACE)
-        const found = locate(key)
-        if (found === undefined) return false
-        store.remove(found.row, found.encoded)
-        return true
-      })
+    Effect.flatMap(
+      attempt(() => checkedKey(key, NO_NAMESPACE)),
+      () =>
+        write(key, (): Prepared<boolean> => {
+          const found = locate(key)
+          if (found === undefined) return { commit: () => false }
+          const { row, encoded } = found
+          const { scope } = encoded
+          return {
+            frame: { operation: "delete", namespace, keys: [key] },
+            commit: () => {
+              store.remove(row, checkedKey(key, scope))
+              return true
+            }
+          }
+        })
     )
 
   const addAll = Effect.fnUntraced(function* (
@@ -158,7 +221,8 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
         requireCodes(parts)
         const code = scope()
         await checkBatch(store, batch, code, signal)
-        await ingest(store, parts.pool, batch, code, () => encodeBatch(parts, batch), signal, onProgress)
+        const encode = () => encodeBatch(parts, batch)
+        await ingest({ store, pool: parts.pool, log, namespace, scope: code, encode, onProgress }, batch, signal)
       })
     )
     yield* trainInBackground
@@ -203,19 +267,39 @@ interface Located {
   readonly encoded: EncodedKey
 }
 
-const writeRow = (
+/** Writes a row that nobody can find yet; `replaced` is the one that holds the key now, or -1. */
+const preparedRow = (
   store: Store,
-  { key, scope, payload, fields }: CheckedEntry & { readonly scope: number },
+  { key, namespace, scope, payload, fields }: CheckedEntry & { readonly namespace: Namespace; readonly scope: number },
   vector: Float32Array,
   replaced: number
-): void => {
+): Prepared<void> => {
   fields.intern(0, store)
+  // Normalising writes into the vector; the log keeps what was given.
+  const given = Float32Array.from(vector)
   const rows = store.reserve(1)
   const address = recordOf(store, () => checkedKey(key, scope), payload, rows)
   const lists = writeVectors(store.kernels, store.columns, rows, vector)
-  store.enlist(rows[0]!, lists?.[0])
-  store.writeFields(rows[0]!, fields.columns, 0)
-  store.publish(rows[0]!, checkedKey(key, scope), address, replaced)
+  const row = rows[0]!
+  return {
+    frame: {
+      operation: "put",
+      namespace,
+      keys: [key],
+      payloads: [payload],
+      fields: fields.values(0, 1),
+      vectors: given
+    },
+    commit: () => {
+      store.enlist(row, lists?.[0])
+      store.writeFields(row, fields.columns, 0)
+      store.publish(row, checkedKey(key, scope), address, replaced)
+    },
+    abort: () => {
+      store.records.free(address)
+      store.unreserve(rows)
+    }
+  }
 }
 
 /** The record of a reserved row, which is given back when there is no room for it. */

@@ -46,13 +46,15 @@ interface ImageMeta {
   readonly embedder: string
   /** The graph that is wanted of the store, if any. */
   readonly graph?: GraphOptions | undefined
+  /** Number of the newest frame of the log that the store holds. Default 0: none. */
+  readonly watermark?: number | undefined
 }
 
 /**
- * Writes the store to `path` in one step: until it is whole, `path` names what it named before.
- * Nothing may be written to the store meanwhile; searches go on.
+ * Writes the store to `path` in one step: until it is whole, `path` names what it named before, and `previous` does
+ * afterwards. Nothing may be written to the store meanwhile; searches go on.
  */
-export const saveImage = async (store: Store, meta: ImageMeta, path: string): Promise<void> => {
+export const saveImage = async (store: Store, meta: ImageMeta, path: string, previous?: string): Promise<void> => {
   if (Buffer.byteLength(meta.embedder) > MAX_EMBEDDER_BYTES) {
     throw new InvalidParameter({ parameter: "embedder", reason: `its identity is over ${MAX_EMBEDDER_BYTES} bytes` })
   }
@@ -75,7 +77,7 @@ export const saveImage = async (store: Store, meta: ImageMeta, path: string): Pr
     descriptionBytes: description.length
   })
   const addressesOf = (segment: number) => packed.addresses.subarray(segment * SLOTS, (segment + 1) * SLOTS)
-  await replaceFile(path, async (file) => {
+  const writeTo = async (file: FileHandle): Promise<void> => {
     const write = (blocks: ReadonlyArray<Uint8Array>, position: number) =>
       writeVectored(file, blocks, position).catch(fails("write", path))
     const checksums = await writeBody(kernels, {
@@ -92,6 +94,7 @@ export const saveImage = async (store: Store, meta: ImageMeta, path: string): Pr
     await write([description, table], plan.extents.description.offset)
     const written = {
       ...meta,
+      watermark: meta.watermark ?? 0,
       ...extentFields(plan.extents),
       ...graphFields(meta.graph, graph),
       checksumsChecksum: kernels.crc32c(table),
@@ -99,7 +102,8 @@ export const saveImage = async (store: Store, meta: ImageMeta, path: string): Pr
       tagCount: tags.count
     }
     await write([encodeHeader(kernels, { ...written, ...headerOf(store) })], 0)
-  })
+  }
+  await replaceFile(path, writeTo, previous)
 }
 
 /** What the header says of the store itself. */
@@ -135,7 +139,7 @@ export interface ImageIdentity {
   readonly embedder: string
 }
 
-interface LoadedImage {
+export interface LoadedImage {
   readonly store: Store
   readonly meta: ImageMeta
   /** The graph that is wanted of the store, whether or not it has one. */
@@ -161,8 +165,8 @@ export const loadImage = async (
     accept({ shape: checked.shape, encoder: checked.encoder, embedder: header.embedder })
     const store = await readStore(image, header, checked)
     if (description.calibration !== undefined) store.useCalibration(description.calibration)
-    const { generation, embedder } = header
-    return { store, meta: { generation, embedder }, graph: checked.graph }
+    const { generation, embedder, watermark } = header
+    return { store, meta: { generation, embedder, watermark }, graph: checked.graph }
   } finally {
     await file.close()
   }
@@ -249,7 +253,7 @@ const readStore = async (image: OpenImage, header: ImageHeader, checked: Checked
   const { free, isNamespaced } = checkedRows.value
   if (isNamespaced) store.directory.setNamespaced()
   store.directory.extendRows(header.rows)
-  store.unreserve(free)
+  store.adoptFree(free)
   store.directory.countLive(header.live)
   if (lists !== undefined) await adoptLists(store, lists, header, invalid)
   if (graph === undefined) return store

@@ -4,10 +4,15 @@ import { dirname } from "node:path"
 import { fails } from "./file-failure.ts"
 
 /**
- * Gives `write` an empty file that takes the name `path` once it is on the disk. The folder has
- * one writer, so the temporary name is fixed and what a crash left of it is overwritten.
+ * Gives `write` an empty file that takes the name `path` once it is on the disk; what had the name until then is
+ * called `previous` from then on, where one is given. The folder has one writer, so the temporary name is fixed and
+ * what a crash left of it is overwritten.
  */
-export const replaceFile = async (path: string, write: (file: FileHandle) => Promise<void>): Promise<void> => {
+export const replaceFile = async (
+  path: string,
+  write: (file: FileHandle) => Promise<void>,
+  previous?: string
+): Promise<void> => {
   const temporary = `${path}.tmp`
   try {
     const file = await open(temporary, "w").catch(fails("open", temporary))
@@ -17,6 +22,7 @@ export const replaceFile = async (path: string, write: (file: FileHandle) => Pro
     } finally {
       await file.close()
     }
+    if (previous !== undefined) await rename(path, previous).catch(fails("rename", path))
     await rename(temporary, path).catch(fails("rename", path))
   } catch (error) {
     // The first failure is the one to report: what cannot be removed is overwritten next time.

@@ -75,6 +75,8 @@ export class Store implements Searchable {
   readonly #listeners = new Set<(handle: MemoryHandle) => void>()
   readonly #free: Array<number> = []
   #limbo: Array<Freed> = []
+  /** Rows that were reserved and are neither published nor given back: their keys will want room. */
+  #reserved = 0
 
   /** `keyTable` is a loaded index of `size` keys; absent for an empty store. */
   constructor(kernels: Kernels, shape: StoreShape, encoder: Encoder, keyTable?: Uint32Array, size?: number) {
@@ -186,7 +188,7 @@ export class Store implements Searchable {
    */
   reserve(count: number): Uint32Array {
     if (this.#free.length < count && this.#limbo.length >= LIMBO_BATCH) this.#reclaim()
-    this.#changeKeys(() => this.keys.reserve(count))
+    this.#changeKeys(() => this.keys.reserve(this.#reserved + count))
     const reused = Math.min(count, this.#free.length)
     const from = this.directory.rows
     this.extend(Math.ceil((from + count - reused) / SLOTS))
@@ -197,11 +199,18 @@ export class Store implements Searchable {
     }
     for (let i = reused; i < count; i++) rows[i] = from + i - reused
     this.directory.extendRows(from + count - reused)
+    this.#reserved += count
     return rows
   }
 
   /** Gives back slots that were reserved and not published. */
   unreserve(rows: Uint32Array): void {
+    for (const row of rows) this.#free.push(row)
+    this.#reserved -= rows.length
+  }
+
+  /** Takes in slots below the highest row that no row of a loaded image is in. */
+  adoptFree(rows: Uint32Array): void {
     for (const row of rows) this.#free.push(row)
   }
 
@@ -251,6 +260,7 @@ export class Store implements Searchable {
       if (replaced < 0) this.keys.insert(key.hash, row)
       else this.keys.replace(key.hash, key.bytes, key.length, row)
     })
+    this.#reserved--
     if (replaced >= 0) this.#retire(replaced)
     this.directory.countLive(replaced < 0 ? 1 : 0)
   }

@@ -56,6 +56,7 @@ export const checkHeader = (
   }
   require(header.layoutHash === layoutHash(kernels, shape), "layoutHash", "columns lie elsewhere in this version")
   require(Number.isSafeInteger(header.generation), "generation", "is out of range")
+  require(Number.isSafeInteger(header.watermark), "watermark", "is out of range")
   const exponent = Math.log2(header.factorScale)
   require(Number.isInteger(exponent) && 2 ** exponent === header.factorScale, "factorScale", "is no power of two")
 

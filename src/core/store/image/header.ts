@@ -70,13 +70,14 @@ const HEADER_FIELDS = {
   subspaces: [288, "u32"],
   subspaceBits: [292, "u32"],
   distortion: [296, "f64"],
-  trainingRows: [304, "u32"]
+  trainingRows: [304, "u32"],
+  watermark: [312, "u64"]
 } as const satisfies Record<string, readonly [offset: number, kind: Kind]>
 
 export type HeaderField = keyof typeof HEADER_FIELDS
 
 /** UTF-8 of the embedder's identity, then zeros. */
-const EMBEDDER = 312
+const EMBEDDER = 320
 export const MAX_EMBEDDER_BYTES = CHECKSUM - EMBEDDER
 
 /** What a writer fills in; the rest follows from the format. */

@@ -1,0 +1,124 @@
+/**
+ * Frames: what the log keeps of a write, in columns. Every frame sets the state of its keys absolutely, so that
+ * replaying a run of frames over a store that already has some of them ends where the run did.
+ *
+ * Bytes: u64 number of the frame, u64 number of the frame before it of the same collection, u32 collection, u32 bytes
+ * of the head; the head, JSON, padded to four; a u32 for each payload, its kind in the two highest bits and its bytes
+ * in the others; f32 vectors, row-major; the payloads.
+ */
+import type { FieldValue } from "../store/fields.ts"
+import type { StoredPayload } from "../store/records.ts"
+
+/** `put` sets whole entries, `patch` the payload or the fields of one, `delete` takes entries away. */
+type Operation = "put" | "patch" | "delete"
+
+/** Values of the fields of a frame, one a key; null for none. */
+export type FrameFields = Readonly<Record<string, ReadonlyArray<FieldValue | null>>>
+
+export interface Frame {
+  readonly operation: Operation
+  /** Absent for entries without a namespace. */
+  readonly namespace?: string | undefined
+  readonly keys: ReadonlyArray<string>
+  /** One a key; absent where payloads stay as they are. */
+  readonly payloads?: ReadonlyArray<StoredPayload> | undefined
+  readonly fields?: FrameFields | undefined
+  /** Row-major, as the caller gave them. */
+  readonly vectors?: Float32Array | undefined
+}
+
+interface Head extends Omit<Frame, "payloads" | "vectors"> {
+  readonly hasPayloads: boolean
+  readonly components: number
+}
+
+const HEAD = 24
+const KIND_SHIFT = 30
+const LENGTH_MASK = 2 ** KIND_SHIFT - 1
+const NONE = 0
+const JSON_TEXT = 1
+const BYTES = 2
+
+/** The place of a frame in the log. */
+interface FrameNumber {
+  readonly number: number
+  /** The frame before it of the same collection; 0 for none. */
+  readonly previous: number
+  readonly collection: number
+}
+
+/** A frame as bytes, its number to be filled in by `setNumber`. */
+export const encodeFrame = ({ payloads, vectors, ...rest }: Frame): Uint8Array<ArrayBuffer> => {
+  const head: Head = { ...rest, hasPayloads: payloads !== undefined, components: vectors?.length ?? 0 }
+  const text = Buffer.from(JSON.stringify(head))
+  const sizes = Uint32Array.from(payloads ?? [], sizeOf)
+  const lengthsAt = HEAD + padded(text.length)
+  const vectorsAt = lengthsAt + 4 * sizes.length
+  const payloadsAt = vectorsAt + 4 * head.components
+  const bytes = Buffer.from(new ArrayBuffer(sizes.reduce((sum, size) => sum + (size & LENGTH_MASK), payloadsAt)))
+  bytes.writeUInt32LE(text.length, 20)
+  bytes.set(text, HEAD)
+  bytes.set(new Uint8Array(sizes.buffer), lengthsAt)
+  if (vectors !== undefined) {
+    bytes.set(new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength), vectorsAt)
+  }
+  let at = payloadsAt
+  for (const [i, payload] of (payloads ?? []).entries()) {
+    if (payload === undefined) continue
+    if ("json" in payload) bytes.write(payload.json, at)
+    else bytes.set(payload.bytes, at)
+    at += sizes[i]! & LENGTH_MASK
+  }
+  return new Uint8Array(bytes.buffer)
+}
+
+const padded = (bytes: number): number => Math.ceil(bytes / 4) * 4
+
+/** Kind and bytes of a payload in one word. */
+const sizeOf = (payload: StoredPayload): number => {
+  if (payload === undefined) return NONE
+  if ("json" in payload) return ((JSON_TEXT << KIND_SHIFT) | Buffer.byteLength(payload.json)) >>> 0
+  return ((BYTES << KIND_SHIFT) | payload.bytes.length) >>> 0
+}
+
+/** Writes the place of a frame into it. */
+export const setNumber = (bytes: Uint8Array, { number, previous, collection }: FrameNumber): void => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, HEAD)
+  view.setBigUint64(0, BigInt(number), true)
+  view.setBigUint64(8, BigInt(previous), true)
+  view.setUint32(16, collection, true)
+}
+
+export const numberOf = (bytes: Uint8Array): FrameNumber => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return {
+    number: Number(view.getBigUint64(0, true)),
+    previous: Number(view.getBigUint64(8, true)),
+    collection: view.getUint32(16, true)
+  }
+}
+
+/** Reads a frame whose checksum was right. */
+export const decodeFrame = (frame: Uint8Array): Frame => {
+  const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)
+  const textBytes = bytes.readUInt32LE(20)
+  const { hasPayloads, components, ...rest } = JSON.parse(bytes.toString("utf8", HEAD, HEAD + textBytes)) as Head
+  const lengthsAt = HEAD + padded(textBytes)
+  const vectorsAt = lengthsAt + (hasPayloads ? 4 * rest.keys.length : 0)
+  const vectors = new Float32Array(components)
+  new Uint8Array(vectors.buffer).set(bytes.subarray(vectorsAt, vectorsAt + 4 * components))
+  let at = vectorsAt + 4 * components
+  const payload = (i: number): StoredPayload => {
+    const size = bytes.readUInt32LE(lengthsAt + 4 * i)
+    const from = at
+    at += size & LENGTH_MASK
+    const kind = size >>> KIND_SHIFT
+    if (kind === JSON_TEXT) return { json: bytes.toString("utf8", from, at) }
+    return kind === BYTES ? { bytes: Uint8Array.from(bytes.subarray(from, at)) } : undefined
+  }
+  return {
+    ...rest,
+    ...(hasPayloads && { payloads: rest.keys.map((_, i) => payload(i)) }),
+    ...(components > 0 && { vectors })
+  }
+}

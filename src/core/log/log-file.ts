@@ -1,0 +1,292 @@
+/**
+ * The log of a database: one SQLite file, written by the storage worker alone.
+ *
+ * A commit is one transaction, flushed before it returns unless `relaxed`. Every row has a CRC32C of its own, checked
+ * when it is read, because SQLite returns flipped bits silently; frames name the one before them, so that a lost one is
+ * noticed.
+ */
+import { DatabaseSync, type StatementSync } from "node:sqlite"
+import type { Kernels } from "../kernels/contract.ts"
+import { decodeFrame, encodeFrame, type Frame, numberOf } from "./frame.ts"
+
+/** Of the tables below: a newer file is refused. */
+const SCHEMA_VERSION = 1
+/** Pages of the write-ahead log before they are moved into the file: 16 MiB. */
+const CHECKPOINT_PAGES = 4096
+/** Frames that are folded in one transaction. */
+const FOLD_FRAMES = 64
+/** Free pages that are given back to the system with them: 16 MiB. */
+const VACUUM_PAGES = 4096
+
+const SCHEMA = `
+  CREATE TABLE collections(
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, shape TEXT NOT NULL, folded INTEGER NOT NULL, crc INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE log(
+    number INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, crc INTEGER NOT NULL, frame BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE entries(
+    collection INTEGER NOT NULL, namespace TEXT NOT NULL, key TEXT NOT NULL, crc INTEGER NOT NULL, frame BLOB NOT NULL,
+    UNIQUE(collection, namespace, key)
+  ) STRICT;`
+
+/** A collection as the log knows it. */
+export interface LoggedCollection {
+  readonly id: number
+  /** What it was made with, as JSON. */
+  readonly shape: string
+  /** Highest number of a frame that is in the log no more; 0 for none. */
+  readonly folded: number
+  /** Highest number of a frame in the log; 0 for none. */
+  readonly last: number
+}
+
+/** Damage that was found in the log. */
+export class LogDamage extends Error {}
+
+interface CollectionRow {
+  readonly id: number
+  readonly name: string
+  readonly shape: string
+  readonly folded: number
+  readonly crc: number
+}
+
+interface FrameRow {
+  readonly number: number
+  readonly crc: number
+  readonly frame: Uint8Array
+}
+
+export class LogFile {
+  readonly #kernels: Pick<Kernels, "crc32c">
+  readonly #db: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+
+  constructor(kernels: Pick<Kernels, "crc32c">, path: string, relaxed: boolean) {
+    this.#kernels = kernels
+    this.#db = new DatabaseSync(path)
+    try {
+      this.#db.exec(`
+        PRAGMA auto_vacuum = INCREMENTAL;
+        PRAGMA locking_mode = EXCLUSIVE;
+        PRAGMA journal_mode = WAL;
+        PRAGMA synchronous = ${relaxed ? "NORMAL" : "FULL"};
+        PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+        PRAGMA cell_size_check = ON;
+        PRAGMA trusted_schema = OFF;`)
+      this.#migrate()
+    } catch (error) {
+      this.#db.close()
+      throw error
+    }
+  }
+
+  /** Names of the collections. */
+  names(): ReadonlyArray<string> {
+    return (this.#all("SELECT name FROM collections ORDER BY name") as unknown as ReadonlyArray<CollectionRow>).map(
+      ({ name }) => name
+    )
+  }
+
+  /** A collection by name; undefined when there is none. */
+  collection(name: string): LoggedCollection | undefined {
+    const row = this.#get("SELECT * FROM collections WHERE name = ?", name) as CollectionRow | undefined
+    if (row === undefined) return undefined
+    if (row.crc !== this.#describe(row)) throw new LogDamage(`what collection ${name} is`)
+    const { last } = this.#get(
+      "SELECT coalesce(max(number), 0) AS last FROM log WHERE collection = ?",
+      row.id
+    ) as unknown as { readonly last: number }
+    return { id: row.id, shape: row.shape, folded: row.folded, last }
+  }
+
+  /** Makes a collection. */
+  create(name: string, shape: string): LoggedCollection {
+    const { id } = this.#get("SELECT coalesce(max(id), 0) + 1 AS id FROM collections") as { readonly id: number }
+    this.#setCollection({ id, name, shape, folded: 0, crc: 0 })
+    return { id, shape, folded: 0, last: 0 }
+  }
+
+  /** Highest number that any frame ever had. */
+  highest(): number {
+    const row = this.#get("SELECT seq FROM sqlite_sequence WHERE name = 'log'") as { readonly seq: number } | undefined
+    return row?.seq ?? 0
+  }
+
+  /** Writes frames, all or none. */
+  append(frames: ReadonlyArray<Uint8Array>): void {
+    this.#transaction(() => {
+      for (const frame of frames) {
+        const { number, collection } = numberOf(frame)
+        this.#run("INSERT INTO log VALUES (?, ?, ?, ?)", number, collection, this.#kernels.crc32c(frame), frame)
+      }
+    })
+  }
+
+  /** The next frames of a collection after `number`, some `bytes` of them; none at the end. */
+  frames(collection: number, number: number, bytes: number): ReadonlyArray<Uint8Array> {
+    const found: Array<Uint8Array> = []
+    let total = 0
+    const rows = this.#statement(
+      "SELECT number, crc, frame FROM log WHERE collection = ? AND number > ? ORDER BY number"
+    ).iterate(collection, number) as unknown as Iterable<FrameRow>
+    for (const row of rows) {
+      found.push(this.#checkedFrame(row, collection))
+      total += row.frame.length
+      if (total >= bytes) break
+    }
+    return found
+  }
+
+  /**
+   * Moves keys, payloads and fields of the next frames up to `number` out of the log into the table of entries, where
+   * they stand without vectors; whether there is more to move.
+   */
+  fold(name: string, number: number): boolean {
+    const { id } = this.collection(name)!
+    const more = this.#transaction(() => {
+      const rows = this.#all(
+        `SELECT number, crc, frame FROM log WHERE collection = ? AND number <= ? ORDER BY number LIMIT ${FOLD_FRAMES}`,
+        id,
+        number
+      ) as unknown as ReadonlyArray<FrameRow>
+      for (const row of rows) this.#foldFrame(id, decodeFrame(this.#checkedFrame(row, id)))
+      const last = rows.at(-1)?.number
+      if (last === undefined) return false
+      this.#run("DELETE FROM log WHERE collection = ? AND number <= ?", id, last)
+      const row = this.#get("SELECT * FROM collections WHERE name = ?", name) as unknown as CollectionRow
+      this.#setCollection({ ...row, folded: last })
+      return rows.length === FOLD_FRAMES
+    })
+    this.#db.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`)
+    return more
+  }
+
+  /** Entries that were folded, after `after` in order of their rows: keys, payloads and fields. */
+  entries(
+    collection: number,
+    after: number,
+    count: number
+  ): ReadonlyArray<{ readonly row: number; readonly frame: Frame }> {
+    const rows = this.#all(
+      "SELECT rowid AS number, crc, frame FROM entries WHERE collection = ? AND rowid > ? ORDER BY rowid LIMIT ?",
+      collection,
+      after,
+      count
+    ) as unknown as ReadonlyArray<FrameRow>
+    return rows.map(({ number, crc, frame }) => {
+      if (this.#kernels.crc32c(frame) !== crc) throw new LogDamage(`entry ${number}`)
+      return { row: number, frame: decodeFrame(frame) }
+    })
+  }
+
+  /** What SQLite finds wrong with the structure of the file; undefined for nothing. */
+  check(): string | undefined {
+    const [row] = this.#all("PRAGMA quick_check(1)") as ReadonlyArray<{ readonly quick_check: string }>
+    return row?.quick_check === "ok" ? undefined : row?.quick_check
+  }
+
+  close(): void {
+    this.#statements.clear()
+    this.#db.close()
+  }
+
+  #migrate(): void {
+    const { user_version: version } = this.#get("PRAGMA user_version") as { readonly user_version: number }
+    if (version > SCHEMA_VERSION) {
+      throw new LogDamage(`its version ${version} is newer than ${SCHEMA_VERSION}, the newest known`)
+    }
+    if (version === SCHEMA_VERSION) return
+    this.#transaction(() => this.#db.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`))
+  }
+
+  #foldFrame(collection: number, { operation, namespace, keys, payloads, fields }: Frame): void {
+    const scope = namespace ?? ""
+    for (const [i, key] of keys.entries()) {
+      if (operation === "delete") {
+        this.#run("DELETE FROM entries WHERE collection = ? AND namespace = ? AND key = ?", collection, scope, key)
+        continue
+      }
+      const before = operation === "patch" ? this.#entry(collection, scope, key) : undefined
+      const payload = payloads === undefined ? before?.payloads?.[0] : payloads[i]
+      const own = fields && Object.fromEntries(Object.entries(fields).map(([name, values]) => [name, [values[i]!]]))
+      const frame = encodeFrame({
+        operation: "put",
+        namespace,
+        keys: [key],
+        payloads: [payload],
+        fields: own ?? before?.fields
+      })
+      this.#run(
+        `INSERT INTO entries VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET crc = excluded.crc, frame = excluded.frame`,
+        collection,
+        scope,
+        key,
+        this.#kernels.crc32c(frame),
+        frame
+      )
+    }
+  }
+
+  #entry(collection: number, scope: string, key: string): Frame | undefined {
+    const row = this.#get(
+      "SELECT rowid AS number, crc, frame FROM entries WHERE collection = ? AND namespace = ? AND key = ?",
+      collection,
+      scope,
+      key
+    ) as FrameRow | undefined
+    if (row !== undefined && this.#kernels.crc32c(row.frame) !== row.crc) throw new LogDamage(`entry ${row.number}`)
+    return row && decodeFrame(row.frame)
+  }
+
+  #checkedFrame({ number, crc, frame }: FrameRow, collection: number): Uint8Array {
+    if (this.#kernels.crc32c(frame) !== crc) throw new LogDamage(`frame ${number}`)
+    const found = numberOf(frame)
+    if (found.number !== number || found.collection !== collection) throw new LogDamage(`the place of frame ${number}`)
+    return frame
+  }
+
+  #setCollection(row: CollectionRow): void {
+    const { id, name, shape, folded } = row
+    this.#run("INSERT OR REPLACE INTO collections VALUES (?, ?, ?, ?, ?)", id, name, shape, folded, this.#describe(row))
+  }
+
+  #describe({ id, name, shape, folded }: CollectionRow): number {
+    return this.#kernels.crc32c(Buffer.from(JSON.stringify([id, name, shape, folded])))
+  }
+
+  #transaction<A>(work: () => A): A {
+    this.#db.exec("BEGIN IMMEDIATE")
+    try {
+      const result = work()
+      this.#db.exec("COMMIT")
+      return result
+    } catch (error) {
+      // Some failures have rolled back already.
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK")
+      throw error
+    }
+  }
+
+  #statement(sql: string): StatementSync {
+    const known = this.#statements.get(sql)
+    if (known !== undefined) return known
+    const made = this.#db.prepare(sql)
+    this.#statements.set(sql, made)
+    return made
+  }
+
+  #get(sql: string, ...values: ReadonlyArray<string | number>): unknown {
+    return this.#statement(sql).get(...values)
+  }
+
+  #all(sql: string, ...values: ReadonlyArray<string | number>): ReadonlyArray<unknown> {
+    return this.#statement(sql).all(...values)
+  }
+
+  #run(sql: string, ...values: ReadonlyArray<string | number | Uint8Array>): void {
+    this.#statement(sql).run(...values)
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * The log of a database, as the thread that opened it sees it: writes wait for one flush together, and no call of
+ * the event loop touches the disk.
+ */
+import * as Comlink from "comlink"
+import * as Effect from "effect/Effect"
+import type { Answer, StorageSettings, StorageWorker } from "../../workers/storage.ts"
+import { LogInvalid, StorageFailure } from "../errors.ts"
+import { Remote } from "../remote.ts"
+import { numberOf, setNumber } from "./frame.ts"
+import type { LoggedCollection } from "./log-file.ts"
+
+/** Bytes of frames that are read at once. */
+const READ_BYTES = 1 << 23
+
+/** Frames of one write, which become durable together. */
+interface Pending {
+  readonly collection: CollectionLog
+  readonly frames: ReadonlyArray<Uint8Array<ArrayBuffer>>
+  readonly done: () => void
+  readonly fail: (error: unknown) => void
+}
+
+export class Storage {
+  readonly #remote: Remote<StorageWorker>
+  readonly path: string
+  #waiting: Array<Pending> = []
+  #flushing = false
+  /** Number of the last frame; undefined until the log was asked. */
+  #last: number | undefined
+
+  private constructor(settings: StorageSettings) {
+    this.path = settings.path
+    this.#remote = new Remote("storage", settings)
+  }
+
+  /** The log at a path, for the length of the surrounding scope. */
+  static readonly scoped = (settings: StorageSettings) =>
+    Effect.acquireRelease(
+      Effect.sync(() => new Storage(settings)),
+      (storage) => Effect.promise(() => storage.#close())
+    )
+
+  /** Opens the file, or makes it. */
+  async open(): Promise<void> {
+    this.#last = await this.call((storage) => storage.highest())
+  }
+
+  names(): Promise<ReadonlyArray<string>> {
+    return this.call((storage) => storage.names())
+  }
+
+  /** The log of a collection that exists; undefined when there is none of the name. */
+  async collection(name: string): Promise<CollectionLog | undefined> {
+    const logged = await this.call((storage) => storage.collection(name))
+    return logged && new CollectionLog(this, name, logged)
+  }
+
+  async create(name: string, shape: string): Promise<CollectionLog> {
+    return new CollectionLog(this, name, await this.call((storage) => storage.create(name, shape)))
+  }
+
+  /** Asks the worker; a fault that it answers becomes `LogInvalid` or `StorageFailure`. */
+  async call<A>(use: (storage: Comlink.Remote<StorageWorker>) => Promise<Answer<A>>): Promise<A> {
+    const { fault, value } = await this.#remote.call(use)
+    if (fault === undefined) return value as A
+    const { kind, code, reason } = fault
+    if (kind === "damaged") throw new LogInvalid({ path: this.path, reason })
+    throw new StorageFailure({ operation: "log", path: this.path, code, cause: reason })
+  }
+
+  /** Frames after this number are newer than what an image of the collection holds. */
+  skipTo(number: number): void {
+    this.#last = Math.max(this.#last ?? 0, number)
+  }
+
+  append(collection: CollectionLog, frames: ReadonlyArray<Uint8Array<ArrayBuffer>>): Promise<void> {
+    return new Promise((done, fail) => {
+      this.#waiting.push({ collection, frames, done, fail })
+      if (!this.#flushing) void this.#flush()
+    })
+  }
+
+  /** Commits what waits, again and again: what arrives during a flush shares the next. */
+  async #flush(): Promise<void> {
+    this.#flushing = true
+    // Calls of this turn share the first.
+    await Promise.resolve()
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting
+      this.#waiting = []
+      try {
+        await this.#commit(group)
+        for (const { done } of group) done()
+      } catch (error) {
+        for (const { fail } of group) fail(error)
+      }
+    }
+    this.#flushing = false
+  }
+
+  async #commit(group: ReadonlyArray<Pending>): Promise<void> {
+    if (this.#last === undefined) await this.open()
+    const before = this.#last!
+    const previous = new Map(group.map(({ collection }) => [collection, collection.last]))
+    try {
+      for (const { collection, frames } of group) {
+        for (const frame of frames) {
+          this.#last!++
+          setNumber(frame, { number: this.#last!, previous: collection.last, collection: collection.id })
+          collection.last = this.#last!
+        }
+      }
+      const frames = group.flatMap(({ frames }) => frames)
+      const buffers = frames.map(({ buffer }) => buffer)
+      await this.call((storage) => storage.append(Comlink.transfer(frames, buffers)))
+    } catch (error) {
+      for (const [collection, last] of previous) collection.last = last
+      // A worker that died may have written the frames: their numbers are not given again.
+      if (error instanceof StorageFailure || error instanceof LogInvalid) this.#last = before
+      throw error
+    }
+  }
+
+  async #close(): Promise<void> {
+    if (this.#remote.isRunning) {
+      // What cannot be closed in order is closed by ending the thread: everything acknowledged is on the disk.
+      await this.#remote.call((storage) => storage.close()).catch(() => undefined)
+    }
+    await this.#remote.close()
+  }
+}
+
+/** The frames of one collection. */
+export class CollectionLog {
+  readonly #storage: Storage
+  readonly name: string
+  readonly id: number
+  /** What the collection was made with, as JSON. */
+  readonly shape: string
+  /** Frames up to this one are no longer in the log. */
+  readonly folded: number
+  /** Number of its newest frame. */
+  last: number
+
+  constructor(storage: Storage, name: string, { id, shape, folded, last }: LoggedCollection) {
+    this.#storage = storage
+    this.name = name
+    this.id = id
+    this.shape = shape
+    this.folded = folded
+    this.last = Math.max(last, folded)
+  }
+
+  /** Writes frames, all or none; they are durable when this resolves. */
+  append(frames: ReadonlyArray<Uint8Array<ArrayBuffer>>): Promise<void> {
+    return this.#storage.append(this, frames)
+  }
+
+  /** New frames come after what an image holds. */
+  skipTo(number: number): void {
+    this.last = Math.max(this.last, number)
+    this.#storage.skipTo(number)
+  }
+
+  /** The frames after `number`, in order; fails with `LogInvalid` when one is missing. */
+  async *after(number: number): AsyncGenerator<Uint8Array> {
+    for (let at = number; ; ) {
+      const from = at
+      const frames = await this.#storage.call((storage) => storage.frames(this.id, from, READ_BYTES))
+      if (frames.length === 0) return
+      for (const frame of frames) {
+        const { number: found, previous } = numberOf(frame)
+        if (previous > at) throw new LogInvalid({ path: this.#storage.path, reason: `frame ${previous} is missing` })
+        at = found
+        yield frame
+      }
+    }
+  }
+
+  /** Takes frames up to `number` out of the log, once two images hold them. */
+  async fold(number: number): Promise<void> {
+    while (await this.#storage.call((storage) => storage.fold(this.name, number)));
+  }
+}

@@ -1,0 +1,41 @@
+/** The two newest images of a collection: the log reaches back to the older, so either alone loses nothing. */
+import { existsSync } from "node:fs"
+import { ImageInvalid, StorageFailure } from "../errors.ts"
+import type { Kernels } from "../kernels/contract.ts"
+import { type ImageIdentity, type LoadedImage, loadImage } from "./image.ts"
+
+/** Where the images of a collection are. */
+export interface ImagePaths {
+  readonly newest: string
+  readonly previous: string
+}
+
+interface ChosenImage extends LoadedImage {
+  /** What is wrong with the newest image, where the one before it was taken. */
+  readonly fault: ImageInvalid | StorageFailure | undefined
+  /** Whether it is the newest. */
+  readonly isNewest: boolean
+}
+
+/**
+ * Reads the newest image that is whole; undefined when there is none at all. Fails as `loadImage` does when there are
+ * some and none is whole.
+ */
+export const loadNewest = async (
+  kernels: Kernels,
+  { newest, previous }: ImagePaths,
+  accept: (identity: ImageIdentity) => void
+): Promise<ChosenImage | undefined> => {
+  let fault: ImageInvalid | StorageFailure | undefined
+  for (const path of [newest, previous]) {
+    if (!existsSync(path)) continue
+    try {
+      return { ...(await loadImage(kernels, path, accept)), fault, isNewest: path === newest }
+    } catch (error) {
+      if (!(error instanceof ImageInvalid || error instanceof StorageFailure)) throw error
+      fault ??= error
+    }
+  }
+  if (fault !== undefined) throw fault
+  return undefined
+}

@@ -1,0 +1,79 @@
+/** The storage worker: the one thread that touches the log. Comlink carries the calls, failures come back as values. */
+import { parentPort, workerData } from "node:worker_threads"
+import * as Comlink from "comlink"
+import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs"
+import { LogDamage, LogFile } from "../core/log/log-file.ts"
+import { kernels } from "../core/native.ts"
+
+/** What the worker is started with. */
+export interface StorageSettings {
+  readonly path: string
+  /** Whether commits are flushed when SQLite pleases. */
+  readonly relaxed: boolean
+}
+
+/** Why a call failed. */
+interface StorageFault {
+  readonly kind: "damaged" | "refused"
+  /** The system's or SQLite's code. */
+  readonly code: string
+  readonly reason: string
+}
+/** One of the two is there. */
+export interface Answer<A> {
+  readonly value?: A
+  readonly fault?: StorageFault
+}
+
+/** Primary result codes of SQLite that have a name in the system. */
+const CODES: Readonly<Record<number, string>> = { 8: "EROFS", 10: "EIO", 13: "ENOSPC", 14: "SQLITE_CANTOPEN" }
+const DAMAGED = [11, 26]
+
+const faultOf = (error: unknown): StorageFault => {
+  const reason = error instanceof Error ? error.message : String(error)
+  if (error instanceof LogDamage) return { kind: "damaged", code: "SABINE_CRC", reason }
+  const { errcode } = error as { readonly errcode?: number }
+  if (errcode === undefined) throw error
+  const primary = errcode & 0xff
+  if (DAMAGED.includes(primary)) return { kind: "damaged", code: `SQLITE_${errcode}`, reason }
+  return { kind: "refused", code: CODES[primary] ?? `SQLITE_${errcode}`, reason }
+}
+
+let opened: LogFile | undefined
+
+/** Opened with the first call, so that a refusal reaches whoever asks; tried again by the next. */
+const logFile = (): LogFile => {
+  const { path, relaxed } = workerData as StorageSettings
+  opened ??= new LogFile(kernels, path, relaxed)
+  return opened
+}
+
+const answering =
+  <Arguments extends ReadonlyArray<unknown>, A>(call: (...args: Arguments) => A) =>
+  (...args: Arguments): Answer<A> => {
+    try {
+      return { value: call(...args) }
+    } catch (error) {
+      return { fault: faultOf(error) }
+    }
+  }
+
+const storage = {
+  names: answering(() => logFile().names()),
+  collection: answering((name: string) => logFile().collection(name)),
+  create: answering((name: string, shape: string) => logFile().create(name, shape)),
+  highest: answering(() => logFile().highest()),
+  append: answering((frames: ReadonlyArray<Uint8Array>) => logFile().append(frames)),
+  frames: answering((collection: number, after: number, bytes: number) => logFile().frames(collection, after, bytes)),
+  fold: answering((name: string, number: number) => logFile().fold(name, number)),
+  entries: answering((collection: number, after: number, count: number) => logFile().entries(collection, after, count)),
+  check: answering(() => logFile().check()),
+  close: answering(() => {
+    opened?.close()
+    opened = undefined
+  })
+}
+
+export type StorageWorker = typeof storage
+
+if (parentPort !== null) Comlink.expose(storage, nodeEndpoint(parentPort))

@@ -1,0 +1,239 @@
+/** What a folder keeps of what was acknowledged: the log, the two images, and what is said when neither has it. */
+import assert from "node:assert/strict"
+import { existsSync } from "node:fs"
+import { cp, mkdtemp, open as openFile, rm, unlink } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { after, describe, test } from "node:test"
+import * as fc from "fast-check"
+import { type Collection, type Database, LogInvalid, open, StorageFailure } from "../src/index.ts"
+
+const folders: Array<string> = []
+const folder = async (): Promise<string> => {
+  const made = await mkdtemp(join(tmpdir(), "sabine-durability-"))
+  folders.push(made)
+  return made
+}
+after(() => Promise.all(folders.map((path) => rm(path, { recursive: true }))))
+
+const OPTIONS = { dimensions: 2, fields: { lang: "tag", year: "number", draft: "boolean" } } as const
+/** A copy of a folder as a kill would leave it: without the lock and without anything that closing does. */
+const killed = async (path: string): Promise<string> => {
+  const copy = await folder()
+  await cp(path, copy, { recursive: true })
+  await unlink(join(copy, "lock"))
+  return copy
+}
+
+const flip = async (path: string, at: number): Promise<void> => {
+  const file = await openFile(path, "r+")
+  const byte = new Uint8Array(1)
+  await file.read(byte, 0, 1, at)
+  byte[0]! ^= 0x10
+  await file.write(byte, 0, 1, at)
+  await file.close()
+}
+
+/** Everything that can be read of a collection, by key. */
+const contents = async (collection: Pick<Collection, "entries">): Promise<Record<string, unknown>> => {
+  const found: Record<string, unknown> = {}
+  for await (const { key, ...entry } of collection.entries()) found[key] = entry
+  return found
+}
+
+const withDatabase = async <A>(path: string, use: (db: Database) => Promise<A>): Promise<A> => {
+  await using db = await open(path)
+  return await use(db)
+}
+
+test("every kind of write is there after a kill, unsaved", async () => {
+  const path = await folder()
+  await using db = await open(path)
+  const notes = await db.collection("notes", OPTIONS)
+  await notes.add({ key: "a", vector: [1, 0], payload: { text: "ä" }, fields: { lang: "en", year: 1.5, draft: false } })
+  await notes.addMany([
+    { key: "b", vector: [0, 1], payload: new Uint8Array([0, 255]) },
+    { key: "c", vector: [1, 1] },
+    { key: "d", vector: [1, 2] }
+  ])
+  await notes.update({ key: "b", payload: { changed: true } })
+  await notes.update({ key: "c", fields: { draft: true, lang: "de" } })
+  await notes.update({ key: "d", vector: [-1, 0] })
+  await notes.namespace("acme").add({ key: "a", vector: [0, -1] })
+  assert.equal(await notes.delete("a"), true)
+  const expected = await contents(notes)
+  const expectedOfAcme = await contents(notes.namespace("acme"))
+  await withDatabase(await killed(path), async (after) => {
+    const again = await after.collection("notes", OPTIONS)
+    assert.deepEqual(await contents(again), expected)
+    assert.deepEqual(await contents(again.namespace("acme")), expectedOfAcme)
+    assert.deepEqual((await again.search([-1, 0], { k: 1 }))[0]?.key, "d")
+  })
+})
+
+test("any run of writes and saves is what a map says, after a kill at any point of it", async () => {
+  const key = fc.constantFrom("a", "b", "c", "d")
+  const number = fc.integer({ min: 1, max: 9 })
+  const command = fc.oneof(
+    fc.record({ kind: fc.constant("add" as const), key, number }),
+    fc.record({ kind: fc.constant("many" as const), key, number }),
+    fc.record({ kind: fc.constant("payload" as const), key, number }),
+    fc.record({ kind: fc.constant("vector" as const), key, number }),
+    fc.record({ kind: fc.constant("fields" as const), key, number }),
+    fc.record({ kind: fc.constant("delete" as const), key, number }),
+    fc.record({ kind: fc.constant("save" as const), key, number })
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(command, { maxLength: 24 }), fc.nat(), async (commands, at) => {
+      const path = await folder()
+      await using db = await open(path, { durability: "relaxed" })
+      const notes = await db.collection("notes", OPTIONS)
+      let expected: Record<string, unknown> = {}
+      let copy: string | undefined
+      const stop = at % (commands.length + 1)
+      for (const [i, { kind, key, number }] of commands.entries()) {
+        if (i === stop) {
+          expected = await contents(notes)
+          copy = await killed(path)
+        }
+        const taken = (await notes.get(key)) !== undefined
+        const entry = { key, vector: [number, 1], payload: number, fields: { year: number } }
+        if (kind === "save") await db.save()
+        else if (kind === "delete") await notes.delete(key)
+        else if (kind === "add" && !taken) await notes.add(entry)
+        else if (kind === "many" && !taken) await notes.addMany([entry])
+        else if (kind === "payload" && taken) await notes.update({ key, payload: { number } })
+        else if (kind === "vector" && taken) await notes.update({ key, vector: [1, number] })
+        else if (kind === "fields" && taken) await notes.update({ key, fields: { lang: `${number}`, year: null } })
+      }
+      if (copy === undefined) {
+        expected = await contents(notes)
+        copy = await killed(path)
+      }
+      await withDatabase(copy, async (after) => {
+        assert.deepEqual(await contents(await after.collection("notes")), expected)
+        await after.save()
+        await after.save()
+      })
+      await withDatabase(copy, async (again) =>
+        assert.deepEqual(await contents(await again.collection("notes")), expected)
+      )
+    }),
+    { numRuns: 40 }
+  )
+})
+
+describe("images", () => {
+  /** A folder with two images and writes after each. */
+  const twice = async (): Promise<{ path: string; expected: Record<string, unknown> }> => {
+    const path = await folder()
+    await using db = await open(path)
+    const notes = await db.collection("notes", OPTIONS)
+    await notes.add({ key: "a", vector: [1, 0], payload: 1 })
+    await db.save()
+    await notes.add({ key: "b", vector: [0, 1], payload: 2 })
+    await db.save()
+    await notes.update({ key: "a", payload: 3 })
+    return { path, expected: await contents(notes) }
+  }
+
+  for (const [what, damage] of [
+    ["damaged", (path: string) => flip(path, 700)],
+    ["without a header", (path: string) => flip(path, 3)],
+    ["missing", (path: string) => unlink(path)]
+  ] as const) {
+    test(`a newest image that is ${what} costs nothing, and the next one is whole again`, async () => {
+      const { path, expected } = await twice()
+      await damage(join(path, "notes.image"))
+      await withDatabase(path, async (db) => {
+        assert.deepEqual(await contents(await db.collection("notes")), expected)
+        await db.save()
+      })
+      await unlink(join(path, "notes.previous.image"))
+      await withDatabase(path, async (db) => assert.deepEqual(await contents(await db.collection("notes")), expected))
+    })
+  }
+
+  test("both gone, when the log no longer reaches back: said, not passed over", async () => {
+    const { path } = await twice()
+    await unlink(join(path, "notes.image"))
+    await unlink(join(path, "notes.previous.image"))
+    await withDatabase(path, (db) => assert.rejects(db.collection("notes"), LogInvalid))
+  })
+
+  test("without the log there may be writes that are lost: said, not passed over", async () => {
+    const { path } = await twice()
+    await unlink(join(path, "records.sqlite"))
+    await assert.rejects(open(path), StorageFailure)
+    assert.equal(existsSync(join(path, "lock")), false)
+  })
+})
+
+describe("the log", () => {
+  test("a frame that was changed or taken away is noticed", async () => {
+    const path = await folder()
+    await withDatabase(path, async (db) => {
+      const notes = await db.collection("notes", OPTIONS)
+      for (const key of ["a", "b", "c"]) await notes.add({ key, vector: [1, 0] })
+    })
+    for (const damage of [
+      "UPDATE log SET frame = zeroblob(length(frame)) WHERE number = 2",
+      "DELETE FROM log WHERE number = 2",
+      "UPDATE log SET number = 9 WHERE number = 2",
+      "UPDATE collections SET shape = replace(shape, 'cosine', 'dot')"
+    ]) {
+      const copy = await folder()
+      await cp(path, copy, { recursive: true })
+      const sqlite = new DatabaseSync(join(copy, "records.sqlite"))
+      sqlite.exec(damage)
+      sqlite.close()
+      await withDatabase(copy, (db) => assert.rejects(db.collection("notes"), LogInvalid, damage))
+    }
+  })
+
+  test("a newer version, or something else than a log, is refused", async () => {
+    const path = await folder()
+    await withDatabase(path, async (db) => void (await db.collection("notes", OPTIONS)))
+    const sqlite = new DatabaseSync(join(path, "records.sqlite"))
+    sqlite.exec("PRAGMA user_version = 99")
+    sqlite.close()
+    await withDatabase(path, (db) => assert.rejects(db.collection("notes"), LogInvalid))
+    await flip(join(path, "records.sqlite"), 2)
+    await withDatabase(path, (db) => assert.rejects(db.collection("notes"), LogInvalid))
+  })
+
+  test("holds what no image has, and no more than the older lacks", async () => {
+    const path = await folder()
+    await withDatabase(path, async (db) => {
+      const notes = await db.collection("notes", OPTIONS)
+      for (let i = 0; i < 5; i++) {
+        await notes.add({ key: `${i}`, vector: [1, i] })
+        await db.save()
+      }
+    })
+    const sqlite = new DatabaseSync(join(path, "records.sqlite"))
+    assert.deepEqual(
+      sqlite
+        .prepare("SELECT number FROM log")
+        .all()
+        .map(({ number }) => number),
+      [5]
+    )
+    assert.equal(sqlite.prepare("SELECT count(*) AS n FROM entries").get()?.["n"], 4)
+    sqlite.close()
+  })
+})
+
+test("writers of one key take turns, those of many share a flush", async () => {
+  const path = await folder()
+  await using db = await open(path)
+  const notes = await db.collection("notes", OPTIONS)
+  const adds = await Promise.allSettled(Array.from({ length: 8 }, (_, i) => notes.add({ key: "a", vector: [1, i] })))
+  assert.equal(adds.filter(({ status }) => status === "fulfilled").length, 1)
+  const keys = Array.from({ length: 200 }, (_, i) => `k${i}`)
+  await Promise.all(keys.map((key, i) => notes.add({ key, vector: [1, i] })))
+  await Promise.all(keys.flatMap((key) => [notes.update({ key, payload: 1 }), notes.update({ key, payload: 2 })]))
+  await Promise.all([...keys.map((key) => notes.delete(key)), db.save()])
+  assert.equal(notes.size(), 1)
+})
