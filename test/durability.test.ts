@@ -237,3 +237,64 @@ test("writers of one key take turns, those of many share a flush", async () => {
   await Promise.all([...keys.map((key) => notes.delete(key)), db.save()])
   assert.equal(notes.size(), 1)
 })
+
+describe("an image that is written while others write", () => {
+  test("is of one moment: it opens without its log's newer frames, and with them is what was acknowledged", async () => {
+    const path = await folder()
+    const dimensions = 64
+    // Long enough that records take a while to be copied, and that one which is freed too early is used again.
+    const text = "payload ".repeat(250)
+    const vectorOf = (i: number) =>
+      Float32Array.from({ length: dimensions }, (_, j) => Math.sin(0.7311 * (i + 1) * (j + 1)))
+    await using db = await open(path, { durability: "relaxed" })
+    const notes = await db.collection("notes", { dimensions, fields: { lang: "tag" }, index: "ivf" })
+    const many = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i) => ({
+        key: `${from + i}`,
+        vector: vectorOf(from + i),
+        payload: { i: from + i, text },
+        fields: { lang: `l${(from + i) % 7}` }
+      }))
+    await notes.addMany(many(0, 6000))
+    for (let round = 0; round < 4; round++) {
+      let isSaving = true
+      const saving = db.save().finally(() => (isSaving = false))
+      for (let i = 0; isSaving; i++) {
+        const key = `${round * 1000 + (i % 1000)}`
+        await notes.delete(key)
+        await notes.add({ key: `new ${round} ${i}`, vector: vectorOf(i), payload: text, fields: { lang: `new ${i}` } })
+        await notes.update({
+          key: `${5000 + (i % 999)}`,
+          payload: { round, i, text },
+          fields: { lang: `of ${round} ${i}` }
+        })
+      }
+      await saving
+      const expected = await contents(notes)
+      const copy = await killed(path)
+      // Nothing else may stand in for it.
+      await rm(join(copy, "notes.previous.image"), { force: true })
+      await withDatabase(copy, async (after) => {
+        const again = await after.collection("notes", { index: "ivf" })
+        assert.deepEqual(await contents(again), expected)
+        for (const i of [4500, 5998]) {
+          const [hit] = await again.search(vectorOf(i), { k: 1, mode: "exact" })
+          assert.deepEqual([hit?.key, hit?.payload], [`${i}`, (expected[`${i}`] as { payload: unknown }).payload])
+        }
+      })
+    }
+  })
+
+  test("is written in the background once the log has grown", async () => {
+    const path = await folder()
+    await using db = await open(path, { durability: "relaxed", snapshots: { bytes: 1 << 20 } })
+    const notes = await db.collection("notes", { dimensions: 256 })
+    const image = join(path, "notes.image")
+    for (let i = 0; i < 20 && !existsSync(image); i++) {
+      const keys = Array.from({ length: 256 }, (_, j) => `${i} ${j}`)
+      await notes.addMany({ keys, vectors: Float32Array.from({ length: 256 * 256 }, (_, j) => Math.sin(j + i)) })
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    assert.ok(existsSync(image))
+  })
+})

@@ -26,7 +26,7 @@ import { BLOCK } from "../src/core/store/layout.ts"
 import type { Store } from "../src/core/store/store.ts"
 import { inRepository } from "./programs.ts"
 import { randomBits, randomBytes } from "./property/kernels/random.ts"
-import { assertSameStore, newStore, planOf, put, SMALL_KEYS, smallStore } from "./stores.ts"
+import { assertSameStore, drop, entryOf, newStore, planOf, put, SMALL_KEYS, smallStore } from "./stores.ts"
 
 let folder: string
 before(async () => {
@@ -396,4 +396,32 @@ test("a disk that is full leaves the old image and nothing else", { skip: proces
   const { store, meta } = await loadImage(scalar, path)
   assert.deepEqual(meta, META)
   assertSameStore(store, smallStore(scalar), SMALL_KEYS)
+})
+
+test("what is written to the store after the moment of its image is not in it", async () => {
+  const keys = Array.from({ length: 300 }, (_, i) => `${i}`)
+  const payload = { json: JSON.stringify("before ".repeat(20)) }
+  const filled = (): Store => {
+    const store = newStore(kernels, { dimensions: 8, metric: "dot", precision: "f16" })
+    put(store, keys, 1, payload)
+    return store
+  }
+  const store = filled()
+  const path = join(folder, "moment")
+  await saveImage(store, META, path, {
+    exclusively: async (work) => {
+      const captured = await work()
+      // More than the slots that gather in limbo, so that they would be used again if they could.
+      for (const key of keys.slice(0, 200)) drop(store, key)
+      put(store, keys.slice(0, 100), 2, { json: JSON.stringify("after ! ".repeat(20)) })
+      put(store, keys.slice(250), 3)
+      return captured
+    },
+    watermark: () => 9
+  })
+  const { store: loaded, meta } = await loadImage(kernels, path)
+  assert.equal(meta.watermark, 9)
+  const before = filled()
+  assert.equal(loaded.directory.live, keys.length)
+  for (const key of keys) assert.deepEqual(entryOf(loaded, key), entryOf(before, key), key)
 })

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Builder } from "./builder.ts"
-import { object, oneOf } from "./checked.ts"
+import { object, oneOf, wholeNumber } from "./checked.ts"
 import { type Collection, makeCollection, type OpenCollection } from "./collection/collection.ts"
 import { encoderChoice, unmadeEncoder } from "./collection/encoding.ts"
 import {
@@ -26,12 +26,12 @@ import {
 import { InvalidParameter, IsaUnavailable, LogInvalid, type SabineError, StorageFailure } from "./errors.ts"
 import { checkName, imagePaths, lockFolder, logPath, savedCollections } from "./folder.ts"
 import { abortable, attempt } from "./lift.ts"
-import { type CollectionLog, Storage } from "./log/storage.ts"
+import { Storage } from "./log/storage.ts"
 import { kernels, unavailableIsa } from "./native.ts"
 import { Pool } from "./pool.ts"
+import { makeSaving, type SavedState, type SnapshotOptions, type SnapshotSettings } from "./saving.ts"
 import { Dispatcher } from "./search/dispatch.ts"
-import type { GraphOptions } from "./store/graph-columns.ts"
-import { type ImageIdentity, saveImage } from "./store/image.ts"
+import type { ImageIdentity } from "./store/image.ts"
 import { loadNewest } from "./store/image-pair.ts"
 import { Store } from "./store/store.ts"
 
@@ -48,20 +48,16 @@ export interface DatabaseOptions {
    * the operating system has it, which survives the end of the process. Default `"full"`.
    */
   readonly durability?: Durability | undefined
+  /** When images are written in the background; `false` for never. */
+  readonly snapshots?: SnapshotOptions | false | undefined
 }
 
 const DURABILITIES = ["full", "relaxed"] as const
 export type Durability = (typeof DURABILITIES)[number]
 
-/** An open collection with what its images say of it. */
+/** An open collection, and how it is saved where there is a folder. */
 interface SavedCollection extends OpenCollection {
-  generation: number
-  /** Newest frame in the newest image that is whole; undefined while there is none. */
-  watermark: number | undefined
-  /** Whether the file of the newest image is whole, so that the next one leaves it as the previous. */
-  isWhole: boolean
-  readonly graph: GraphOptions | undefined
-  readonly log: CollectionLog | undefined
+  readonly save: Effect.Effect<void, SabineError> | undefined
 }
 
 export class Database extends Context.Service<
@@ -86,11 +82,23 @@ export class Database extends Context.Service<
     Layer.unwrap(
       Effect.map(
         attempt(() => {
-          const { threads = availableParallelism(), maxQueue, durability = "full" } = object("options", options)
-          return { threads, maxQueue, durability: oneOf("durability", durability, DURABILITIES) }
+          const {
+            threads = availableParallelism(),
+            maxQueue,
+            durability = "full",
+            snapshots
+          } = object("options", options)
+          return {
+            threads,
+            settings: {
+              maxQueue,
+              durability: oneOf("durability", durability, DURABILITIES),
+              snapshots: snapshotsOf(snapshots)
+            }
+          }
         }),
-        ({ threads, maxQueue, durability }) =>
-          Layer.effect(Database, acquire(path, maxQueue, durability)).pipe(
+        ({ threads, settings }) =>
+          Layer.effect(Database, acquire(path, settings)).pipe(
             Layer.provide(Layer.merge(Pool.layer(threads), Builder.layer))
           )
       )
@@ -111,7 +119,23 @@ const openLog = Effect.fnUntraced(function* (folder: string, durability: Durabil
   return storage
 })
 
-const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | undefined, durability: Durability) {
+/** Options with their defaults. */
+interface Settings {
+  readonly maxQueue: number | undefined
+  readonly durability: Durability
+  readonly snapshots: SnapshotSettings
+}
+
+const snapshotsOf = (snapshots: SnapshotOptions | false = {}): SnapshotSettings => {
+  if (snapshots === false) return { bytes: Number.POSITIVE_INFINITY, ms: Number.POSITIVE_INFINITY }
+  const { bytes = 1 << 26, ms = 300_000 } = object("snapshots", snapshots)
+  return {
+    bytes: wholeNumber("snapshots.bytes", bytes, 1 << 20, Number.MAX_SAFE_INTEGER),
+    ms: wholeNumber("snapshots.ms", ms, 1000, Number.MAX_SAFE_INTEGER)
+  }
+}
+
+const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durability, snapshots }: Settings) {
   if (typeof path !== "string" || path === "") {
     return yield* new InvalidParameter({ parameter: "path", reason: `wanted a folder or "${MEMORY}"` })
   }
@@ -194,30 +218,21 @@ const acquire = Effect.fnUntraced(function* (path: string, maxQueue: number | un
       dispatcher,
       builder
     ).pipe(Effect.provideService(Scope.Scope, scope))
-    open.set(name, { ...made, generation, graph, watermark, isWhole, log })
+    const state = { generation, watermark, isWhole, graph }
+    const saving =
+      folder === undefined || log === undefined ? undefined : yield* savingOf(folder, name, made, { ...state, log })
+    open.set(name, { ...made, save: saving?.save })
     return made.collection
   })
+
+  const savingOf = (folder: string, name: string, collection: OpenCollection, state: SavedState) =>
+    makeSaving(collection, state, imagePaths(folder, name), snapshots, scope)
 
   const save = Effect.fnUntraced(function* () {
     if (folder === undefined) {
       return yield* new InvalidParameter({ parameter: "path", reason: "a database in memory has nowhere to be saved" })
     }
-    for (const [name, entry] of open) {
-      const { store, shape, log, exclusively } = entry
-      const { newest, previous } = imagePaths(folder, name)
-      const before = entry.watermark
-      yield* exclusively(
-        abortable(async () => {
-          const watermark = log?.last ?? 0
-          const generation = entry.generation + 1
-          const meta = { generation, embedder: shape.embedder, graph: entry.graph, watermark }
-          await saveImage(store, meta, newest, entry.isWhole ? previous : undefined)
-          Object.assign(entry, { generation, watermark, isWhole: true })
-        })
-      )
-      // The previous image and the newest both hold these.
-      if (before !== undefined) yield* abortable(async () => log?.fold(before))
-    }
+    for (const { save } of open.values()) if (save !== undefined) yield* save
   })
 
   return Database.of({

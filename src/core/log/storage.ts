@@ -142,6 +142,10 @@ export class CollectionLog {
   readonly folded: number
   /** Number of its newest frame. */
   last: number
+  /** Bytes of frames that were written since it was opened. */
+  bytes = 0
+  /** Called when frames were written. */
+  onAppend: () => void = () => undefined
 
   constructor(storage: Storage, name: string, { id, shape, folded, last }: LoggedCollection) {
     this.#storage = storage
@@ -153,8 +157,11 @@ export class CollectionLog {
   }
 
   /** Writes frames, all or none; they are durable when this resolves. */
-  append(frames: ReadonlyArray<Uint8Array<ArrayBuffer>>): Promise<void> {
-    return this.#storage.append(this, frames)
+  async append(frames: ReadonlyArray<Uint8Array<ArrayBuffer>>): Promise<void> {
+    const bytes = frames.reduce((sum, frame) => sum + frame.length, 0)
+    await this.#storage.append(this, frames)
+    this.bytes += bytes
+    this.onAppend()
   }
 
   /** New frames come after what an image holds. */

@@ -9,10 +9,11 @@ import type { Kernels } from "../kernels/contract.ts"
 import { forEachSliced } from "../slice.ts"
 import { fails } from "./file-failure.ts"
 import type { GraphOptions } from "./graph-columns.ts"
+import { captureStore } from "./image/capture.ts"
 import { type CheckedHeader, checkHeader } from "./image/consistency.ts"
 import { checkContents } from "./image/contents.ts"
-import { type Description, decodeDescription, encodeDescription, MAX_DESCRIPTION_BYTES } from "./image/description.ts"
-import { adoptGraph, graphFields, graphMemory, newGraphImage, packGraph } from "./image/graph.ts"
+import { type Description, decodeDescription, MAX_DESCRIPTION_BYTES } from "./image/description.ts"
+import { adoptGraph, graphFields, graphMemory, newGraphImage } from "./image/graph.ts"
 import {
   decodeHeader,
   encodeHeader,
@@ -23,9 +24,7 @@ import {
 } from "./image/header.ts"
 import { type Invalid, invalidImage } from "./image/invalid.ts"
 import { listsMemory, memoryOf } from "./image/memory.ts"
-import { packRecords } from "./image/packed-records.ts"
-import { packTags } from "./image/packed-tags.ts"
-import { type Extent, HEADER_BYTES, layoutHash, planImage, type Range } from "./image/ranges.ts"
+import { type Extent, HEADER_BYTES, layoutHash, type Range } from "./image/ranges.ts"
 import { readBody } from "./image/read-body.ts"
 import { readVectored, writeVectored } from "./image/vectored.ts"
 import { writeBody } from "./image/write-body.ts"
@@ -34,7 +33,7 @@ import { centroidBytes } from "./list-columns.ts"
 import type { ListWriter } from "./lists.ts"
 import { isLive, type StoreShape } from "./memory.ts"
 import { replaceFile } from "./replace-file.ts"
-import { settleKeys } from "./settle.ts"
+import { claimEpoch } from "./searchable.ts"
 import { Store } from "./store.ts"
 import { packedCount } from "./tags.ts"
 
@@ -50,60 +49,59 @@ interface ImageMeta {
   readonly watermark?: number | undefined
 }
 
+interface SaveOptions {
+  /** What the image at `path` is called afterwards; without it, it is replaced. */
+  readonly previous?: string | undefined
+  /** Runs work while nobody writes to the store. By default nobody does anyway. */
+  readonly exclusively?: <A>(work: () => Promise<A>) => Promise<A>
+  /** Asked while nobody writes: number of the newest frame of the log that the store holds. */
+  readonly watermark?: () => number
+}
+
 /**
- * Writes the store to `path` in one step: until it is whole, `path` names what it named before, and `previous` does
- * afterwards. Nothing may be written to the store meanwhile; searches go on.
+ * Writes the store to `path` in one step: until it is whole, `path` names what it named before. Searches go on, and
+ * writes do after the moment that the image is of.
  */
-export const saveImage = async (store: Store, meta: ImageMeta, path: string, previous?: string): Promise<void> => {
+export const saveImage = async (
+  store: Store,
+  meta: ImageMeta,
+  path: string,
+  { previous, exclusively = (work) => work(), watermark }: SaveOptions = {}
+): Promise<void> => {
   if (Buffer.byteLength(meta.embedder) > MAX_EMBEDDER_BYTES) {
     throw new InvalidParameter({ parameter: "embedder", reason: `its identity is over ${MAX_EMBEDDER_BYTES} bytes` })
   }
-  await settleKeys(store)
-  const packed = await packRecords(store)
-  const tags = await packTags(store)
-  const { kernels, shape, directory, keys } = store
-  const { rows } = directory
-  const graph = store.graph === undefined || rows === 0 ? undefined : packGraph(store.graph, rows)
-  const description = encodeDescription(shape, store.codes.calibration)
-  const plan = planImage({
-    shape,
-    rows,
-    keyCapacity: keys.current.length,
-    recordsBytes: packed.bytes,
-    lists: store.lists?.count ?? 0,
-    listBlocks: store.lists?.blocks ?? 0,
-    graph: graph && { m: graph.graph.options.m, upperBytes: graph.upper.length },
-    tagsBytes: tags.bytes.length,
-    descriptionBytes: description.length
-  })
-  const addressesOf = (segment: number) => packed.addresses.subarray(segment * SLOTS, (segment + 1) * SLOTS)
+  const { kernels, directory, reader } = store
   const writeTo = async (file: FileHandle): Promise<void> => {
     const write = (blocks: ReadonlyArray<Uint8Array>, position: number) =>
       writeVectored(file, blocks, position).catch(fails("write", path))
-    const checksums = await writeBody(kernels, {
-      plan,
-      memoryOf: (range) => {
-        if (range.section === "graph") return graphMemory(graph!, range)
-        if (range.section === "lists") return listsMemory(kernels, store.lists!.buffers, range)
-        return range.section === "tags" ? tags.bytes.subarray(range.from) : memoryOf(store, addressesOf, range)
-      },
-      write,
-      copyRecords: packed.copyNext
+    const captured = await exclusively(async () => {
+      const capture = await captureStore(store)
+      const checksums = new Uint32Array(capture.plan.checksumCount)
+      await writeBody(kernels, { ...capture.now, write, checksums })
+      return { ...capture, checksums, header: headerOf(store), watermark: watermark?.() ?? meta.watermark ?? 0 }
     })
+    const { plan, description, graph, tagCount, checksums, header } = captured
+    await writeBody(kernels, { ...captured.later, write, checksums })
     const table = new Uint8Array(checksums.buffer)
     await write([description, table], plan.extents.description.offset)
     const written = {
       ...meta,
-      watermark: meta.watermark ?? 0,
+      watermark: captured.watermark,
       ...extentFields(plan.extents),
       ...graphFields(meta.graph, graph),
       checksumsChecksum: kernels.crc32c(table),
       descriptionChecksum: kernels.crc32c(description),
-      tagCount: tags.count
+      tagCount
     }
-    await write([encodeHeader(kernels, { ...written, ...headerOf(store) })], 0)
+    await write([encodeHeader(kernels, { ...written, ...header })], 0)
   }
-  await replaceFile(path, writeTo, previous)
+  const claim = claimEpoch(store)
+  try {
+    await replaceFile(path, writeTo, previous)
+  } finally {
+    directory.release(claim, reader)
+  }
 }
 
 /** What the header says of the store itself. */

@@ -5,11 +5,13 @@ import type { ListBuffers } from "../list-columns.ts"
 import type { Store } from "../store.ts"
 import type { Range } from "./ranges.ts"
 
+type StoreMemory = Pick<Store, "segments" | "columns" | "codes" | "keys">
+
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength)
 
 /** The bytes of any range but records and lists, whose record addresses are given one segment at a time. */
-export const memoryOf = (store: Store, addressesOf: (segment: number) => Uint32Array, range: Range): Uint8Array =>
+export const memoryOf = (store: StoreMemory, addressesOf: (segment: number) => Uint32Array, range: Range): Uint8Array =>
   buffer(store, addressesOf, range).subarray(range.from, range.from + range.bytes)
 
 /** The buffer of a range of lists. */
@@ -22,7 +24,7 @@ export const listsMemory = (kernels: Kernels, { centroids, heads, chunks }: List
 }
 
 const buffer = (
-  { segments, columns, codes, keys }: Store,
+  { segments, columns, codes, keys }: StoreMemory,
   addressesOf: (segment: number) => Uint32Array,
   range: Range
 ): Uint8Array => {

@@ -1,56 +1,43 @@
-/** The body of an image, written block by block with the checksum of each. */
-import { setImmediate } from "node:timers/promises"
+/** Ranges of the body of an image, written block by block with the checksum of each. */
 import type { Kernels } from "../../kernels/contract.ts"
-import { CHECKED_BYTES, type ImagePlan, type Range } from "./ranges.ts"
+import { CHECKED_BYTES, type Range } from "./ranges.ts"
 
 /** Bytes of small ranges that go into one write, and the most that the event loop prepares at once. */
 const BATCH_BYTES = CHECKED_BYTES
-/** Bytes of packed records that are copied in well under a millisecond, however small the records. */
-const COPIED_BYTES = 1 << 16
 
 interface BodyWriter {
-  readonly plan: ImagePlan
-  readonly memoryOf: (range: Range) => Uint8Array
+  readonly ranges: ReadonlyArray<Range>
+  /** Bytes `[from, from + bytes)` of a range, which do not change any more. Asked for in order. */
+  readonly blockOf: (range: Range, from: number, bytes: number) => Uint8Array | Promise<Uint8Array>
   readonly write: (blocks: ReadonlyArray<Uint8Array>, position: number) => Promise<void>
-  /** Copies the next packed bytes of records. */
-  readonly copyRecords: (target: Uint8Array) => void
+  /** Takes the checksums of all blocks. */
+  readonly checksums: Uint32Array
 }
 
-/** Writes every range and returns the checksums of all blocks. */
+/** Writes ranges, given in the order of the file. */
 export const writeBody = async (
   kernels: Pick<Kernels, "crc32c">,
-  { plan, memoryOf, copyRecords, write }: BodyWriter
-): Promise<Uint32Array> => {
-  const checksums = new Uint32Array(plan.checksumCount)
+  { ranges, blockOf, write, checksums }: BodyWriter
+): Promise<void> => {
   let batch: Array<Uint8Array> = []
   let batchBytes = 0
-  let position = plan.ranges[0]!.offset
+  let end = 0
   const flush = async () => {
-    await write(batch, position)
-    position += batchBytes
+    if (batch.length > 0) await write(batch, end - batchBytes)
     batch = []
     batchBytes = 0
   }
-  for (const range of plan.ranges) {
-    const memory = range.section === "records" ? undefined : memoryOf(range)
+  for (const range of ranges) {
+    if (range.offset !== end) await flush()
     for (let from = 0, number = range.checksum; from < range.bytes; from += CHECKED_BYTES, number++) {
       const bytes = Math.min(CHECKED_BYTES, range.bytes - from)
-      const block = memory?.subarray(from, from + bytes) ?? (await packedBlock(bytes, copyRecords))
+      const block = await blockOf(range, from, bytes)
       checksums[number] = kernels.crc32c(block)
       batch.push(block)
       batchBytes += bytes
+      end = range.offset + from + bytes
       if (batchBytes >= BATCH_BYTES) await flush()
     }
   }
   await flush()
-  return checksums
-}
-
-const packedBlock = async (bytes: number, copyRecords: BodyWriter["copyRecords"]): Promise<Uint8Array> => {
-  const block = new Uint8Array(bytes)
-  for (let at = 0; at < bytes; at += COPIED_BYTES) {
-    copyRecords(block.subarray(at, at + COPIED_BYTES))
-    await setImmediate()
-  }
-  return block
 }

@@ -1,0 +1,97 @@
+/** Images of an open collection: on request, and in the background once the log has grown. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type { OpenCollection } from "./collection/collection.ts"
+import type { SabineError } from "./errors.ts"
+import { abortable } from "./lift.ts"
+import type { CollectionLog } from "./log/storage.ts"
+import type { GraphOptions } from "./store/graph-columns.ts"
+import { saveImage } from "./store/image.ts"
+import type { ImagePaths } from "./store/image-pair.ts"
+
+/** When an image is written unasked. */
+export interface SnapshotOptions {
+  /** Bytes of the log since the last image, 1 MiB or more; at least half the bytes of the collection. Default 64 MiB. */
+  readonly bytes?: number | undefined
+  /** Milliseconds since the last image, 1000 or more, at the next write after them. Default 300,000. */
+  readonly ms?: number | undefined
+}
+
+/** Options with their defaults; infinite for never. */
+export type SnapshotSettings = { readonly [K in keyof SnapshotOptions]-?: number }
+
+/** What the images of a collection say of it. */
+export interface SavedState {
+  /** Of the newest image; 0 while there is none. */
+  generation: number
+  /** Newest frame in the newest image that is whole; undefined while there is none. */
+  watermark: number | undefined
+  /** Whether the file of the newest image is whole, so that the next one leaves it as the previous. */
+  isWhole: boolean
+  readonly graph: GraphOptions | undefined
+  readonly log: CollectionLog
+}
+
+interface Saving {
+  /** Writes an image, and takes out of the log what it and the one before it hold. */
+  readonly save: Effect.Effect<void, SabineError>
+}
+
+/** Saves a collection for the length of `scope`, which ends what runs in the background. */
+export const makeSaving = Effect.fnUntraced(function* (
+  { store, shape, exclusively }: OpenCollection,
+  state: SavedState,
+  { newest, previous }: ImagePaths,
+  { bytes, ms }: SnapshotSettings,
+  scope: Scope.Scope
+) {
+  const { log } = state
+  const permit = yield* Semaphore.make(1)
+  const save = permit.withPermit(
+    Effect.gen(function* () {
+      const before = state.watermark
+      const logged = log.bytes
+      let watermark = 0
+      yield* abortable(async () => {
+        const generation = state.generation + 1
+        await saveImage(store, { generation, embedder: shape.embedder, graph: state.graph }, newest, {
+          previous: state.isWhole ? previous : undefined,
+          exclusively: (work) => Effect.runPromise(exclusively(abortable(work))),
+          watermark: () => (watermark = log.last)
+        })
+        Object.assign(state, { generation, watermark, isWhole: true })
+      })
+      savedBytes = logged
+      savedAt = performance.now()
+      // The previous image and the newest both hold these.
+      if (before !== undefined) yield* abortable(() => log.fold(before))
+    })
+  )
+
+  let savedBytes = log.bytes
+  let savedAt = performance.now()
+  let running = false
+  const isDue = (): boolean => {
+    if (running || log.bytes === savedBytes) return false
+    return log.bytes - savedBytes >= Math.max(bytes, imageBytes() / 2) || performance.now() - savedAt >= ms
+  }
+  const imageBytes = () => Object.values(store.columnBytes()).reduce((total, { touched }) => total + touched, 0)
+  const inBackground = save.pipe(
+    // The log keeps everything: the next write tries again once as much has come to it, or as much time has passed.
+    Effect.catch((error) => Effect.logWarning("writing an image in the background failed", error)),
+    Effect.ensuring(
+      Effect.sync(() => {
+        running = false
+        savedBytes = log.bytes
+        savedAt = performance.now()
+      })
+    )
+  )
+  log.onAppend = () => {
+    if (!isDue()) return
+    running = true
+    Effect.runFork(Effect.forkIn(inBackground, scope))
+  }
+  return { save } satisfies Saving
+})
