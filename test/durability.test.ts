@@ -298,3 +298,23 @@ describe("an image that is written while others write", () => {
     assert.ok(existsSync(image))
   })
 })
+
+test("a codebook that was trained on a sample is there after a kill, and so is what was written with it", async () => {
+  const path = await folder()
+  const options = { dimensions: 16, precision: "none", codes: { pq: { m: 8 } } } as const
+  const vectors = Float32Array.from({ length: 300 * 16 }, (_, i) => Math.sin(i * i))
+  await using db = await open(path)
+  const notes = await db.collection("notes", options)
+  await notes.train(vectors)
+  await notes.add({ key: "a", vector: vectors.subarray(0, 16) })
+  await notes.addMany([
+    { key: "b", vector: vectors.subarray(16, 32), payload: "x".repeat(1 << 24) },
+    { key: "c", vector: vectors.subarray(32, 48), payload: "y" }
+  ])
+  const query = vectors.subarray(20, 36)
+  const expected = await notes.search(query, { k: 3 })
+  assert.equal(expected.length, 3)
+  await withDatabase(await killed(path), async (after) => {
+    assert.deepEqual(await (await after.collection("notes", options)).search(query, { k: 3 }), expected)
+  })
+})

@@ -88,6 +88,7 @@ export const makeSaving = Effect.fnUntraced(function* (
       })
     )
   )
+  log.save = () => Effect.runPromise(save)
   log.onAppend = () => {
     if (!isDue()) return
     running = true

@@ -23,6 +23,8 @@ const POOL_US = 20_000
 /** Longest native call on this thread, in microseconds. */
 const SLICE_US = 700
 const STAGING_BYTES = 1 << 21
+/** Payloads, keys included, that a frame of several entries has at most. */
+const FRAME_BYTES = 1 << 24
 /** Multiply-adds of encoding done in a microsecond, with the addon and without: a low guess. */
 const MACS_US = { native: 15_000, scalar: 600 }
 /** Rows copied between two looks at the clock. */
@@ -78,9 +80,11 @@ export const ingest = async (ingestion: Ingestion, batch: Batch, signal: AbortSi
     await settleKeys(store)
     rows = store.reserve(batch.count)
     lists = store.lists && new Uint32Array(batch.count)
-    const copies = log && []
-    await writeAll(ingestion, batch, { rows, lists, copies }, signal)
-    if (copies !== undefined) await logBatch(ingestion, batch, addresses, copies)
+    const frames: Array<Uint8Array<ArrayBuffer>> = []
+    const keep =
+      log && ((from: number, vectors: Float32Array) => addFrames(frames, ingestion, batch, addresses, from, vectors))
+    await writeAll(ingestion, batch, { rows, lists, keep }, signal)
+    await log?.append(frames)
   } catch (error) {
     for (const address of addresses) if (address >= 0) store.records.free(address)
     store.unreserve(rows)
@@ -93,49 +97,47 @@ export const ingest = async (ingestion: Ingestion, batch: Batch, signal: AbortSi
   })
 }
 
-/** Vectors of entries from `from` on, as they were written. */
-interface Copy {
-  readonly from: number
-  readonly vectors: Float32Array
+/** The rows of a batch, the list of each to be filled in, and the frames of what is written, where there is a log. */
+interface Places {
+  readonly rows: Uint32Array
+  readonly lists: Uint32Array | undefined
+  /** Called with the vectors of entries from `from` on as they are written, whatever the caller did to its own. */
+  readonly keep: ((from: number, vectors: Float32Array) => void) | undefined
 }
 
-/** Makes the batch durable: what was written is what is logged, whatever the caller did to its own meanwhile. */
-const logBatch = async (
-  { store, log, namespace }: Ingestion,
+/** Adds the frames of entries from `from` on, each with some `FRAME_BYTES` of payloads. */
+const addFrames = (
+  frames: Array<Uint8Array<ArrayBuffer>>,
+  { store, namespace }: Ingestion,
   { keys, fields }: Batch,
   addresses: Float64Array,
-  copies: ReadonlyArray<Copy>
-): Promise<void> => {
-  const frames: Array<Uint8Array<ArrayBuffer>> = []
-  await forEachSliced(copies.length, undefined, (i) => {
-    const { from, vectors } = copies[i]!
-    const to = from + vectors.length / store.shape.dimensions
-    const payloads = Array.from(addresses.subarray(from, to), (address) => store.records.stored(address))
+  from: number,
+  vectors: Float32Array
+): void => {
+  const { dimensions } = store.shape
+  const end = from + vectors.length / dimensions
+  for (let start = from, to = from; start < end; start = to) {
+    let bytes = 0
+    while (to < end && (to === start || bytes + store.records.usedBytes(addresses[to]!) <= FRAME_BYTES)) {
+      bytes += store.records.usedBytes(addresses[to++]!)
+    }
     frames.push(
       encodeFrame({
         operation: "put",
         namespace,
-        keys: keys.slice(from, to),
-        payloads,
-        fields: fields.values(from, to),
-        vectors
+        keys: keys.slice(start, to),
+        payloads: Array.from(addresses.subarray(start, to), (address) => store.records.stored(address)),
+        fields: fields.values(start, to),
+        vectors: vectors.subarray((start - from) * dimensions, (to - from) * dimensions)
       })
     )
-  })
-  await log!.append(frames)
-}
-
-/** The rows of a batch, the list of each to be filled in, and copies of its vectors where they are to be kept. */
-interface Places {
-  readonly rows: Uint32Array
-  readonly lists: Uint32Array | undefined
-  readonly copies: Array<Copy> | undefined
+  }
 }
 
 const writeAll = async (
   { store, pool, onProgress }: Ingestion,
   batch: Batch,
-  { rows, lists, copies }: Places,
+  { rows, lists, keep }: Places,
   signal: AbortSignal
 ): Promise<void> => {
   const { dimensions } = store.shape
@@ -155,7 +157,7 @@ const writeAll = async (
       await copySliced(batch, from, to, dimensions, vectors)
       // The caller may have changed its own since the whole batch was checked.
       checkVectors(store.kernels, store.shape, vectors, from)
-      copies?.push({ from, vectors: Float32Array.from(vectors) })
+      keep?.(from, vectors)
       const part = rows.slice(from, to)
       const found = inPool
         ? await runOnMemory<Uint32Array | undefined>(pool, "write", { rows: part, vectors }, store.handle())

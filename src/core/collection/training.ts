@@ -20,7 +20,7 @@ export interface TrainOptions {
 export interface Training {
   /**
    * Trains the codes on a sample of at least 256 vectors, row-major: 64 a centroid are used, or 4,096 for signs.
-   * Needed where vectors are not kept (`precision: "none"`) and codes are `pq`, before the first entry. With
+   * In a folder an image is written, which keeps what was learned. Needed where vectors are not kept (`precision: "none"`) and codes are `pq`, before the first entry. With
    * vectors every entry is encoded anew; without, `InvalidParameter` when there are entries.
    */
   readonly train: (sample: Float32Array, options?: TrainOptions) => Effect.Effect<void, SabineError>
@@ -93,14 +93,17 @@ export const trainOn =
       }),
       ({ onProgress, signal, vectors }) =>
         limited(
-          parts.exclusively(
-            abortable(async (aborted) => {
-              const { store, builder, pool } = parts
-              requireRetrainable(parts)
-              const encoder = await train(store, builder, await batchSample(store, vectors, aborted), onProgress)
-              aborted.throwIfAborted()
-              await reencode(store, pool, encoder)
-            })
+          Effect.andThen(
+            parts.exclusively(
+              abortable(async (aborted) => {
+                const { store, builder, pool } = parts
+                requireRetrainable(parts)
+                const encoder = await train(store, builder, await batchSample(store, vectors, aborted), onProgress)
+                aborted.throwIfAborted()
+                await reencode(store, pool, encoder)
+              })
+            ),
+            abortable(async () => parts.log?.save())
           ),
           { signal }
         )

@@ -144,6 +144,8 @@ export class CollectionLog {
   last: number
   /** Bytes of frames that were written since it was opened. */
   bytes = 0
+  /** Writes an image: what is not in frames, such as a codebook, becomes durable by it. */
+  save: () => Promise<void> = () => Promise.resolve()
   /** Called when frames were written. */
   onAppend: () => void = () => undefined
 
