@@ -242,7 +242,7 @@ describe("the lock of a folder", () => {
     await assert.rejects(open(path), fails(FolderLocked, { path, pid: process.pid, status: 423, retryable: true }))
     await first.close()
     await (await open(path)).close()
-    assert.deepEqual(await readdir(path), ["records.sqlite"])
+    assert.deepEqual(await readdir(path), ["records.sqlite", "records.sqlite.clean"])
   })
 
   test("names the process that has the folder open", async () => {
@@ -314,7 +314,7 @@ describe("the Effect door", () => {
     assert.equal(EffectDoor.DuplicateKey, PromiseDoor.DuplicateKey)
     assert.equal(caught, "b")
     assert.equal(hits[0]?.key, "a")
-    assert.deepEqual(await readdir(path), ["notes.image", "records.sqlite"])
+    assert.deepEqual(await readdir(path), ["notes.image", "records.sqlite", "records.sqlite.clean"])
   })
 
   test("a scope that fails or is closed releases the folder", async () => {

@@ -318,3 +318,26 @@ test("a codebook that was trained on a sample is there after a kill, and so is w
     assert.deepEqual(await (await after.collection("notes", options)).search(query, { k: 3 }), expected)
   })
 })
+
+test("what was closed in order is marked so until it is written to, and the mark is of that file alone", async () => {
+  const path = await folder()
+  const mark = join(path, "records.sqlite.clean")
+  await withDatabase(path, async (db) => {
+    await (await db.collection("notes", OPTIONS)).add({ key: "a", vector: [1, 0] })
+    await db.save()
+  })
+  await using db = await open(path)
+  const notes = await db.collection("notes")
+  assert.equal(notes.size(), 1)
+  assert.ok(existsSync(mark), "reading needs no log")
+  await notes.add({ key: "b", vector: [0, 1] })
+  assert.equal(existsSync(mark), false)
+  const copy = await killed(path)
+  await cp(path, join(copy, "old"), { recursive: true })
+  await withDatabase(copy, async (after) => assert.equal((await after.collection("notes")).size(), 2))
+  // A log that is put in place of the marked one, with a frame more.
+  const sqlite = new DatabaseSync(join(copy, "records.sqlite"))
+  sqlite.exec("UPDATE log SET frame = zeroblob(4)")
+  sqlite.close()
+  await withDatabase(copy, (after) => assert.rejects(after.collection("notes"), LogInvalid))
+})

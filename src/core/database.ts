@@ -150,7 +150,21 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
   const opening = yield* Semaphore.make(1)
 
   const load = Effect.fnUntraced(function* (name: string, index: IndexChoice, options: CollectionOptions) {
-    const log = yield* abortable(async () => storage?.collection(name))
+    const shapeOfImage = ({ shape: { pq, ...shape }, encoder, embedder }: ImageIdentity): CollectionShape => ({
+      ...shape,
+      ...encoderChoice(encoder, pq),
+      embedder
+    })
+    const accept = (identity: ImageIdentity) => checkShape(name, shapeOfImage(identity), options)
+    const [log, chosen] = yield* Effect.all(
+      [
+        abortable(async () => storage?.collection(name)),
+        abortable(async () =>
+          folder === undefined ? undefined : loadNewest(kernels, imagePaths(folder, name), accept)
+        )
+      ],
+      { concurrency: 2 }
+    )
     const unsaved = Effect.fnUntraced(function* (logged?: CollectionShape) {
       const shape = logged ?? (yield* attempt(() => shapeOf(options)))
       const graph = yield* attempt(() => wantedGraph(index, shape, undefined))
@@ -165,14 +179,6 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
       }
     })
     if (folder === undefined) return yield* unsaved()
-    const shapeOfImage = ({ shape: { pq, ...shape }, encoder, embedder }: ImageIdentity): CollectionShape => ({
-      ...shape,
-      ...encoderChoice(encoder, pq),
-      embedder
-    })
-    const chosen = yield* abortable(() =>
-      loadNewest(kernels, imagePaths(folder, name), (identity) => checkShape(name, shapeOfImage(identity), options))
-    )
     const watermark = chosen?.meta.watermark
     if (log !== undefined && log.folded > (watermark ?? 0)) {
       const reason = `frames up to ${log.folded} of collection ${name} are in no image that is there`

@@ -7,6 +7,7 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import type { Kernels } from "../kernels/contract.ts"
+import { type CleanLog, mark, unmark } from "./clean.ts"
 import { decodeFrame, encodeFrame, type Frame, numberOf } from "./frame.ts"
 
 /** Of the tables below: a newer file is refused. */
@@ -60,11 +61,14 @@ interface FrameRow {
 
 export class LogFile {
   readonly #kernels: Pick<Kernels, "crc32c">
+  readonly #path: string
   readonly #db: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
 
   constructor(kernels: Pick<Kernels, "crc32c">, path: string, relaxed: boolean) {
     this.#kernels = kernels
+    this.#path = path
+    unmark(path)
     this.#db = new DatabaseSync(path)
     try {
       this.#db.exec(`
@@ -187,9 +191,17 @@ export class LogFile {
     return row?.quick_check === "ok" ? undefined : row?.quick_check
   }
 
+  /** Closes the file and marks it as closed in order. */
   close(): void {
-    this.#statements.clear()
-    this.#db.close()
+    let clean: CleanLog
+    try {
+      const collections = this.names().map((name) => ({ name, ...this.collection(name)! }))
+      clean = { highest: this.highest(), collections }
+    } finally {
+      this.#statements.clear()
+      this.#db.close()
+    }
+    mark(this.#kernels, this.#path, clean)
   }
 
   #migrate(): void {

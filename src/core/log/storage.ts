@@ -6,7 +6,9 @@ import * as Comlink from "comlink"
 import * as Effect from "effect/Effect"
 import type { Answer, StorageSettings, StorageWorker } from "../../workers/storage.ts"
 import { LogInvalid, StorageFailure } from "../errors.ts"
+import { kernels } from "../native.ts"
 import { Remote } from "../remote.ts"
+import { type CleanLog, readMark } from "./clean.ts"
 import { numberOf, setNumber } from "./frame.ts"
 import type { LoggedCollection } from "./log-file.ts"
 
@@ -28,36 +30,45 @@ export class Storage {
   #flushing = false
   /** Number of the last frame; undefined until the log was asked. */
   #last: number | undefined
+  /** What the log was when it was closed in order, until a collection is made: the worker is not needed to tell. */
+  #clean: CleanLog | undefined
 
-  private constructor(settings: StorageSettings) {
+  private constructor(settings: StorageSettings, clean: CleanLog | undefined) {
     this.path = settings.path
+    this.#clean = clean
+    this.#last = clean?.highest
     this.#remote = new Remote("storage", settings)
   }
 
   /** The log at a path, for the length of the surrounding scope. */
   static readonly scoped = (settings: StorageSettings) =>
     Effect.acquireRelease(
-      Effect.sync(() => new Storage(settings)),
+      Effect.promise(async () => new Storage(settings, await readMark(kernels, settings.path))),
       (storage) => Effect.promise(() => storage.#close())
     )
 
-  /** Opens the file, or makes it. */
+  /** Opens the file, or makes it, unless what it was when it was closed tells all there is to know. */
   async open(): Promise<void> {
-    this.#last = await this.call((storage) => storage.highest())
+    this.#last ??= await this.call((storage) => storage.highest())
   }
 
-  names(): Promise<ReadonlyArray<string>> {
-    return this.call((storage) => storage.names())
+  async names(): Promise<ReadonlyArray<string>> {
+    return this.#clean?.collections.map(({ name }) => name) ?? (await this.call((storage) => storage.names()))
   }
 
   /** The log of a collection that exists; undefined when there is none of the name. */
   async collection(name: string): Promise<CollectionLog | undefined> {
-    const logged = await this.call((storage) => storage.collection(name))
+    const logged =
+      this.#clean === undefined
+        ? await this.call((storage) => storage.collection(name))
+        : this.#clean.collections.find((known) => known.name === name)
     return logged && new CollectionLog(this, name, logged)
   }
 
   async create(name: string, shape: string): Promise<CollectionLog> {
-    return new CollectionLog(this, name, await this.call((storage) => storage.create(name, shape)))
+    const made = await this.call((storage) => storage.create(name, shape))
+    this.#clean = undefined
+    return new CollectionLog(this, name, made)
   }
 
   /** Asks the worker; a fault that it answers becomes `LogInvalid` or `StorageFailure`. */
@@ -174,17 +185,21 @@ export class CollectionLog {
 
   /** The frames after `number`, in order; fails with `LogInvalid` when one is missing. */
   async *after(number: number): AsyncGenerator<Uint8Array> {
-    for (let at = number; ; ) {
+    for (let at = number; at < this.last; ) {
       const from = at
       const frames = await this.#storage.call((storage) => storage.frames(this.id, from, READ_BYTES))
-      if (frames.length === 0) return
+      if (frames.length === 0) throw this.#missing(this.last)
       for (const frame of frames) {
         const { number: found, previous } = numberOf(frame)
-        if (previous > at) throw new LogInvalid({ path: this.#storage.path, reason: `frame ${previous} is missing` })
+        if (previous > at) throw this.#missing(previous)
         at = found
         yield frame
       }
     }
+  }
+
+  #missing(number: number): LogInvalid {
+    return new LogInvalid({ path: this.#storage.path, reason: `frame ${number} of ${this.name} is missing` })
   }
 
   /** Takes frames up to `number` out of the log, once two images hold them. */
