@@ -1,4 +1,5 @@
 /** The Promise door: `open` a database, or `attach` to a collection of another thread. */
+import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import { Attached, type AttachOptions } from "./core/collection/attached.ts"
@@ -8,6 +9,7 @@ import type { Reading } from "./core/collection/reading.ts"
 import type { CollectionHandle } from "./core/collection/share.ts"
 import { type DatabaseOptions, Database as DatabaseService } from "./core/database.ts"
 import type { SabineError } from "./core/errors.ts"
+import * as Importing from "./core/import/binary-semantic-cache.ts"
 import { type Promised, promised, type Runner, run } from "./promised.ts"
 
 export * from "./public.ts"
@@ -68,6 +70,14 @@ export const attach = (handle: CollectionHandle, options?: AttachOptions): Attac
   const { runtime, runner, closable } = start(Attached.layer(handle, options))
   return { ...promised(runtime.runSync(Attached), runner), ...closable }
 }
+
+/**
+ * Reads a folder that the Python package binary-semantic-cache wrote, version 2 or 3: codes of 256 bits, and responses
+ * that are strings or None. Rejects with `ImportInvalid` when a file is missing, damaged or holds anything else, with
+ * `StorageFailure` when the system refuses to read. Nothing of the folder is executed or changed.
+ */
+export const readBinarySemanticCache = (folder: string): Promise<Importing.ImportedCache> =>
+  run({ runExit: Effect.runPromiseExit, isClosed: () => false }, Importing.readBinarySemanticCache(folder))
 
 /** A runtime for one service, which `close` ends. */
 const start = <S>(layer: Layer.Layer<S, SabineError>) => {

@@ -187,6 +187,20 @@ export class LogInvalid extends Data.TaggedError("LogInvalid")<{
   }
 }
 
+/** A file of another program that is to be imported is missing, damaged or of another kind: nothing was imported. */
+export class ImportInvalid extends Data.TaggedError("ImportInvalid")<{
+  readonly path: string
+  /** The header field at fault, `"file"`, `"length"`, `"checksum"`, or the byte or entry. */
+  readonly field: string
+  readonly reason: string
+}> {
+  readonly status = 422
+  readonly retryable = false
+  override get message() {
+    return `${this.path}: ${this.field}: ${this.reason}`
+  }
+}
+
 /** The operating system refused a file operation. */
 export class StorageFailure extends Data.TaggedError("StorageFailure")<{
   readonly operation: string
@@ -278,6 +292,7 @@ export type SabineError =
   | CapacityExceeded
   | ImageInvalid
   | LogInvalid
+  | ImportInvalid
   | StorageFailure
   | FolderLocked
   | Closed

@@ -1,0 +1,120 @@
+/** Pickles of a real Python at every protocol are read; programs, and bytes of any kind, are refused. */
+import assert from "node:assert/strict"
+import { readFile } from "node:fs/promises"
+import { test } from "node:test"
+import { inflateSync } from "node:zlib"
+import fc from "fast-check"
+import { PickleRefused, unpickle } from "../../src/core/import/pickle.ts"
+
+/** Written by `pickle.dumps` of Python 3.11, in base64; those named `_deflated` are compressed as well. */
+interface Pickles {
+  readonly protocols: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** Other values: a call of a function, a dict, a number, bytes, a tuple, a list in a list, a string alone. */
+  readonly refused: Readonly<Record<string, string>>
+}
+
+const pickles: Pickles = JSON.parse(await readFile(new URL("pickles.json", import.meta.url), "utf8"))
+
+const VALUES: Readonly<Record<string, ReadonlyArray<string | null>>> = {
+  mixed: ["plain", null, "déjà vu — 記憶 😀", "", "line\nbreak \\ back", "x".repeat(300), "plain", null],
+  memo: ["again", "again", null, "again"],
+  empty: [],
+  one: ["a"],
+  big_deflated: ["y".repeat(70_000), "z"],
+  many_deflated: Array.from({ length: 1100 }, (_, i) => `s${i}`)
+}
+
+const bytesOf = (base64: string, name: string): Uint8Array => {
+  const bytes = Buffer.from(base64, "base64")
+  return name.endsWith("_deflated") ? inflateSync(bytes) : bytes
+}
+
+/** All pickles there are. */
+const all = Object.entries(pickles.protocols).flatMap(([protocol, values]) =>
+  Object.entries(values).map(([name, base64]) => ({ protocol, name, bytes: bytesOf(base64, name) }))
+)
+
+test("there is a pickle of every value at every protocol", () => {
+  assert.deepEqual(Object.keys(pickles.protocols), ["0", "1", "2", "3", "4", "5"])
+  assert.equal(all.length, 6 * Object.keys(VALUES).length)
+})
+
+for (const { protocol, name, bytes } of all) {
+  test(`protocol ${protocol}: ${name}`, () => assert.deepEqual(unpickle(bytes), VALUES[name]))
+}
+
+for (const [name, base64] of Object.entries(pickles.refused)) {
+  test(`refused: ${name}`, () => {
+    assert.throws(() => unpickle(bytesOf(base64, name)), PickleRefused)
+  })
+}
+
+test("a pickle that is cut off anywhere, or goes on after its end, is refused", () => {
+  for (const { bytes } of all.filter(({ name }) => name === "mixed")) {
+    for (let end = 0; end < bytes.length; end++) assert.throws(() => unpickle(bytes.subarray(0, end)), PickleRefused)
+    assert.throws(() => unpickle(Buffer.concat([bytes, bytes])), PickleRefused)
+  }
+})
+
+test("lengths beyond the end, memo numbers never given and texts that are not Unicode are refused", () => {
+  const programs: ReadonlyArray<ReadonlyArray<number>> = [
+    [0x80, 6, 0x5d, 0x2e],
+    [0x5d, 0x80, 5, 0x2e],
+    [0x80, 5, 0x95, 255, 255, 255, 255, 255, 255, 255, 255, 0x5d, 0x2e],
+    [0x5d, 0x58, 255, 255, 255, 255, 0x61, 0x2e],
+    [0x5d, 0x8d, 1, 0, 0, 0, 0, 0, 0, 128, 0x61, 0x61, 0x2e],
+    [0x5d, 0x8c, 1, 0xff, 0x61, 0x2e],
+    [0x5d, 0x68, 7, 0x61, 0x2e],
+    [0x5d, 0x94, 0x68, 0, 0x61, 0x2e],
+    [0x5d, 0x4e, 0x65, 0x2e],
+    [0x94, 0x2e],
+    [0x5d, ...Buffer.from("V\\ud800\n"), 0x61, 0x2e],
+    [0x5d, ...Buffer.from("V\\U00110000\n"), 0x61, 0x2e],
+    [0x5d, ...Buffer.from("p99999999999\n"), 0x2e]
+  ]
+  for (const program of programs) assert.throws(() => unpickle(Uint8Array.from(program)), PickleRefused)
+})
+
+const isList = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((item) => item === null || (typeof item === "string" && item.isWellFormed()))
+
+const readsOrRefuses = (bytes: Uint8Array): boolean => {
+  try {
+    return isList(unpickle(bytes))
+  } catch (error) {
+    return error instanceof PickleRefused
+  }
+}
+
+test("bytes of any kind give a list of strings and None, or are refused", () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), readsOrRefuses), { numRuns: 3000 })
+})
+
+/** Operations that the reader knows, in any order: most random programs of them run for a while. */
+const operation = fc.oneof(
+  fc.constantFrom(0x28, 0x4e, 0x5d, 0x61, 0x65, 0x6c, 0x94, 0x2e).map((op) => [op]),
+  fc.tuple(fc.constantFrom(0x67, 0x68, 0x6a, 0x70, 0x71, 0x72), fc.nat({ max: 3 })).map(([op, number]) => {
+    if (op === 0x67 || op === 0x70) return [op, ...Buffer.from(`${number}\n`)]
+    return op === 0x6a || op === 0x72 ? [op, number, 0, 0, 0] : [op, number]
+  }),
+  fc.string({ maxLength: 5 }).map((text) => [0x8c, Buffer.byteLength(text), ...Buffer.from(text)]),
+  fc.string({ maxLength: 5 }).map((text) => [0x56, ...Buffer.from(`${text}\n`)])
+)
+
+test("programs of known operations give a list of strings and None, or are refused", () => {
+  const program = fc.array(operation, { maxLength: 20 }).map((operations) => Uint8Array.from(operations.flat()))
+  fc.assert(fc.property(program, readsOrRefuses), { numRuns: 3000 })
+})
+
+test("a pickle with bytes changed gives a list of strings and None, or is refused", () => {
+  const short = all.filter(({ bytes }) => bytes.length < 1000)
+  const change = fc.tuple(fc.nat(), fc.nat({ max: 255 }))
+  fc.assert(
+    fc.property(fc.constantFrom(...short), fc.array(change, { minLength: 1, maxLength: 4 }), ({ bytes }, changes) => {
+      const changed = Uint8Array.from(bytes)
+      for (const [at, value] of changes) changed[at % changed.length] = value
+      return readsOrRefuses(changed)
+    }),
+    { numRuns: 3000 }
+  )
+})
