@@ -43,15 +43,34 @@ pub fn of_blocks(view: View<u8>, block_bytes: u32, out: View<u32>) -> Result<()>
 pub struct Verification {
     view: Held<u8>,
     block_bytes: usize,
-    expected: Held<u32>,
-    blocks: usize,
+    expected: Vec<u32>,
+    /// What was found when the task was made.
+    found: Option<i64>,
 }
 
 impl Verification {
-    /// The comparison, when there is a checksum for each block.
-    pub fn new(view: Held<u8>, block_bytes: u32, expected: Held<u32>) -> Result<Self> {
-        let blocks = blocks(view.view(), block_bytes, expected.view())?;
-        Ok(Verification { view, block_bytes: block_bytes as usize, expected, blocks })
+    /// The comparison, when there is a checksum for each block. Memory that is not shared can be detached while a task
+    /// waits, so it is read at once.
+    pub fn new(view: Held<u8>, block_bytes: u32, expected: View<u32>) -> Result<Self> {
+        let blocks = blocks(view.view(), block_bytes, expected)?;
+        // SAFETY: `block` is below the length of the view.
+        let expected = (0..blocks).map(|block| unsafe { expected.ptr().add(block).read() }).collect();
+        let is_shared = view.is_shared();
+        let mut made = Verification { view, block_bytes: block_bytes as usize, expected, found: None };
+        if !is_shared {
+            made.found = Some(made.first_that_differs());
+        }
+        Ok(made)
+    }
+
+    /// The first block that differs, or -1.
+    fn first_that_differs(&self) -> i64 {
+        let differs = |(block, expected): (usize, &u32)| {
+            // SAFETY: `block` is a block of the view, which is held until the task is done, in shared memory or during
+            // the call that received it.
+            unsafe { of_block(self.view.view(), self.block_bytes, block) != *expected }
+        };
+        self.expected.iter().enumerate().position(differs).map_or(-1, |block| block as i64)
     }
 }
 
@@ -59,15 +78,8 @@ impl Task for Verification {
     type Output = i64;
     type JsValue = i64;
 
-    /// The first block that differs, or -1.
     fn compute(&mut self) -> napi::Result<i64> {
-        let (view, expected) = (self.view.view(), self.expected.view());
-        let differs = |block: &usize| {
-            // SAFETY: `block` is a block of the view, with an expected checksum; both arrays are
-            // held until the task is done.
-            unsafe { of_block(view, self.block_bytes, *block) != expected.ptr().add(*block).read() }
-        };
-        Ok((0..self.blocks).find(differs).map_or(-1, |block| block as i64))
+        Ok(self.found.unwrap_or_else(|| self.first_that_differs()))
     }
 
     fn resolve(&mut self, _: Env, first: i64) -> napi::Result<i64> {

@@ -28,6 +28,7 @@ use crate::error::{Result, require};
 use crate::kernels::int8_rows::{self, DotRows};
 use crate::plan::*;
 use crate::view::View;
+use crate::views::Views;
 use napi_derive::napi;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -54,7 +55,7 @@ pub struct GraphColumns {
     /// What is subtracted from vectors before they are copied.
     pub mean: View<f32>,
     /// The buffer of each segment.
-    pub segments: Vec<View<u8>>,
+    pub segments: Views,
 }
 
 /// The columns of one segment by address.
@@ -68,6 +69,8 @@ struct Part {
     copies: *mut i8,
     upper: *mut u32,
     upper_words: usize,
+    /// First byte and byte after the last of each column of the buffer.
+    spans: [(usize, usize); 7],
     rows: Rows,
 }
 
@@ -114,6 +117,17 @@ impl Graph {
             precision: layout.precision,
             dots: int8_rows::dot_rows(),
         })
+    }
+
+    /// Whether no column that a change writes lies on another: a node whose word another column writes may be held for
+    /// ever.
+    pub fn is_apart(&self) -> bool {
+        let words = self.words.addr();
+        let mut spans: Vec<_> = self.parts.iter().flat_map(|part| part.spans).collect();
+        spans.push((words, words + WORDS * 4));
+        spans.retain(|(from, to)| from < to);
+        spans.sort_unstable();
+        spans.iter().zip(spans.iter().skip(1)).all(|((_, end), (start, _))| end <= start)
     }
 
     /// Rows that it has room for.
@@ -215,16 +229,28 @@ impl Part {
             INT8 => column(rows, layout.vectors_offset, SLOTS * d)?,
             _ => column(view, graph.copies_offset, SLOTS * d)?,
         };
+        let m = graph.m as usize;
+        let sizes = [
+            (graph.linked_offset, BLOCKS * 8),
+            (graph.nodes_offset, SLOTS * 4),
+            (graph.places_offset, SLOTS * 4),
+            (graph.terms_offset, SLOTS * 8),
+            (graph.links_offset, SLOTS * 8 * m),
+            (graph.copies_offset, if layout.precision == INT8 { 0 } else { SLOTS * d }),
+            (graph.upper_offset, view.len().saturating_sub(graph.upper_offset as usize)),
+        ];
+        let start = view.ptr().addr();
         Ok(Part {
             live: column(rows, layout.live_offset, BLOCKS * 8)?.cast(),
             linked: column(view, graph.linked_offset, BLOCKS * 8)?.cast(),
             nodes: column(view, graph.nodes_offset, SLOTS * 4)?.cast(),
             places: column(view, graph.places_offset, SLOTS * 4)?.cast(),
             terms: column(view, graph.terms_offset, SLOTS * 8)?.cast(),
-            links: column(view, graph.links_offset, SLOTS * 8 * graph.m as usize)?.cast(),
+            links: column(view, graph.links_offset, SLOTS * 8 * m)?.cast(),
             copies: copies.cast(),
             upper: column(view, graph.upper_offset, 0)?.cast(),
             upper_words: (view.len() - graph.upper_offset as usize) / 4,
+            spans: sizes.map(|(offset, bytes)| (start + offset as usize, start + offset as usize + bytes)),
             rows: stored,
         })
     }

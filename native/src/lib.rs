@@ -12,6 +12,7 @@ mod graph;
 mod held;
 mod kernels;
 mod lists;
+mod name;
 mod norm;
 mod pages;
 mod plan;
@@ -21,17 +22,20 @@ mod rows;
 mod search;
 mod select;
 mod view;
+mod views;
 
 use dispatch::Isa;
 use error::{NativeCode, Result, refuse, require};
 use filter::Filter;
 use graph::Graph;
 use held::Held;
+use name::Name;
 use napi::bindgen_prelude::AsyncTask;
 use napi_derive::napi;
 use plan::{GraphLayout, SearchPlan, SegmentLayout};
 use search::{Arrays, Cancel, Columns, Hits};
 use view::View;
+use views::Views;
 
 /// Instruction sets of this machine, best first.
 #[napi(catch_unwind)]
@@ -47,8 +51,8 @@ pub fn active_isa() -> &'static str {
 
 /// Puts an instruction set in force for the whole process.
 #[napi(catch_unwind)]
-pub fn use_isa(name: String) -> Result<()> {
-    dispatch::use_isa(&name)
+pub fn use_isa(name: Name) -> Result<()> {
+    dispatch::use_isa(name.as_str())
 }
 
 /// Bytes to skip so that `view` starts on a multiple of 64.
@@ -69,12 +73,12 @@ pub fn crc32c_blocks(view: View<u8>, block_bytes: u32, out: View<u32>) -> Result
     checksum::of_blocks(view, block_bytes, out)
 }
 
-/// Compares those checksums with `expected` on the pool; the first block that differs, or -1.
+/// Compares those checksums with `expected`, on the pool where the memory is shared; the first block that differs, or -1.
 #[napi(catch_unwind)]
 pub fn verify_blocks(
     view: Held<u8>,
     block_bytes: u32,
-    expected: Held<u32>,
+    expected: View<u32>,
 ) -> Result<AsyncTask<checksum::Verification>> {
     checksum::Verification::new(view, block_bytes, expected).map(AsyncTask::new)
 }
@@ -91,6 +95,10 @@ pub fn matmul(a: View<f32>, b: View<f32>, c: View<f32>, m: u32, k: u32, n: u32) 
         from + 4 * x.len() <= c_from || c_from + 4 * c.len() <= from
     };
     require(apart(a) && apart(b), "c overlaps a or b")?;
+    if c.len() == 0 {
+        // One of the sizes is 0, and the other may be anything: rows without columns are not worth counting.
+        return Ok(());
+    }
     // SAFETY: the lengths are those of the shapes and `c` lies apart, both checked above.
     unsafe { kernels::matmul::matmul()(a.ptr(), b.ptr(), c.ptr(), m, k, n) };
     Ok(())
@@ -163,7 +171,7 @@ pub fn search(
 
 /// Writes the live rows that pass a filter, a word of two halves a block, and returns how many they are.
 #[napi(catch_unwind)]
-pub fn filter_rows(live_offset: u32, rows: Vec<View<u8>>, filter: Filter, words: View<u32>) -> Result<u32> {
+pub fn filter_rows(live_offset: u32, rows: Views, filter: Filter, words: View<u32>) -> Result<u32> {
     filter::filter_rows(live_offset, &rows, &filter, words)
 }
 
@@ -243,6 +251,8 @@ fn linking(
     require((cancel as usize) < control.len(), "cancel is outside control")?;
     let graph = columns.graph.as_ref().ok_or_else(|| refuse(NativeCode::Layout, "there is no graph"))?;
     let cancel = Cancel::new(control.ptr().wrapping_add(cancel as usize));
+    let graph = Graph::new(layout, graph, &columns.rows)?;
+    require(graph.is_apart(), "columns of the graph overlap")?;
     // SAFETY: the word is inside `control`.
-    Ok((Graph::new(layout, graph, &columns.rows)?, move || unsafe { cancel.check() }.is_none()))
+    Ok((graph, move || unsafe { cancel.check() }.is_none()))
 }

@@ -15,10 +15,11 @@ use crate::codebook::Codebook;
 use crate::error::Result;
 use crate::filter::{Filter, Mask, Program};
 use crate::graph::{Graph, GraphColumns};
-use crate::plan::{BINARY, BLOCK, EXACT, FLAT, HNSW, IVF, NONE, PQ, SearchPlan};
+use crate::plan::{BINARY, EXACT, FLAT, HNSW, IVF, NONE, PQ, SearchPlan};
 use crate::query;
 use crate::select::Reservoir;
 use crate::view::View;
+use crate::views::Views;
 use lists::Lists;
 use napi_derive::napi;
 use rescore::{Hit, Source};
@@ -31,9 +32,9 @@ pub use segment::Segment;
 #[napi(object, object_to_js = false)]
 pub struct Columns {
     /// The `rows` buffer of each segment.
-    pub rows: Vec<View<u8>>,
+    pub rows: Views,
     /// The codes buffer of each segment: codes of all its blocks and, beside signs, their factors and norms.
-    pub codes: Vec<View<u8>>,
+    pub codes: Views,
     /// Mean and projection, or the parameters of product codes.
     pub encoder: View<f32>,
     /// What mode ivf searches.
@@ -52,9 +53,9 @@ pub struct ListColumns {
     /// First block of each list plus one.
     pub heads: View<u32>,
     /// Codes of the blocks of each chunk.
-    pub codes: Vec<View<u8>>,
+    pub codes: Views,
     /// Live words, next blocks and rows of each chunk.
-    pub links: Vec<View<u8>>,
+    pub links: Views,
 }
 
 /// Where a search writes: `queries * keep` elements each, `counts` one a query.
@@ -94,7 +95,7 @@ pub fn search(plan: &SearchPlan, arrays: &Arrays) -> Result<bool> {
     let graph = arrays.columns.graph.as_ref().filter(|_| plan.mode == HNSW);
     let graph = graph.map(|graph| Graph::new(&plan.layout(), graph, rows)).transpose()?;
     let segments: Vec<Segment> =
-        rows.iter().zip(codes).map(|(rows, codes)| Segment::new(plan, *rows, *codes)).collect();
+        rows.iter().zip(codes.iter()).map(|(rows, codes)| Segment::new(plan, *rows, *codes)).collect();
     let cancel = Cancel::new(arrays.control.ptr().wrapping_add(plan.cancel as usize));
     let source = Source { segments: &segments, filter: filter.as_ref() };
     // SAFETY: `check` found every array long enough for the plan.
@@ -121,10 +122,7 @@ unsafe fn hits(
     cancel: &Cancel,
 ) -> Option<Vec<Vec<Hit>>> {
     let d = plan.dimensions as usize;
-    // No more than there are slots, so that a small store asks for little memory whatever the caller wants.
-    let slots = (plan.to_block - plan.from_block) as usize * BLOCK;
-    let wanted = plan.keep.max(plan.rerank).max(plan.fetch.unwrap_or(0)) as usize;
-    let candidates = wanted.min(slots).max(1);
+    let candidates = bounds::candidates(plan);
     let seed = plan.seed.map_or(f32::NEG_INFINITY, |seed| seed as f32);
     // SAFETY: the caller's promise, here and below.
     unsafe {

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Words of an operation: what it does, byte offset of its column, first constant, number of constants.
 const OP_WORDS: usize = 4;
+/// Most constants of all operations: each has its own copy.
+const MOST_CONSTANTS: usize = 1 << 24;
 /// Deepest stack of a program.
 const MAX_DEPTH: usize = 64;
 /// Blocks that an operation takes at a time: a column of theirs stays in the first-level cache.
@@ -88,7 +90,7 @@ impl Program {
     /// for `blocks`.
     pub fn new(filter: &Filter, rows: &[View<u8>], blocks: usize) -> Result<Self> {
         require(filter.ops.len().is_multiple_of(OP_WORDS), "a filter is not whole operations")?;
-        let (mut ops, mut depth, mut deepest) = (Vec::new(), 0usize, 0usize);
+        let (mut ops, mut depth, mut deepest, mut copied) = (Vec::new(), 0usize, 0usize, 0usize);
         for at in (0..filter.ops.len()).step_by(OP_WORDS) {
             // SAFETY: `at + 4 <= len`.
             let [code, offset, first, count] = unsafe { filter.ops.ptr().add(at).cast::<[u32; OP_WORDS]>().read() };
@@ -101,6 +103,8 @@ impl Program {
                 require(rows.iter().all(fits), "a column outside the rows")?;
                 Ok(offset)
             };
+            copied = copied.saturating_add(count as usize);
+            require(copied <= MOST_CONSTANTS, "a filter has too many constants")?;
             let constants = || constants(filter.constants, first as usize, count as usize);
             let unknown = || refuse(NativeCode::Layout, "a filter has an unknown operation");
             let (op, taken) = match code {

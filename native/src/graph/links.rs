@@ -1,6 +1,6 @@
 //! The neighbour lists of nodes: read by anybody at any time, written under the node's bit.
 
-use super::nodes::HELD;
+use super::nodes::{HELD, MOST_LEVELS};
 use super::{Graph, MOST_LINKS};
 use crate::kernels::prefetch::prefetch_range;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -67,7 +67,7 @@ impl Graph {
 
     /// Highest level of a row.
     pub fn level(&self, row: u32) -> usize {
-        self.node(row).map_or(0, |node| (node.load(Ordering::Relaxed) & !HELD) as usize)
+        self.node(row).map_or(0, |node| (node.load(Ordering::Relaxed) & !HELD) as usize).min(MOST_LEVELS)
     }
 
     /// The list of a row at a level; `None` for a level that the row does not reach.

@@ -12,7 +12,7 @@ impl Graph {
     /// # Safety
     /// As `Graph::insert`; no other thread repairs the same rows.
     pub unsafe fn repair(&self, from: u32, to: u32, ef: usize, stop: impl Fn() -> bool) -> u32 {
-        for row in from..to {
+        for row in from..to.min(self.capacity() as u32) {
             if stop() {
                 return row;
             }

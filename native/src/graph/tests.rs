@@ -95,7 +95,7 @@ impl Store {
             layout: self.graph,
             words: View::from_raw(self.words.as_mut_ptr().cast(), 2 * self.words.len()),
             mean: View::from_raw(self.mean.as_mut_ptr(), self.mean.len()),
-            segments: vec![view(&mut self.part)],
+            segments: vec![view(&mut self.part)].into(),
         };
         run(&Graph::new(&self.layout, &columns, &[view(&mut self.rows)]).unwrap())
     }

@@ -9,10 +9,21 @@ use crate::view::View;
 
 /// Most hits or candidates of a query.
 const MAX_KEEP: u32 = 65_536;
-/// Most segments of a search: their rows are a u32.
-const MAX_SEGMENTS: usize = 65_536;
 /// Most lists: their products with a query are held at once.
 const MAX_LISTS: usize = 1 << 20;
+
+/// Most candidates of all queries: there is room for them, twice, before the first is found.
+const MAX_CANDIDATES: usize = 1 << 27;
+/// Most entries in the tables of product codes of all queries.
+const MAX_TABLES: usize = 1 << 30;
+
+/// Candidates of a query: no more than there are slots, so that a small store asks for little memory whatever the
+/// caller wants.
+pub fn candidates(plan: &SearchPlan) -> usize {
+    let slots = (plan.to_block - plan.from_block) as usize * BLOCK;
+    let wanted = plan.keep.max(plan.rerank).max(plan.fetch.unwrap_or(0)) as usize;
+    wanted.min(slots).max(1)
+}
 
 /// Number of queries, when every array is long enough for the plan.
 pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
@@ -45,6 +56,9 @@ pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
     }
     require(arrays.queries.len().is_multiple_of(d), "queries are not whole vectors")?;
     let queries = arrays.queries.len() / d;
+    require(queries.saturating_mul(candidates(plan)) <= MAX_CANDIDATES, "too many candidates of all queries")?;
+    let tables = plan.subspaces as usize * centroids(plan.subspace_bits);
+    require(plan.mode != PQ || queries.saturating_mul(tables) <= MAX_TABLES, "too many tables of all queries")?;
     let hits = arrays.hits;
     let room = queries.saturating_mul(plan.keep as usize);
     let shortest = hits.rows.len().min(hits.generations.len()).min(hits.scores.len()).min(hits.estimates.len());
@@ -54,7 +68,7 @@ pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
 
 fn segments(plan: &SearchPlan, arrays: &Arrays) -> Result<()> {
     let Columns { rows, codes, .. } = arrays.columns;
-    require(rows.len() == codes.len() && rows.len() <= MAX_SEGMENTS, "rows and codes are not of the same segments")?;
+    require(rows.len() == codes.len(), "rows and codes are not of the same segments")?;
     let (from, to) = (plan.from_block as usize, plan.to_block as usize);
     require(from <= to && to <= rows.len() * BLOCKS, "blocks outside the segments")?;
     require(plan.factor_scale.is_finite() && plan.factor_scale > 0.0, "factor scale is not positive")?;
@@ -64,7 +78,7 @@ fn segments(plan: &SearchPlan, arrays: &Arrays) -> Result<()> {
         (plan.scales_offset, SLOTS * scale_bytes(plan.precision)),
         (plan.vectors_offset, SLOTS * vector_bytes(plan.precision, plan.dimensions)),
     ];
-    for view in rows {
+    for view in rows.iter() {
         for (offset, bytes) in columns {
             column(*view, offset, bytes)?;
         }
@@ -85,7 +99,6 @@ fn lists(plan: &SearchPlan, lists: &ListColumns) -> bool {
         && lists.centroids.len() == count * CODE_BITS
         && lists.heads.len() == count
         && lists.links.len() == chunks
-        && chunks <= MAX_SEGMENTS
         && plan.nprobe > 0
         && lists.codes.iter().all(|view| holds(*view, codes_bytes(plan.metric)))
         && lists.links.iter().all(|view| holds(*view, LINKS_BYTES))

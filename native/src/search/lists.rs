@@ -55,7 +55,7 @@ impl Lists {
             centroids: columns.centroids.ptr(),
             biases: columns.biases.ptr(),
             heads: columns.heads.ptr(),
-            chunks: columns.codes.iter().zip(&columns.links).map(chunk).collect(),
+            chunks: columns.codes.iter().zip(columns.links.iter()).map(chunk).collect(),
         }
     }
 

@@ -112,7 +112,7 @@ impl Store {
             counts: View::from_raw(counts.as_mut_ptr(), counts.len()),
         };
         let encoder = View::from_raw(self.encoder.as_mut_ptr(), self.encoder.len());
-        let columns = Columns { rows, codes, encoder, lists: None, graph: None };
+        let columns = Columns { rows: rows.into(), codes: codes.into(), encoder, lists: None, graph: None };
         let arrays = Arrays {
             columns: &columns,
             queries: View::from_raw(self.queries.as_mut_ptr(), self.queries.len()),

@@ -173,7 +173,10 @@ export interface Kernels {
   crc32c(view: Uint8Array): number
   /** CRC-32C of each `blockBytes` of `view`, the last one shorter, into `out`. */
   crc32cBlocks(view: Uint8Array, blockBytes: number, out: Uint32Array): void
-  /** Compares those checksums with `expected` off the calling thread; the first block that differs, or -1. */
+  /**
+   * Compares those checksums with `expected`; the first block that differs, or -1. Off the calling thread where the
+   * memory is shared: other memory can be gone before a thread has its turn, so it is read at once.
+   */
   verifyBlocks(view: Uint8Array, blockBytes: number, expected: Uint32Array): Promise<number>
   /**
    * `c[m x n] = a[m x k] b[k x n]`, row-major f32. Each element is summed over k in order with
