@@ -17,7 +17,7 @@ import type { Range } from "./ranges.ts"
 const STEP = 16_384
 
 /** The buffers of the graph's ranges. */
-interface GraphImage {
+export interface GraphImage {
   readonly graph: Graph
   /** Bits of the linked slots of each segment. */
   readonly linked: ReadonlyArray<Uint8Array>
