@@ -184,6 +184,10 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
       const reason = `frames up to ${log.folded} of collection ${name} are in no image that is there`
       return yield* new LogInvalid({ path: logPath(folder), reason })
     }
+    if (watermark !== undefined && (log === undefined || log.last < watermark)) {
+      const reason = `frames up to ${watermark} of collection ${name} are in an image, and the log knows ${log?.last ?? "none"}`
+      return yield* new LogInvalid({ path: logPath(folder), reason })
+    }
     if (chosen === undefined) {
       if (log === undefined) return yield* unsaved()
       const shape = JSON.parse(log.shape) as CollectionShape
@@ -196,9 +200,7 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
     const shape = shapeOfImage({ shape: store.shape, encoder: store.codes.encoder, embedder: meta.embedder })
     const graph = yield* attempt(() => wantedGraph(index, shape, savedGraph))
     if (store.graph !== undefined && !isDeepStrictEqual(graph, savedGraph)) store.useGraph(undefined)
-    const known = log ?? (yield* abortable(async () => storage?.create(name, JSON.stringify(shape))))
-    known?.skipTo(watermark ?? 0)
-    return { shape, store, graph, generation: meta.generation, watermark, isWhole: isNewest, log: known }
+    return { shape, store, graph, generation: meta.generation, watermark, isWhole: isNewest, log }
   })
 
   const collection = Effect.fnUntraced(function* (name: string, options: CollectionOptions = {}) {

@@ -57,7 +57,7 @@ export const makeSaving = Effect.fnUntraced(function* (
         const generation = state.generation + 1
         await saveImage(store, { generation, embedder: shape.embedder, graph: state.graph }, newest, {
           previous: state.isWhole ? previous : undefined,
-          exclusively: (work) => Effect.runPromise(exclusively(abortable(work))),
+          exclusively: (work) => Effect.runPromise(exclusively(abortable(() => log.flush().then(work)))),
           watermark: () => (watermark = log.last)
         })
         Object.assign(state, { generation, watermark, isWhole: true })

@@ -67,6 +67,7 @@ const storage = {
   frames: answering((collection: number, after: number, bytes: number) => logFile().frames(collection, after, bytes)),
   fold: answering((name: string, number: number) => logFile().fold(name, number)),
   entries: answering((collection: number, after: number, count: number) => logFile().entries(collection, after, count)),
+  flush: answering(() => logFile().flush()),
   check: answering(() => logFile().check()),
   close: answering(() => {
     opened?.close()

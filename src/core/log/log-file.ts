@@ -112,10 +112,15 @@ export class LogFile {
     return { id, shape, folded: 0, last: 0 }
   }
 
-  /** Highest number that any frame ever had. */
+  /** Highest number that any frame ever had; fails when that frame is neither in the log nor folded. */
   highest(): number {
     const row = this.#get("SELECT seq FROM sqlite_sequence WHERE name = 'log'") as { readonly seq: number } | undefined
-    return row?.seq ?? 0
+    const highest = row?.seq ?? 0
+    const { last } = this.#get(
+      "SELECT max(coalesce((SELECT max(number) FROM log), 0), coalesce((SELECT max(folded) FROM collections), 0)) AS last"
+    ) as { readonly last: number }
+    if (last !== highest) throw new LogDamage(`its newest frame is ${last} instead of ${highest}`)
+    return highest
   }
 
   /** Writes frames, all or none. */
@@ -183,6 +188,11 @@ export class LogFile {
       if (this.#kernels.crc32c(frame) !== crc) throw new LogDamage(`entry ${number}`)
       return { row: number, frame: decodeFrame(frame) }
     })
+  }
+
+  /** Moves the write-ahead log into the file, both flushed. */
+  flush(): void {
+    this.#db.exec("PRAGMA wal_checkpoint(FULL)")
   }
 
   /** What SQLite finds wrong with the structure of the file; undefined for nothing. */

@@ -25,6 +25,7 @@ interface Pending {
 
 export class Storage {
   readonly #remote: Remote<StorageWorker>
+  readonly #relaxed: boolean
   readonly path: string
   #waiting: Array<Pending> = []
   #flushing = false
@@ -37,6 +38,7 @@ export class Storage {
     this.path = settings.path
     this.#clean = clean
     this.#last = clean?.highest
+    this.#relaxed = settings.relaxed
     this.#remote = new Remote("storage", settings)
   }
 
@@ -58,6 +60,8 @@ export class Storage {
 
   /** The log of a collection that exists; undefined when there is none of the name. */
   async collection(name: string): Promise<CollectionLog | undefined> {
+    // Whatever is missing from the end of the log is missed before anything of it is used.
+    if (this.#last === undefined) await this.open()
     const logged =
       this.#clean === undefined
         ? await this.call((storage) => storage.collection(name))
@@ -80,9 +84,9 @@ export class Storage {
     throw new StorageFailure({ operation: "log", path: this.path, code, cause: reason })
   }
 
-  /** Frames after this number are newer than what an image of the collection holds. */
-  skipTo(number: number): void {
-    this.#last = Math.max(this.#last ?? 0, number)
+  /** Makes durable what was acknowledged before it was. */
+  async flush(): Promise<void> {
+    if (this.#relaxed) await this.call((storage) => storage.flush())
   }
 
   append(collection: CollectionLog, frames: ReadonlyArray<Uint8Array<ArrayBuffer>>): Promise<void> {
@@ -177,10 +181,9 @@ export class CollectionLog {
     this.onAppend()
   }
 
-  /** New frames come after what an image holds. */
-  skipTo(number: number): void {
-    this.last = Math.max(this.last, number)
-    this.#storage.skipTo(number)
+  /** Before an image is written: it must not know of frames that a loss of power could take from the log. */
+  flush(): Promise<void> {
+    return this.#storage.flush()
   }
 
   /** The frames after `number`, in order; fails with `LogInvalid` when one is missing. */

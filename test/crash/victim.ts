@@ -1,0 +1,80 @@
+/** A writer in a process of its own, what it says, and its end. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import type { Readable } from "node:stream"
+import { setTimeout } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+import type { Event, Oracle } from "./oracle.ts"
+import type { Start } from "./writer.ts"
+
+const WRITER = fileURLToPath(new URL("./writer.ts", import.meta.url))
+
+/** Modules as writers before have compiled them: starting is most of what a round takes. */
+const COMPILED = join(tmpdir(), "sabine-crash-compiled")
+
+/** When a writer is killed. */
+export interface Moment {
+  readonly events: number
+  readonly ms: number
+}
+
+export interface Victim {
+  /**
+   * Starts the writing and kills the process without a warning once it has said so much and some time went by after
+   * that; what it said until then reaches the oracle. Fails when the process ended by itself.
+   */
+  readonly run: (start: Start, oracle: Oracle, moment: Moment) => Promise<void>
+  /** Ends it unused. */
+  readonly discard: () => void
+}
+
+/** Starts a process that has its modules loaded when it is needed. */
+export const startVictim = (environment: NodeJS.ProcessEnv = {}): Victim => {
+  const child: ChildProcess = spawn(process.execPath, [WRITER], {
+    stdio: ["pipe", "ignore", "pipe", "pipe"],
+    env: { ...process.env, NODE_COMPILE_CACHE: COMPILED, ...environment }
+  })
+  let errors = ""
+  child.stderr!.on("data", (text) => {
+    errors += text
+  })
+  const closed = once(child, "close")
+  const lines = createInterface({ input: child.stdio[3] as Readable })
+  let oracle: Oracle | undefined
+  let left = 0
+  let heard: () => void = () => undefined
+  const ready = new Promise<void>((resolve) => {
+    lines.on("line", (line) => {
+      // The last line may be cut short by the end: it was not said then.
+      if (!line.endsWith("}")) return
+      const event = JSON.parse(line) as Event
+      if ("acked" in event && event.acked === 0) resolve()
+      else {
+        oracle?.take(event)
+        if (--left <= 0) heard()
+      }
+    })
+  })
+  return {
+    run: async (start, to, { events, ms }) => {
+      oracle = to
+      left = events
+      const enough = new Promise<void>((resolve) => {
+        heard = resolve
+      })
+      await Promise.race([ready, closed])
+      child.stdin!.write(JSON.stringify(start))
+      if (events > 0) await Promise.race([enough, closed])
+      await Promise.race([setTimeout(ms), closed])
+      child.kill("SIGKILL")
+      const [, signal] = (await closed) as [number | null, NodeJS.Signals | null]
+      if (signal !== "SIGKILL") throw new Error(`the writer ended by itself, seed ${start.seed}:\n${errors}`)
+    },
+    discard: () => {
+      child.kill("SIGKILL")
+    }
+  }
+}
