@@ -1,16 +1,22 @@
 /** The long forms: `npm run crash -- --rounds 1000`, `--cases 10000`, `--power 200`; each alone, or all that are given. */
 import { parseArgs } from "node:util"
 import { corruptionCases } from "./corruption.ts"
+import { buildFaultfs } from "./faultfs.ts"
 import { killRounds } from "./kill-rounds.ts"
+import { powerRounds } from "./power.ts"
 
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "0" },
+    power: { type: "string", default: "0" },
     cases: { type: "string", default: "0" },
     seed: { type: "string", default: "1" }
   }
 })
-const [rounds, cases, seed] = [values.rounds, values.cases, values.seed].map(Number) as [number, number, number]
+const rounds = Number(values.rounds)
+const cases = Number(values.cases)
+const power = Number(values.power)
+const seed = Number(values.seed)
 
 const say = (suite: string, counts: object): void => {
   process.stdout.write(`${suite} ${JSON.stringify(counts)}\n`)
@@ -31,5 +37,15 @@ if (cases > 0) {
   const counts = await corruptionCases({ cases, seed, onCase: every("corruption", 500, ({ cases }) => cases) })
   say("corruption", counts)
   failures += counts.wrong
+}
+if (power > 0) {
+  const built = buildFaultfs()
+  if ("reason" in built) say("power", { skipped: built.reason })
+  else {
+    const onRound = every<{ readonly rounds: number }>("power", 50, ({ rounds }) => rounds)
+    const counts = await powerRounds({ ...built, rounds: power, seed, onRound })
+    say("power", counts)
+    failures += counts.lost + counts.resurrected + counts.partial
+  }
 }
 process.exitCode = failures === 0 ? 0 : 1

@@ -1,0 +1,230 @@
+//! The functions of libc that the process calls in place of libc's own.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::mem::transmute;
+use std::path::Path;
+
+use crate::control::{Fault, fault};
+use crate::journal::{Journal, turn};
+use crate::paths::{of_descriptor, of_name};
+
+const O_CREAT: c_int = 0o100;
+const O_TRUNC: c_int = 0o1000;
+const O_APPEND: c_int = 0o2000;
+const F_GETFL: c_int = 3;
+const SEEK_CUR: c_int = 1;
+const EIO: c_int = 5;
+
+unsafe extern "C" {
+    fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
+    fn __errno_location() -> *mut c_int;
+    fn lseek(fd: c_int, offset: i64, whence: c_int) -> i64;
+    fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
+}
+
+#[repr(C)]
+struct IoVec {
+    base: *const u8,
+    len: usize,
+}
+
+/// Calls the function of the name that comes after ours.
+macro_rules! real {
+    ($name:ident($($value:expr),*) as $type:ty) => {{
+        const RTLD_NEXT: *mut c_void = usize::MAX as *mut c_void;
+        // SAFETY: the name ends with a zero, and is that of a function of this type.
+        unsafe {
+            let found = dlsym(RTLD_NEXT, concat!(stringify!($name), "\0").as_ptr().cast());
+            transmute::<*mut c_void, $type>(found)($($value),*)
+        }
+    }};
+}
+
+fn refuse(code: c_int) -> c_int {
+    // SAFETY: the location is this thread's own.
+    unsafe { *__errno_location() = code };
+    -1
+}
+
+/// The errno that a call which writes no bytes is to fail with.
+fn refusal() -> Option<c_int> {
+    fault().map(|fault| match fault {
+        Fault::Code(code) => code,
+        Fault::Short => EIO,
+    })
+}
+
+/// Makes a call on a path between what the journal is told before and after.
+fn told<A>(before: impl FnOnce(&mut Journal), call: impl FnOnce() -> A, after: impl FnOnce(&mut Journal)) -> A {
+    let mut turn = turn();
+    let mut journal = turn.as_mut().and_then(|turn| turn.as_mut());
+    if let Some(journal) = journal.as_mut() {
+        before(journal);
+    }
+    let result = call();
+    if let Some(journal) = journal {
+        after(journal);
+    }
+    result
+}
+
+fn opening(name: *const c_char, flags: c_int, call: impl FnOnce() -> c_int) -> c_int {
+    let Some(path) = of_name(name) else { return call() };
+    if let Some(code) = refusal() {
+        return refuse(code);
+    }
+    let existed = path.exists();
+    let cuts = |journal: &mut Journal| {
+        if existed && flags & O_TRUNC != 0 {
+            journal.writes(&path, 0, None);
+        }
+    };
+    told(cuts, call, |journal| {
+        if !existed && flags & O_CREAT != 0 {
+            journal.made(&path);
+        }
+    })
+}
+
+/// Writes `len` bytes at an offset, or where the file stands; `call` takes the bytes that are to be written.
+fn writing(fd: c_int, offset: Option<i64>, len: usize, call: impl FnOnce(usize) -> isize) -> isize {
+    let Some(path) = of_descriptor(fd) else { return call(len) };
+    match fault() {
+        Some(Fault::Code(code)) => return refuse(code) as isize,
+        Some(Fault::Short) => return call((len / 2).max(1)),
+        None => {}
+    }
+    let before = |journal: &mut Journal| {
+        // SAFETY: asking an open file for its flags and place changes nothing.
+        let place = || unsafe {
+            if fcntl(fd, F_GETFL) & O_APPEND != 0 {
+                path.metadata().map_or(0, |data| data.len())
+            } else {
+                lseek(fd, 0, SEEK_CUR).max(0) as u64
+            }
+        };
+        let from = offset.map_or_else(place, |at| at as u64);
+        journal.writes(&path, from, Some(from + len as u64));
+    };
+    told(before, || call(len), |_| {})
+}
+
+/// With a journal nothing is flushed in truth, which takes time alone.
+fn flushing(fd: c_int, call: impl FnOnce() -> c_int) -> c_int {
+    let Some(path) = of_descriptor(fd) else { return call() };
+    if let Some(code) = refusal() {
+        return refuse(code);
+    }
+    match turn() {
+        Some(mut turn) => {
+            if let Some(journal) = turn.as_mut() {
+                journal.flushes(&path);
+            }
+            0
+        }
+        None => call(),
+    }
+}
+
+fn changing(path: Option<&Path>, before: impl FnOnce(&mut Journal, &Path), call: impl FnOnce() -> c_int) -> c_int {
+    let Some(path) = path else { return call() };
+    if let Some(code) = refusal() {
+        return refuse(code);
+    }
+    told(|journal| before(journal, path), call, |_| {})
+}
+
+macro_rules! hooks {
+    (open: $($open:ident),*; openat: $($openat:ident),*; pwrite: $($pwrite:ident),*; pwritev: $($pwritev:ident),*;
+     flush: $($flush:ident),*; cut: $($cut:ident),*) => {
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $open(name: *const c_char, flags: c_int, mode: u32) -> c_int {
+            let call = || real!($open(name, flags, mode) as extern "C" fn(*const c_char, c_int, u32) -> c_int);
+            opening(name, flags, call)
+        })*
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $openat(at: c_int, name: *const c_char, flags: c_int, mode: u32) -> c_int {
+            type Call = extern "C" fn(c_int, *const c_char, c_int, u32) -> c_int;
+            opening(name, flags, || real!($openat(at, name, flags, mode) as Call))
+        })*
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $pwrite(fd: c_int, bytes: *const u8, len: usize, at: i64) -> isize {
+            type Call = extern "C" fn(c_int, *const u8, usize, i64) -> isize;
+            writing(fd, Some(at), len, |len| real!($pwrite(fd, bytes, len, at) as Call))
+        })*
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $pwritev(fd: c_int, parts: *const IoVec, count: c_int, at: i64) -> isize {
+            type Call = extern "C" fn(c_int, *const IoVec, c_int, i64) -> isize;
+            let len = length(parts, count);
+            writing(fd, Some(at), len, |bytes| {
+                if bytes == len {
+                    return real!($pwritev(fd, parts, count, at) as Call);
+                }
+                let first = first(parts, bytes);
+                real!($pwritev(fd, &raw const first, 1, at) as Call)
+            })
+        })*
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $flush(fd: c_int) -> c_int {
+            flushing(fd, || real!($flush(fd) as extern "C" fn(c_int) -> c_int))
+        })*
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $cut(fd: c_int, len: i64) -> c_int {
+            let before = |journal: &mut Journal, path: &Path| journal.writes(path, len as u64, None);
+            let call = || real!($cut(fd, len) as extern "C" fn(c_int, i64) -> c_int);
+            changing(of_descriptor(fd).as_deref(), before, call)
+        })*
+    };
+}
+
+hooks! {
+    open: open, open64; openat: openat, openat64; pwrite: pwrite, pwrite64; pwritev: pwritev, pwritev64;
+    flush: fsync, fdatasync; cut: ftruncate, ftruncate64
+}
+
+fn length(parts: *const IoVec, count: c_int) -> usize {
+    // SAFETY: the caller passes so many stretches.
+    (0..count as usize).map(|i| unsafe { (*parts.add(i)).len }).sum()
+}
+
+/// The beginning of the first stretch, at most `bytes` of it.
+fn first(parts: *const IoVec, bytes: usize) -> IoVec {
+    // SAFETY: the caller passes at least one stretch.
+    unsafe { IoVec { base: (*parts).base, len: (*parts).len.min(bytes) } }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn write(fd: c_int, bytes: *const u8, len: usize) -> isize {
+    writing(fd, None, len, |len| real!(write(fd, bytes, len) as extern "C" fn(c_int, *const u8, usize) -> isize))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn writev(fd: c_int, parts: *const IoVec, count: c_int) -> isize {
+    type Call = extern "C" fn(c_int, *const IoVec, c_int) -> isize;
+    let len = length(parts, count);
+    writing(fd, None, len, |bytes| {
+        if bytes == len {
+            return real!(writev(fd, parts, count) as Call);
+        }
+        let first = first(parts, bytes);
+        real!(writev(fd, &raw const first, 1) as Call)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
+    let (old, new) = (of_name(from), of_name(to));
+    let before = |journal: &mut Journal, old: &Path| {
+        if let Some(new) = &new {
+            journal.renames(old, new);
+        }
+    };
+    let call = || real!(rename(from, to) as extern "C" fn(*const c_char, *const c_char) -> c_int);
+    changing(old.as_deref(), before, call)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn unlink(name: *const c_char) -> c_int {
+    let call = || real!(unlink(name) as extern "C" fn(*const c_char) -> c_int);
+    changing(of_name(name).as_deref(), Journal::removes, call)
+}

@@ -1,0 +1,17 @@
+//! File operations under one folder that fail on demand, or that a simulated loss of power takes back. For tests.
+//!
+//! Loaded with `LD_PRELOAD` on Linux. `FAULTFS_FOLDER` is the folder whose files are meant. Then one of two:
+//!
+//! - `FAULTFS_CONTROL`, a file of four u64: calls so far, the call that fails (0 for none), how it fails (an errno, or 0
+//!   for a write of half the bytes), and how many failed.
+//! - `FAULTFS_JOURNAL`, a folder that takes a link to every file by its inode, and a file `journal` of what each call
+//!   replaced: whoever outlives the process can take back all that was not flushed.
+
+#[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
+mod control;
+#[cfg(target_os = "linux")]
+mod journal;
+#[cfg(target_os = "linux")]
+mod paths;
