@@ -2,7 +2,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { synsets } from "../examples/wordnet/glosses.ts"
-import { type Collection, type CollectionOptions, open, staticEmbedder } from "../src/index.ts"
+import { settingFor } from "../src/core/calibration.ts"
+import { kernels } from "../src/core/native.ts"
+import { type Collection, type CollectionOptions, open, type SearchOptions, staticEmbedder } from "../src/index.ts"
 import { randomBits, randomVectors } from "./property/kernels/random.ts"
 
 const QUERIES = 200
@@ -70,9 +72,9 @@ const filled = async (collection: Collection, { base, dimensions }: Data): Promi
 }
 
 /** Mean recall and its standard error. A hit counts when it scores no less than the last of the exact ones. */
-const recallOf = async (collection: Collection, { queries, dimensions }: Data, recall: number) => {
+const recallOf = async (collection: Collection, { queries, dimensions }: Data, options: SearchOptions) => {
   const exact = await collection.searchMany(queries, { k: K, mode: "exact" })
-  const found = await collection.searchMany(queries, { k: K, recall })
+  const found = await collection.searchMany(queries, { k: K, ...options })
   const shares = Array.from({ length: queries.length / dimensions }, (_, query) => {
     const wanted = exact.counts[query]!
     const least = exact.scores[query * K + wanted - 1]!
@@ -84,17 +86,33 @@ const recallOf = async (collection: Collection, { queries, dimensions }: Data, r
   return { mean, error: Math.sqrt(variance / shares.length) }
 }
 
-const reaches = (name: string, options: CollectionOptions, data: () => Data | Promise<Data>) =>
-  test(`${name}: the recall that is asked for is reached`, async () => {
-    const made = await data()
-    await using db = await open(":memory:", { threads: 2 })
-    const collection = await db.collection("c", { dimensions: made.dimensions, index: "ivf", ...options })
-    await filled(collection, made)
-    for (const level of LEVELS) {
-      const { mean, error } = await recallOf(collection, made, level)
-      assert.ok(mean >= level - error, `${level} was asked for, ${mean} +- ${error} found`)
-    }
-  })
+const reaches = (name: string, options: CollectionOptions, data: () => Data | Promise<Data>) => {
+  for (const index of ["ivf", "hnsw"] as const) {
+    test(`${name}, ${index}: the recall that is asked for is reached`, async () => {
+      const made = await data()
+      await using db = await open(":memory:", { threads: 2 })
+      const collection = await db.collection("c", { dimensions: made.dimensions, index, ...options })
+      await filled(collection, made)
+      for (const level of LEVELS) {
+        await reachesLevel(collection, made, level, { recall: level })
+        const walk = walkFor(collection, level)
+        if (walk !== undefined) await reachesLevel(collection, made, level, walk)
+      }
+    })
+  }
+}
+
+const reachesLevel = async (collection: Collection, data: Data, level: number, options: SearchOptions) => {
+  const { mean, error } = await recallOf(collection, data, options)
+  assert.ok(mean >= level - error, `${level} was asked for, ${mean} +- ${error} found with ${JSON.stringify(options)}`)
+}
+
+/** The walk that is taken for a level where no scan costs less. */
+const walkFor = (collection: Collection, level: number): SearchOptions | undefined => {
+  const { calibration } = collection.stats()
+  const setting = calibration && settingFor({ ...calibration, curves: [] }, K, level, true)
+  return setting && { mode: "hnsw", efSearch: setting.efSearch, rerank: setting.rerank }
+}
 
 reaches("sentences", {}, () => real(12_000))
 reaches("clusters", { metric: "l2" }, () => clustered(8000, 48, 60))
@@ -114,5 +132,23 @@ test("settings follow the level: what costs less is taken where less is asked fo
   assert.ok(settings.length > 2)
   for (const [i, { us, recall }] of settings.entries()) {
     if (i > 0) assert.ok(us >= settings[i - 1]!.us && recall > settings[i - 1]!.recall)
+  }
+})
+
+test("walks are measured as for queries that are not stored, and the graph is whole again after it", {
+  skip: kernels.graph === undefined
+}, async () => {
+  await using db = await open(":memory:", { threads: 2 })
+  const data = clustered(20_000, 96, 400)
+  const collection = await db.collection("c", { dimensions: data.dimensions, index: "hnsw" })
+  await filled(collection, data)
+  const { calibration, hnsw } = collection.stats()
+  assert.deepEqual([hnsw?.linked, hnsw?.pending], [20_000, 0])
+  const settings = calibration!.walks![0]!.settings
+  assert.ok(settings.length > 2)
+  for (const { efSearch, rerank, recall, error } of settings) {
+    const found = await recallOf(collection, data, { mode: "hnsw", efSearch, rerank })
+    const spread = 3 * Math.hypot(found.error, error)
+    assert.ok(recall <= found.mean + spread, `${efSearch}: ${recall} +- ${error} measured, ${found.mean} found`)
   }
 })

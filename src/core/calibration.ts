@@ -9,6 +9,8 @@ export interface Setting {
   readonly mode: number
   readonly nprobe: number
   readonly rerank: number
+  /** Nearest rows that a walk keeps; absent where nothing is walked. */
+  readonly efSearch?: number
   /** Mean share of the exact `k` nearest that is found. */
   readonly recall: number
   /** Standard error of that mean over the sampled queries. */
@@ -18,7 +20,7 @@ export interface Setting {
 }
 
 /** Settings for one number of hits: each finds more than those before it, and costs more. */
-interface Curve {
+export interface Curve {
   readonly k: number
   readonly settings: ReadonlyArray<Setting>
 }
@@ -30,18 +32,25 @@ export interface Calibration {
   readonly queries: number
   /** By growing `k`. */
   readonly curves: ReadonlyArray<Curve>
+  /**
+   * The same for walks of the graph, apart because not every search may walk; none where too few rows could serve as
+   * queries, absent where there was no graph of all rows.
+   */
+  readonly walks?: ReadonlyArray<Curve> | undefined
 }
 
-/** Modes that settings are of. */
-const CALIBRATED_MODES: ReadonlyArray<number> = [MODE.flat, MODE.ivf, MODE.pq]
+/** Modes that settings of scans are of. */
+const SCANNED_MODES: ReadonlyArray<number> = [MODE.flat, MODE.ivf, MODE.pq]
 
 /** Deepest settings: what an option may ask for. */
 const MOST_RERANK = 16_384
+/** Most that a walk keeps: what an option may ask for. */
+const MOST_KEPT = 4096
 /** Most lists that are visited. */
 const MOST_PROBED = 2 ** 20
 
 /** What of a plan a level of recall decides. */
-export type Chosen = Pick<SearchPlan, "mode" | "nprobe" | "rerank">
+export type Chosen = Pick<SearchPlan, "mode" | "nprobe" | "rerank" | "efSearch">
 
 /**
  * Misses that a setting may have been measured to make, relative to those allowed: queries lie a little farther from
@@ -50,24 +59,43 @@ export type Chosen = Pick<SearchPlan, "mode" | "nprobe" | "rerank">
 const CAUTION = 0.75
 
 /** The cheapest setting that finds `wanted` of the nearest `keep`; undefined when only an exact search does. */
-export const settingFor = ({ curves }: Calibration, keep: number, wanted: number): Chosen | undefined => {
+export const settingFor = (
+  { queries, curves, walks }: Calibration,
+  keep: number,
+  wanted: number,
+  mayWalk = false
+): Chosen | undefined => {
   const curve = curves.find(({ k }) => k >= keep) ?? curves.at(-1)
+  const reaches = ({ recall, error }: Setting) => 1 - recall + error <= CAUTION * (1 - wanted)
   // Beyond the last curve more lists would be needed as well, and nobody measured how many.
   const isMeasured = ({ mode }: Setting) => keep <= (curve?.k ?? 0) || mode !== MODE.ivf
-  const found = curve?.settings.find(
-    (setting) => isMeasured(setting) && 1 - setting.recall + setting.error <= CAUTION * (1 - wanted)
-  )
-  if (curve === undefined || found === undefined) return undefined
+  const scanned = curve?.settings.find((setting) => isMeasured(setting) && reaches(setting))
+  // A walk that goes astray finds nothing: fewer misses than those of one query no sample tells from none.
+  const isTold = CAUTION * (1 - wanted) * queries >= 1
+  const walked = mayWalk && isTold ? curveOf(walks, keep)?.settings.find(reaches) : undefined
+  if (walked !== undefined && !(scanned !== undefined && scanned.us <= walked.us)) return chosen(walked, keep)
+  if (curve === undefined || scanned === undefined) return undefined
   // Depth grows with the hits wanted beyond the curve.
-  const rerank = Math.min(MOST_RERANK, Math.ceil(found.rerank * Math.max(1, keep / curve.k)))
-  return { mode: found.mode, nprobe: found.nprobe, rerank: Math.max(rerank, keep) }
+  const rerank = Math.min(MOST_RERANK, Math.ceil(scanned.rerank * Math.max(1, keep / curve.k)))
+  return chosen({ ...scanned, rerank }, keep)
 }
 
 /** The setting that was measured to find most of the nearest `keep`, short of an exact search. */
-export const bestSetting = ({ curves }: Calibration, keep: number): Chosen | undefined => {
-  const best = curves.find(({ k }) => k >= keep)?.settings.at(-1)
-  return best && { mode: best.mode, nprobe: best.nprobe, rerank: Math.max(best.rerank, keep) }
+export const bestSetting = ({ curves, walks }: Calibration, keep: number, mayWalk = false): Chosen | undefined => {
+  const scanned = curveOf(curves, keep)?.settings.at(-1)
+  const walked = mayWalk ? curveOf(walks, keep)?.settings.at(-1) : undefined
+  const best = walked !== undefined && walked.recall > (scanned?.recall ?? 0) ? walked : scanned
+  return best && chosen(best, keep)
 }
+
+const curveOf = (curves: ReadonlyArray<Curve> | undefined, keep: number) => curves?.find(({ k }) => k >= keep)
+
+const chosen = ({ mode, nprobe, rerank, efSearch }: Setting, keep: number): Chosen => ({
+  mode,
+  nprobe,
+  rerank: Math.max(rerank, keep),
+  ...(efSearch !== undefined && { efSearch })
+})
 
 /** The settings that no other beats: in order of cost, each with more recall than all cheaper ones. */
 export const frontier = (settings: ReadonlyArray<Setting>): ReadonlyArray<Setting> => {
@@ -89,14 +117,22 @@ const isList = (value: unknown, holds: (item: Record<string, unknown>) => boolea
 
 /** Whether a value from a file is a calibration whose settings every search can run. */
 export const isCalibration = (value: unknown): value is Calibration => {
-  const { rows, queries, curves } = (value ?? {}) as Record<string, unknown>
-  const isSetting = ({ mode, nprobe, rerank, recall, error, us }: Record<string, unknown>) =>
-    CALIBRATED_MODES.some((known) => known === mode) &&
-    isWithin(nprobe, mode === MODE.ivf ? 1 : 0, MOST_PROBED) &&
+  const { rows, queries, curves, walks } = (value ?? {}) as Record<string, unknown>
+  const isSetting = ({ nprobe, rerank, recall, error, us }: Record<string, unknown>) =>
+    isWithin(nprobe, 0, MOST_PROBED) &&
     isWithin(rerank, 1, MOST_RERANK) &&
     [recall, error, us].every((number) => Number.isFinite(number))
+  const isScan = (setting: Record<string, unknown>) =>
+    SCANNED_MODES.some((known) => known === setting["mode"]) &&
+    (setting["mode"] !== MODE.ivf || setting["nprobe"] !== 0) &&
+    isSetting(setting)
+  const isWalk = (setting: Record<string, unknown>) =>
+    setting["mode"] === MODE.hnsw && isWithin(setting["efSearch"], 1, MOST_KEPT) && isSetting(setting)
+  const areCurves = (value: unknown, holds: typeof isSetting) =>
+    isList(value, ({ k, settings }) => isWithin(k, 1, MOST_RERANK) && isList(settings, holds))
   return (
     [rows, queries].every((count) => Number.isSafeInteger(count)) &&
-    isList(curves, ({ k, settings }) => isWithin(k, 1, MOST_RERANK) && isList(settings, isSetting))
+    areCurves(curves, isScan) &&
+    (walks === undefined || areCurves(walks, isWalk))
   )
 }

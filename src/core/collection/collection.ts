@@ -98,12 +98,17 @@ export const makeCollection = Effect.fnUntraced(function* (
   let current = embedder
   const embed = embedWith(name, () => current, pool)
   const searching = { memory: store, dispatcher, cost: initialCost(store.shape, store.kernels.isas().length > 1) }
-  const indexing = yield* makeIndexing({ shape, index, store, pool, builder, scope, exclusively })
-  const graphing = yield* makeGraphIndexing({ store, pool, scope, exclusively, wanted: graph })
+  const onBuilt: Effect.Effect<void> = Effect.suspend(() => indexing.inBackground)
+  const graphing = yield* makeGraphIndexing({ store, pool, scope, exclusively, onBuilt, wanted: graph })
+  const { whileAtRest } = graphing
+  const indexing = yield* makeIndexing({ shape, index, store, pool, builder, scope, exclusively, whileAtRest })
   const buildIndex = Effect.fnUntraced(function* (options: BuildIndexOptions) {
     const onProgress = yield* attempt(() => optionalFunction("onProgress", options.onProgress))
-    yield* indexing.buildIndex()
+    yield* indexing.buildLists
+    yield* indexing.calibrate
     yield* graphing.buildGraph(onProgress)
+    // Once more where there is a graph now: its walks.
+    yield* indexing.calibrate
   })
   const writing = sharedWriting({
     name,
@@ -147,6 +152,6 @@ export const makeCollection = Effect.fnUntraced(function* (
     current = embedder
   }
   yield* graphing.keepUp
-  const atRest: typeof exclusively = (effect) => graphing.whileAtRest(exclusively(effect))
+  const atRest: typeof exclusively = (effect) => whileAtRest(exclusively(effect))
   return { collection, store, shape, exclusively: atRest, useEmbedder } satisfies OpenCollection
 })

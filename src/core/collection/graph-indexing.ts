@@ -19,6 +19,8 @@ interface GraphIndexingParts {
   /** Scope of the database: what runs in the background ends with it. */
   readonly scope: Scope.Scope
   readonly exclusively: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
+  /** What follows when every row has been linked in the background. */
+  readonly onBuilt: Effect.Effect<void>
   /** The graph that was asked for, if any. */
   readonly wanted: GraphOptions | undefined
 }
@@ -36,7 +38,7 @@ interface GraphIndexing {
 }
 
 export const makeGraphIndexing = Effect.fnUntraced(function* (parts: GraphIndexingParts) {
-  const { store, pool, scope, exclusively, wanted } = parts
+  const { store, pool, scope, exclusively, onBuilt, wanted } = parts
   const turn = yield* Semaphore.make(1)
   const listeners = new Set<OnIndexProgress>()
   const tell: OnIndexProgress = (done, rows) => {
@@ -67,7 +69,7 @@ export const makeGraphIndexing = Effect.fnUntraced(function* (parts: GraphIndexi
     if (graph === undefined) return directory.live >= INDEX_AT
     return graph.unrestored !== undefined || isBehind(store, graph)
   }
-  const inBackground = build.pipe(
+  const inBackground = Effect.andThen(build, onBuilt).pipe(
     // What is not linked is scanned: searches are right, only slower. The next write tries again.
     Effect.catch((error) => Effect.logWarning("building the index failed", error)),
     Effect.ensuring(Effect.sync(() => (running = false)))

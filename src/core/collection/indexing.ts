@@ -11,8 +11,10 @@ import { isMade } from "../index/encoder.ts"
 import { abortable } from "../lift.ts"
 import type { Pool } from "../pool.ts"
 import { CALIBRATION_QUERIES, calibrate } from "../search/calibrate.ts"
+import { calibrateWalks } from "../search/calibrate-walks.ts"
 import type { Store } from "../store/store.ts"
 import { canTrain } from "./encoding.ts"
+import { isBehind } from "./linking.ts"
 import { fillLists, trainLists } from "./lists.ts"
 import type { CollectionShape, IndexChoice } from "./options.ts"
 import { storedRows } from "./samples.ts"
@@ -36,21 +38,24 @@ interface IndexingParts {
   readonly builder: Builder["Service"]
   readonly scope: Scope.Scope
   readonly exclusively: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
+  /** Runs an effect while no link of the graph is written. */
+  readonly whileAtRest: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
 }
 
 interface Indexing {
   /**
-   * Makes what the collection's `index` asks for, lists or none, and measures recall and cost, both for the entries of
-   * this moment where that is not done yet. Without entries, or while the codes are yet to be trained, there is nothing
-   * to do.
+   * Makes the lists that the collection's `index` asks for, where they are not those of the entries of this moment.
+   * Without entries, or while the codes are yet to be trained, there is nothing to do.
    */
-  readonly buildIndex: () => Effect.Effect<void, SabineError>
+  readonly buildLists: Effect.Effect<void, SabineError>
+  /** Measures recall and cost where that is not done for the entries of this moment. */
+  readonly calibrate: Effect.Effect<void, SabineError>
   /** Starts what is due after a write; nothing is waited for. */
   readonly inBackground: Effect.Effect<void>
 }
 
 export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
-  const { store, shape, index, pool, builder, scope, exclusively } = parts
+  const { store, shape, index, pool, builder, scope, exclusively, whileAtRest } = parts
   // One at a time, whoever asks.
   const permit = yield* Semaphore.make(1)
   /** Live rows when the lists in force were made. */
@@ -80,13 +85,24 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
     )
   })
 
-  const measure = abortable(async () => {
+  /** The graph, where every row is in it. */
+  const wholeGraph = () => {
+    const { graph, kernels } = store
+    const canWalk = graph !== undefined && graph.unrestored === undefined && kernels.graph !== undefined
+    return canWalk && !isBehind(store, graph) ? graph : undefined
+  }
+  const walksAreDue = () => wholeGraph() !== undefined && store.codes.calibration?.walks === undefined
+
+  const measureAtRest = abortable(async () => {
     const { version, lists } = store.codes
     const sample = await storedRows(store, CALIBRATION_QUERIES)
     if (sample.rows.length === 0) return
-    const calibration = await calibrate(store, pool, sample)
+    const scans = await calibrate(store, pool, sample)
+    const graph = wholeGraph()
+    const calibration = graph ? { ...scans, walks: await calibrateWalks(store, graph, pool, sample) } : scans
     if (store.codes.version === version && store.codes.lists?.heads === lists?.heads) store.useCalibration(calibration)
   })
+  const measure = whileAtRest(measureAtRest)
 
   const listsAreDue = () => {
     const least = index === "auto" ? AUTO_ROWS : LEAST_ROWS
@@ -96,11 +112,11 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
     const { live } = store.directory
     const measured = store.codes.calibration?.rows ?? 0
     const moved = live > CALIBRATION_GROWTH * measured || live * CALIBRATION_GROWTH < measured
-    return shape.precision !== "none" && live >= CALIBRATED_ROWS && codesAreFinal() && moved
+    return shape.precision !== "none" && live >= CALIBRATED_ROWS && codesAreFinal() && (moved || walksAreDue())
   }
 
   const listsAreFresh = () => store.lists !== undefined && listed === store.directory.live
-  const isMeasured = () => store.codes.calibration?.rows === store.directory.live
+  const isMeasured = () => store.codes.calibration?.rows === store.directory.live && !walksAreDue()
 
   const due = Effect.gen(function* () {
     if (listsAreDue()) yield* makeLists
@@ -114,13 +130,10 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
     Effect.ensuring(Effect.sync(() => (started = false)))
   )
   return {
-    buildIndex: () =>
-      permit.withPermit(
-        Effect.gen(function* () {
-          if (wantsLists(1) && !listsAreFresh()) yield* makeLists
-          if (shape.precision !== "none" && codesAreFinal() && !isMeasured()) yield* measure
-        })
-      ),
+    buildLists: permit.withPermit(Effect.suspend(() => (wantsLists(1) && !listsAreFresh() ? makeLists : Effect.void))),
+    calibrate: permit.withPermit(
+      Effect.suspend(() => (shape.precision !== "none" && codesAreFinal() && !isMeasured() ? measure : Effect.void))
+    ),
     inBackground: Effect.suspend(() => {
       if (started || !(listsAreDue() || calibrationIsDue())) return Effect.void
       started = true

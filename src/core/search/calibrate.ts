@@ -17,17 +17,17 @@ import type { SearchDone } from "./task.ts"
 /** Stored vectors that serve as queries. */
 export const CALIBRATION_QUERIES = 256
 /** Hits that curves are made for. */
-const KS = [10, 100]
+export const KS = [10, 100]
 /** Candidates of each measured search: recall at every smaller depth follows from their order. */
 const DEPTH = 512
-const DEPTHS = [10, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512]
+export const DEPTHS = [10, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512]
 /** Shares of the lists that are measured. */
 const PROBED = [1 / 128, 1 / 64, 1 / 32, 3 / 64, 1 / 16, 3 / 32, 1 / 8, 3 / 16, 1 / 4, 5 / 16, 3 / 8, 1 / 2]
 /** Queries of one task. */
 const TASK_QUERIES = 8
 
 /** Queries, and the rows that they are themselves. */
-interface CalibrationSample {
+export interface CalibrationSample {
   readonly rows: Uint32Array
   readonly vectors: Float32Array
 }
@@ -76,11 +76,11 @@ const waysToScan = (columns: SearchColumns): ReadonlyArray<Pick<SearchPlan, "mod
 interface Searched {
   /** The hits of each task in turn. */
   readonly hits: ReadonlyArray<Hits>
-  /** Median microseconds a query. */
+  /** Microseconds a query in the quickest quarter of tasks: what else a machine does only makes them slower. */
   readonly us: number
 }
 
-const searchAll = async (
+export const searchAll = async (
   memory: Searchable,
   pool: Pool["Service"],
   { vectors, rows }: CalibrationSample,
@@ -94,7 +94,7 @@ const searchAll = async (
   })
   const done = await allSettled(tasks)
   const each = done.map(({ microseconds, hits }) => microseconds / hits.counts.length).sort((a, b) => a - b)
-  return { hits: done.map(({ hits }) => hits), us: each[each.length >> 1] ?? 0 }
+  return { hits: done.map(({ hits }) => hits), us: each[each.length >> 2] ?? 0 }
 }
 
 /** Relative difference of scores that rounding explains. */
@@ -108,27 +108,32 @@ const placesOf = (parts: ReadonlyArray<Hits>, query: number): { hits: Hits; plac
 }
 
 /** The `k` nearest of a query, as how many candidates come before each by estimate; missing ones are left out. */
-interface Places {
+export interface Places {
   readonly wanted: number
+  /** Whether a walk may be led by what equals the query. */
+  readonly hasEquals: boolean
   readonly before: ReadonlyArray<number>
 }
 
 /**
  * A candidate counts when its score is at least that of the `k`-th nearest: of rows that are equally near, any will do.
+ * Rows set aside count neither as near nor as found.
  */
-const placesOfNearest = async (
+export const placesOfNearest = async (
   exact: ReadonlyArray<Hits>,
   deep: ReadonlyArray<Hits>,
   own: Uint32Array,
-  k: number
+  k: number,
+  isAside: (row: number) => boolean = () => false
 ): Promise<ReadonlyArray<Places>> => {
   const found: Array<Places> = []
   await forEachSliced(own.length, undefined, (query) => {
     const truth = placesOf(exact, query)
     const self = truth.places.find((at) => truth.hits.rows[at] === own[query])
     const score = self === undefined ? Number.NaN : truth.hits.scores[self]!
-    const isOther = (hits: Hits) => (at: number) =>
-      hits.rows[at] !== own[query] && !(Math.abs(hits.scores[at]! - score) <= ROUNDING * Math.abs(score))
+    const isIn = (hits: Hits) => (at: number) => hits.rows[at] !== own[query] && !isAside(hits.rows[at]!)
+    const isEqual = ({ scores }: Hits, at: number) => Math.abs(scores[at]! - score) <= ROUNDING * Math.abs(score)
+    const isOther = (hits: Hits) => (at: number) => isIn(hits)(at) && !isEqual(hits, at)
     const nearest = truth.places.filter(isOther(truth.hits))
     const wanted = Math.min(k, nearest.length)
     const least = truth.hits.scores[nearest[wanted - 1]!]!
@@ -137,13 +142,14 @@ const placesOfNearest = async (
     candidates.sort((a, b) => hits.estimates[b]! - hits.estimates[a]! || hits.rows[a]! - hits.rows[b]!)
     const before: Array<number> = []
     for (const [place, at] of candidates.entries()) if (hits.scores[at]! >= least) before.push(place)
-    found.push({ wanted, before: before.slice(0, wanted) })
+    const hasEquals = self === undefined || truth.places.filter(isIn(truth.hits)).length > nearest.length
+    found.push({ wanted, hasEquals, before: before.slice(0, wanted) })
   })
   return found
 }
 
 /** What is found of the nearest among the first `rerank` candidates: the mean share and its standard error. */
-const recallWithin = (queries: ReadonlyArray<Places>, rerank: number): Pick<Setting, "recall" | "error"> => {
+export const recallWithin = (queries: ReadonlyArray<Places>, rerank: number): Pick<Setting, "recall" | "error"> => {
   const shares = queries
     .filter(({ wanted }) => wanted > 0)
     .map(({ wanted, before }) => before.filter((place) => place < rerank).length / wanted)

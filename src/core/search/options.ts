@@ -8,7 +8,8 @@ export const MODES = ["auto", "exact", "flat", "binary", "ivf", "hnsw", "pq"] as
  * How candidates are found.
  *
  * - `auto` takes the cheapest setting of the others that was measured to reach `recall`; while nothing was measured,
- *   an exact search where a recall is asked for, else `flat` or `pq`.
+ *   an exact search where a recall is asked for, else `flat` or `pq`. It walks a graph where that was measured to cost
+ *   least, without a filter or `minScore` and for up to 100 hits.
  * - `exact` scores every stored vector: O(rows x dimensions).
  * - `flat` scans 256-bit codes with a float query (RaBitQ estimator, arXiv 2405.12497, over ITQ
  *   codes) and scores the best `rerank` of them exactly.

@@ -122,13 +122,15 @@ export const plan = (
 ): SearchPlan => {
   const lists = columns.lists?.heads.length ?? 0
   const { keep } = choice
-  const settled = settle(choice, columns, rows)
   const { minScore, fetch = 0, lambda, fast } = choice
   const isRange = minScore !== undefined
+  const isWalkable = canWalk(columns.graph, rows)
+  // Walks were measured over all rows, for the nearest ones.
+  const settled = settle(choice, columns, rows, isWalkable && !filtered && !isRange)
   const isListed = settled.mode === MODE.ivf && lists > 0 && !filtered && !isRange
-  const walks = settled.mode === MODE.hnsw && canWalk(columns.graph, rows)
-  const efSearch = walks ? Math.max(choice.efSearch ?? Math.max(64, 2 * keep), keep, fetch) : 0
-  const depths = [walks ? efSearch : settled.rerank, fetch]
+  const walks = settled.mode === MODE.hnsw && isWalkable
+  const efSearch = walks ? Math.max(choice.efSearch ?? settled.efSearch ?? Math.max(64, 2 * keep), keep, fetch) : 0
+  const depths = [walks && settled.efSearch === undefined ? efSearch : settled.rerank, fetch]
   if (settled.mode !== MODE.binary && (filtered || isRange)) depths.push(usualRerank(columns, keep))
   if (settled.rerank > 0 && isRange) depths.push(RANGE_RERANK)
   const rerank = settled.mode === MODE.exact ? 0 : Math.max(choice.rerank ?? Math.max(...depths), fetch)
@@ -182,7 +184,12 @@ const canWalk = (graph: GraphColumns | undefined, rows: number): boolean => {
 }
 
 /** Mode, lists and depth: as asked for, as calibrated, or as is usual. */
-const settle = ({ keep, mode, recall }: SearchChoice, columns: SearchColumns, rows: number): Chosen => {
+const settle = (
+  { keep, mode, recall }: SearchChoice,
+  columns: SearchColumns,
+  rows: number,
+  mayWalk: boolean
+): Chosen => {
   const { layout, coded } = columns
   const hasVectors = layout.precision !== PRECISION.none
   const isPq = layout.subspaces > 0
@@ -197,10 +204,10 @@ const settle = ({ keep, mode, recall }: SearchChoice, columns: SearchColumns, ro
   if (mode !== undefined || !hasVectors) return usual
   if (recall === 1 || rows <= EXACT_ROWS) return exact
   const { calibration } = columns
-  const calibrated = calibration && settingFor(calibration, keep, recall ?? USUAL_RECALL)
+  const calibrated = calibration && settingFor(calibration, keep, recall ?? USUAL_RECALL, mayWalk)
   if (recall !== undefined) return calibrated ?? exact
   // Where no setting reaches what is usual, the one that comes nearest.
-  return calibrated ?? (calibration && bestSetting(calibration, keep)) ?? usual
+  return calibrated ?? (calibration && bestSetting(calibration, keep, mayWalk)) ?? usual
 }
 
 /**

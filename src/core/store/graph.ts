@@ -129,6 +129,17 @@ export class Graph {
     Atomics.sub(this.words, DEAD_WORD, 1)
   }
 
+  /** Takes the mark off a live row, or puts it on again; false where that was done already. */
+  mark(row: number, linked: boolean): boolean {
+    if (this.#isLinked(row) === linked) return false
+    const { linked: bits } = this.#parts[Math.floor(row / SLOTS)]!
+    const bit = 1 << (row & 31)
+    if (linked) Atomics.or(bits, (row % SLOTS) >>> 5, bit)
+    else Atomics.and(bits, (row % SLOTS) >>> 5, ~bit)
+    Atomics.add(this.words, LINKED_WORD, linked ? 1 : -1)
+    return true
+  }
+
   /** Counts a row that is no longer live. */
   bury(row: number): void {
     if (!this.#isLinked(row)) return

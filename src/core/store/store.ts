@@ -175,11 +175,16 @@ export class Store implements Searchable {
     this.#useCodes({ ...this.codes, calibration })
   }
 
-  /** Puts a graph in force, of which any rows may be linked, or none. */
+  /**
+   * Puts a graph in force, of which any rows may be linked, or none. What was measured of walks is kept only
+   * with the graph of an image: it was saved beside it.
+   */
   useGraph(graph: Graph | undefined): void {
     graph?.extend(this.segments.length)
     this.graph = graph
-    this.#useCodes(this.codes)
+    const { calibration } = this.codes
+    const isMeasured = graph?.unrestored !== undefined || calibration?.walks === undefined
+    this.#useCodes(isMeasured ? this.codes : { ...this.codes, calibration: { ...calibration, walks: undefined } })
   }
 
   /**
