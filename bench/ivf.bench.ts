@@ -1,6 +1,6 @@
 /** Inverted lists: how long they take to build, what levels of recall cost with them, and writing while they serve. */
 import { kernels } from "../src/core/native.ts"
-import { type Collection, open } from "../src/index.ts"
+import { type Collection, type CollectionOptions, open } from "../src/index.ts"
 import { addBase, keysOf } from "./adding.ts"
 import { clusters } from "./clusters.ts"
 import { type Dataset, dataset, type Queries } from "./data.ts"
@@ -24,20 +24,26 @@ const BATCH_ROWS = 5000
 const WRITING_MS = 4000
 
 export async function* figures({ data, rows }: Setting): AsyncGenerator<Measured> {
-  yield* levels("real", await dataset(data, undefined))
+  const real = await dataset(data, undefined)
+  yield* levels("real", real)
+  yield* levels("real with a graph", real, { ivf: {}, hnsw: {} })
   for (const count of rows.length > 0 ? rows : [LARGE_ROWS]) {
     yield* levels(`${count} clustered`, clusters(count, DIMENSIONS, LARGE_QUERIES))
   }
 }
 
-async function* levels(name: string, dataset: Dataset): AsyncGenerator<Measured> {
+async function* levels(
+  name: string,
+  dataset: Dataset,
+  index: CollectionOptions["index"] = "ivf"
+): AsyncGenerator<Measured> {
   // One thread: what is measured is the work, not how it is spread.
   await using db = await open(":memory:", { threads: 1 })
-  const collection = await db.collection("ivf", { dimensions: dataset.dimensions, index: "ivf" })
+  const collection = await db.collection("ivf", { dimensions: dataset.dimensions, index })
   const added = await milliseconds(() => addBase(collection, dataset))
   const built = await milliseconds(() => collection.buildIndex())
   yield { case: `${name}: training and adding, one thread`, value: added, unit: "ms" }
-  yield { case: `${name}: lists and calibration, one thread`, value: built, unit: "ms" }
+  yield { case: `${name}: index and calibration, one thread`, value: built, unit: "ms" }
   for (const queries of dataset.queries) yield* eachLevel(name, collection, dataset, queries)
   yield* writingMeanwhile(name, collection, dataset)
 }

@@ -38,6 +38,24 @@ test("beyond the deepest curve lists are left out, and depth grows with the hits
   assert.deepEqual(settingFor(measured, 200, 0.9), { mode: MODE.flat, nprobe: 0, rerank: 1024 })
 })
 
+test("a walk is taken where it may be, costs less, and the sample tells its misses from none", () => {
+  const walked = { ...setting(MODE.hnsw, 0, 16, 0.999), efSearch: 48, us: 20 }
+  const withWalks = (us: number): Calibration => ({
+    ...measured,
+    walks: [{ k: 10, settings: [{ ...walked, us }] }]
+  })
+  const chosen = { mode: MODE.hnsw, nprobe: 0, rerank: 16, efSearch: 48 }
+  assert.deepEqual(settingFor(withWalks(20), 10, 0.95, true), chosen)
+  assert.deepEqual(settingFor(withWalks(20), 10, 0.95), settingFor(measured, 10, 0.95))
+  assert.deepEqual(settingFor(withWalks(99), 10, 0.95, true), settingFor(measured, 10, 0.95))
+  assert.deepEqual(settingFor(withWalks(20), 11, 0.9, true), settingFor(measured, 11, 0.9))
+  assert.deepEqual(settingFor({ ...withWalks(20), curves: [] }, 10, 0.99, true), chosen)
+  const flawless = { ...withWalks(20), walks: [{ k: 10, settings: [{ ...walked, recall: 1, error: 0 }] }] }
+  assert.equal(settingFor(flawless, 10, 0.999, true), undefined)
+  assert.deepEqual(bestSetting(withWalks(20), 10, true), chosen)
+  assert.deepEqual(bestSetting(withWalks(20), 10), bestSetting(measured, 10))
+})
+
 test("a file may say only what every search can run", () => {
   assert.ok(isCalibration(JSON.parse(JSON.stringify(measured))))
   const spoilt = (changes: Partial<Setting>) =>
@@ -51,6 +69,15 @@ test("a file may say only what every search can run", () => {
     { us: Number.NaN }
   ]) {
     assert.equal(isCalibration(spoilt(changes)), false, JSON.stringify(changes))
+  }
+  const walks = (changes: Partial<Setting>) =>
+    ({
+      ...measured,
+      walks: [{ k: 10, settings: [{ ...setting(MODE.hnsw, 0, 16, 0.9), efSearch: 48, ...changes }] }]
+    }) as unknown
+  assert.ok(isCalibration(walks({})))
+  for (const changes of [{ efSearch: 0 }, { efSearch: 4097 }, { efSearch: undefined }, { mode: MODE.flat }]) {
+    assert.equal(isCalibration(walks(changes as Partial<Setting>)), false, JSON.stringify(changes))
   }
   for (const value of [
     undefined,
