@@ -5,14 +5,22 @@
  */
 import assert from "node:assert/strict"
 import { globSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { test } from "node:test"
 import { inRepository, node22, run } from "./programs.ts"
 
 /** What does not depend on the Node it runs on, or runs Node 22 itself. */
-const APART = /^test[\\/](tidy[\\/]|node-22|package\.test|readme\.test)/
+const APART = /^test[\\/](boundary[\\/]|property[\\/]kernels[\\/]|tidy[\\/]|node-22|package\.test|readme\.test)/
 
-/** Whether Node 22 can parse a test file. */
-const isPlain = (path: string): boolean => !/^\s*(await )?using \w/m.test(readFileSync(inRepository(path), "utf8"))
+/** Whether Node 22 can parse a test file and the modules of the tests that it imports. */
+const isPlain = (path: string): boolean => {
+  const text = readFileSync(inRepository(path), "utf8")
+  if (/^\s*(await )?using \w/m.test(text)) return false
+  const imported = [...text.matchAll(/^(?:import .*|\} )from "(\.{1,2}\/[^"]+)"/gm)].map(([, specifier]) =>
+    join(path, "..", specifier!)
+  )
+  return imported.filter((module) => module.startsWith("test")).every(isPlain)
+}
 
 test("the suite passes on Node 22", async (t) => {
   const files = globSync("test/**/*.test.ts", { cwd: inRepository("."), exclude: ["**/node_modules"] }).filter(
