@@ -1,4 +1,8 @@
-/** The main kernels at small sizes against floors of the same run: ratios that carry from run to run. */
+/**
+ * The main kernels at small sizes against two floors of the same run: what memory gives, and what a core does without it.
+ * Their relation is the machine's, which changes with its clock and its neighbours: a kernel that became slower is
+ * slower against both.
+ */
 import { kernels } from "../src/core/native.ts"
 import type { Precision } from "../src/core/store/layout.ts"
 import { writeVectors } from "../src/core/store/write.ts"
@@ -6,12 +10,18 @@ import { codeViews, inTurn, scanner, streamer, vectorViews } from "./scanning.ts
 import { blankEncoder, filledStore, randomCodes, randomEncoder, randomVectors } from "./stores.ts"
 import { interleave, quantile, type Times } from "./timing.ts"
 
-/** One kernel and what it is compared with. */
+/** One kernel and the memory that it is compared with. */
 export interface Guarded {
   readonly name: string
   readonly against: string
   readonly subject: () => unknown
-  readonly floor: () => unknown
+  readonly stream: () => unknown
+}
+
+/** What a kernel took: times a floor of the same run. */
+export interface Ratio {
+  readonly against: string
+  readonly ratio: number
 }
 
 /** Small enough for the second-level cache to be of use, large enough for calls not to count. */
@@ -23,13 +33,13 @@ const WRITTEN_ROWS = 512
 
 const scans = (): ReadonlyArray<Guarded> => {
   const store = randomCodes(kernels, CODE_ROWS)
-  const floor = streamer(kernels, codeViews(store))
+  const stream = streamer(kernels, codeViews(store))
   const queries = { vectors: randomVectors(QUERIES, store.shape.dimensions).base, count: QUERIES }
   return (["binary", "flat"] as const).map((mode) => ({
     name: `${mode} scan of ${CODE_ROWS} codes`,
     against: "streamBytes of the codes",
     subject: inTurn(queries, store.shape.dimensions, scanner(store, { mode, k: 10 })),
-    floor
+    stream
   }))
 }
 
@@ -45,7 +55,7 @@ const exact = (precision: Precision): Guarded => {
     name: `exact search of ${VECTOR_ROWS} x ${DIMENSIONS} ${precision}`,
     against: "streamBytes of the vectors",
     subject: inTurn(queries, DIMENSIONS, scanner(store, { mode: "exact", k: 10 })),
-    floor: streamer(kernels, vectorViews(store))
+    stream: streamer(kernels, vectorViews(store))
   }
 }
 
@@ -60,7 +70,7 @@ const encoding = (): Guarded => {
     name: `writing and encoding ${WRITTEN_ROWS} x ${DIMENSIONS}`,
     against: "streamBytes of 2 MB",
     subject: () => writeVectors(kernels, store.columns, rows, vectors.base),
-    floor: streamer(kernels, [touched(1 << 21)])
+    stream: streamer(kernels, [touched(1 << 21)])
   }
 }
 
@@ -70,7 +80,7 @@ const checksum = (): Guarded => {
     name: "CRC-32C of 1 MB",
     against: "streamBytes of it",
     subject: () => kernels.crc32c(bytes),
-    floor: streamer(kernels, [bytes])
+    stream: streamer(kernels, [bytes])
   }
 }
 
@@ -88,16 +98,35 @@ const EFFORT = { rounds: 9, turnMs: 4 }
 /** Of the rounds the quickest quarter counts: what disturbs a run only ever slows it. */
 const QUICK = 0.25
 
-/** Microseconds of the subject, and how many times that of its floor it is. */
+/** Side of square matrices that the first cache holds. */
+const SIDE = 48
+const [left, right, product] = [1, 1, 0].map((value) => new Float32Array(SIDE * SIDE).fill(value))
+/** Work that fills the ports of a core and asks memory for nothing, by code that no other kernel runs. */
+const core = () => {
+  const inForce = kernels.activeIsa()
+  kernels.useIsa("scalar")
+  kernels.matmul(left!, right!, product!, SIDE, SIDE, SIDE)
+  kernels.useIsa(inForce)
+}
+
+/** Microseconds of the subject, and how many times those of each floor it is. */
 export const measure = async ({
+  against,
   subject,
-  floor
-}: Guarded): Promise<{ readonly us: number; readonly ratio: number }> => {
-  const times = await interleave({ floor, subject }, EFFORT)
+  stream
+}: Guarded): Promise<{ readonly us: number; readonly ratios: ReadonlyArray<Ratio> }> => {
+  const times = await interleave({ stream, core, subject }, EFFORT)
   const quick = ({ rounds }: Times) =>
     quantile(
       [...rounds].sort((a, b) => a - b),
       QUICK
     )
-  return { us: quick(times.subject), ratio: quick(times.subject) / quick(times.floor) }
+  const us = quick(times.subject)
+  return {
+    us,
+    ratios: [
+      { against, ratio: us / quick(times.stream) },
+      { against: "scalar matmul in the first cache", ratio: us / quick(times.core) }
+    ]
+  }
 }
