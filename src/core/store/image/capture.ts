@@ -11,7 +11,7 @@ import { columnsOf } from "../memory.ts"
 import { settleKeys } from "../settle.ts"
 import type { Store } from "../store.ts"
 import { encodeDescription } from "./description.ts"
-import { graphMemory, packGraph } from "./graph.ts"
+import { type GraphImage, graphMemory, packGraph } from "./graph.ts"
 import { listsMemory, memoryOf } from "./memory.ts"
 import { packRecords } from "./packed-records.ts"
 import { packTags } from "./packed-tags.ts"
@@ -24,7 +24,8 @@ export const captureStore = async (store: Store) => {
   const tags = await packTags(store)
   const { kernels, shape, directory, keys, lists, codes, columns } = store
   const { rows } = directory
-  const graph = store.graph === undefined || rows === 0 ? undefined : packGraph(store.graph, rows)
+  const graph: GraphImage | undefined =
+    store.graph === undefined || rows === 0 ? undefined : packGraph(store.graph, rows)
   const description = encodeDescription(shape, codes.calibration)
   const segments = [...store.segments]
   const lives = segments.map(({ live }) => new Uint8Array(Int32Array.from(live).buffer))
