@@ -26,9 +26,20 @@ pub struct Scorer<'a> {
 
 /// Kernels by kind of row.
 enum Rows {
-    Float { one: Dot, eight: Dot8 },
-    Int8 { dot: DotI8, squares: SumSquares, queries: Vec<Int8Query> },
-    Products { queries: Vec<ScoreTables> },
+    /// Of rows in any order, and in order for one query and for eight.
+    Float {
+        one: Dot,
+        scan: Dot,
+        eight: Dot8,
+    },
+    Int8 {
+        dot: DotI8,
+        squares: SumSquares,
+        queries: Vec<Int8Query>,
+    },
+    Products {
+        queries: Vec<ScoreTables>,
+    },
 }
 
 /// A query as integers of 15 bits in two halves: `128 * hi + lo`.
@@ -49,10 +60,10 @@ impl<'a> Scorer<'a> {
                 let queries = vectors.chunks_exact(d).map(Int8Query::new).collect();
                 (1, Rows::Int8 { dot: int8::dot(), squares: int8::sum_squares(), queries })
             }
-            (F16, false) => (2, Rows::Float { one: dot::f16(), eight: dot::f16x8() }),
-            (F16, true) => (2, Rows::Float { one: l2::f16(), eight: l2::f16x8() }),
-            (_, false) => (4, Rows::Float { one: dot::f32(), eight: dot::f32x8() }),
-            (_, true) => (4, Rows::Float { one: l2::f32(), eight: l2::f32x8() }),
+            (F16, false) => (2, Rows::Float { one: dot::f16(), scan: dot::f16_scan(), eight: dot::f16x8() }),
+            (F16, true) => (2, Rows::Float { one: l2::f16(), scan: l2::f16_scan(), eight: l2::f16x8() }),
+            (_, false) => (4, Rows::Float { one: dot::f32(), scan: dot::f32_scan(), eight: dot::f32x8() }),
+            (_, true) => (4, Rows::Float { one: l2::f32(), scan: l2::f32_scan(), eight: l2::f32x8() }),
         };
         Scorer { vectors, d, l2, row_bytes: bytes * d, rows }
     }
@@ -107,19 +118,26 @@ impl<'a> Scorer<'a> {
         for (group, sinks) in sinks.chunks_mut(EIGHT).enumerate() {
             let first = group * EIGHT;
             for slot in slots {
-                prefetch_range(segment.vector(*slot).wrapping_add(AHEAD), self.row_bytes);
+                let x = segment.vector(*slot);
                 let row = first_row + *slot as u32;
+                let queries = self.vectors.as_ptr().wrapping_add(first * self.d);
                 // SAFETY: `first` and the sinks after it are queries of ours.
                 unsafe {
-                    match &self.rows {
-                        Rows::Float { eight, .. } if sinks.len() == EIGHT => {
+                    match (&self.rows, &mut *sinks) {
+                        (Rows::Float { eight, .. }, sinks) if sinks.len() == EIGHT => {
                             let mut sums = [0f32; EIGHT];
-                            let queries = self.vectors.as_ptr().add(first * self.d);
-                            eight(segment.vector(*slot), queries, self.d, sums.as_mut_ptr());
+                            eight(x, queries, self.d, sums.as_mut_ptr());
                             sinks.iter_mut().zip(sums).for_each(|(sink, sum)| sink.offer(self.signed(sum), row));
                         }
-                        _ => {
-                            for (query, sink) in (first..).zip(sinks.iter_mut()) {
+                        (Rows::Float { scan, .. }, [sink, rest @ ..]) => {
+                            sink.offer(self.signed(scan(x, queries, self.d)), row);
+                            for (query, sink) in (first + 1..).zip(rest) {
+                                sink.offer(self.score(segment, *slot, query), row);
+                            }
+                        }
+                        (_, sinks) => {
+                            prefetch_range(x.wrapping_add(AHEAD), self.row_bytes);
+                            for (query, sink) in (first..).zip(sinks) {
                                 sink.offer(self.score(segment, *slot, query), row);
                             }
                         }
