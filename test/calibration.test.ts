@@ -33,6 +33,12 @@ test("the cheapest setting is taken whose misses are well within those allowed",
   assert.deepEqual(bestSetting(measured, 10), { mode: MODE.flat, nprobe: 0, rerank: 128 })
 })
 
+test("a margin goes with its setting", () => {
+  const narrow = { ...setting(MODE.ivf, 16, 64, 0.98), margin: 0.125 }
+  const found = settingFor({ ...measured, curves: [{ k: 10, settings: [narrow] }] }, 10, 0.95)
+  assert.deepEqual(found, { mode: MODE.ivf, nprobe: 16, margin: 0.125, rerank: 64 })
+})
+
 test("beyond the deepest curve lists are left out, and depth grows with the hits", () => {
   assert.deepEqual(settingFor(measured, 100, 0.9), { mode: MODE.ivf, nprobe: 16, rerank: 200 })
   assert.deepEqual(settingFor(measured, 200, 0.9), { mode: MODE.flat, nprobe: 0, rerank: 1024 })
@@ -66,7 +72,9 @@ test("a file may say only what every search can run", () => {
     { rerank: 2 ** 15 },
     { rerank: 1.5 },
     { mode: 9 },
-    { us: Number.NaN }
+    { us: Number.NaN },
+    { margin: -1 },
+    { margin: Number.POSITIVE_INFINITY }
   ]) {
     assert.equal(isCalibration(spoilt(changes)), false, JSON.stringify(changes))
   }

@@ -24,8 +24,7 @@ pub const MAX_DIMENSIONS: usize = 8192;
 
 /// `metric`: inner product of vectors scaled to length 1.
 pub const COSINE: u32 = 0;
-/// `metric`: inner product. What is neither of the others, so only tests ask for it by name.
-#[cfg(test)]
+/// `metric`: inner product.
 pub const DOT: u32 = 1;
 /// `metric`: squared distance.
 pub const L2: u32 = 2;
@@ -129,8 +128,10 @@ pub struct SearchPlan {
     pub keep: u32,
     /// Candidates of the first stage that are scored again.
     pub rerank: u32,
-    /// Lists that a query of mode ivf visits.
+    /// Most lists that a query of mode ivf visits.
     pub nprobe: u32,
+    /// How far below the best rank that of a visited list may be.
+    pub margin: Option<f64>,
     /// First block to scan.
     pub from_block: u32,
     /// Block to stop before.

@@ -7,7 +7,10 @@ import { MODE } from "./kernels/shape.ts"
 /** One way to search, with what it was measured to find. */
 export interface Setting {
   readonly mode: number
+  /** Most lists that a query visits. */
   readonly nprobe: number
+  /** How far below the best rank that of a visited list may be; absent where no lists are visited. */
+  readonly margin?: number
   readonly rerank: number
   /** Nearest rows that a walk keeps; absent where nothing is walked. */
   readonly efSearch?: number
@@ -50,7 +53,7 @@ const MOST_KEPT = 4096
 const MOST_PROBED = 2 ** 20
 
 /** What of a plan a level of recall decides. */
-export type Chosen = Pick<SearchPlan, "mode" | "nprobe" | "rerank" | "efSearch">
+export type Chosen = Pick<SearchPlan, "mode" | "nprobe" | "margin" | "rerank" | "efSearch">
 
 /**
  * Misses that a setting may have been measured to make, relative to those allowed: queries lie a little farther from
@@ -90,9 +93,10 @@ export const bestSetting = ({ curves, walks }: Calibration, keep: number, mayWal
 
 const curveOf = (curves: ReadonlyArray<Curve> | undefined, keep: number) => curves?.find(({ k }) => k >= keep)
 
-const chosen = ({ mode, nprobe, rerank, efSearch }: Setting, keep: number): Chosen => ({
+const chosen = ({ mode, nprobe, margin, rerank, efSearch }: Setting, keep: number): Chosen => ({
   mode,
   nprobe,
+  ...(margin !== undefined && { margin }),
   rerank: Math.max(rerank, keep),
   ...(efSearch !== undefined && { efSearch })
 })
@@ -118,8 +122,9 @@ const isList = (value: unknown, holds: (item: Record<string, unknown>) => boolea
 /** Whether a value from a file is a calibration whose settings every search can run. */
 export const isCalibration = (value: unknown): value is Calibration => {
   const { rows, queries, curves, walks } = (value ?? {}) as Record<string, unknown>
-  const isSetting = ({ nprobe, rerank, recall, error, us }: Record<string, unknown>) =>
+  const isSetting = ({ nprobe, margin, rerank, recall, error, us }: Record<string, unknown>) =>
     isWithin(nprobe, 0, MOST_PROBED) &&
+    (margin === undefined || (Number.isFinite(margin) && Number(margin) >= 0)) &&
     isWithin(rerank, 1, MOST_RERANK) &&
     [recall, error, us].every((number) => Number.isFinite(number))
   const isScan = (setting: Record<string, unknown>) =>

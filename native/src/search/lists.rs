@@ -7,6 +7,7 @@ use crate::kernels::blocks::{Blocks, CodeColumns, Rows};
 use crate::kernels::fastscan::{self, FlatQuery};
 use crate::kernels::matmul;
 use crate::kernels::prefetch::{prefetch, prefetch_range};
+use crate::norm::norm2;
 use crate::plan::*;
 use crate::select::{Reservoir, pack, unpack};
 use crate::view::View;
@@ -76,7 +77,7 @@ impl Lists {
     ) -> Option<()> {
         let kernel = fastscan::pick::<1>();
         // SAFETY: the caller's promise.
-        let mut visits = unsafe { self.route(projected, plan.nprobe as usize) };
+        let mut visits = unsafe { self.route(plan, projected) };
         let best = if queries.len() > 1 { 0 } else { BEST_FIRST.min(visits.len()) };
         if let Some(rest) = visits.get_mut(best..) {
             rest.sort_unstable();
@@ -102,12 +103,13 @@ impl Lists {
         Some(())
     }
 
-    /// The best lists of each query, best first: rank by product plus bias, equal ones by number.
+    /// The best lists of each query, best first: rank by product plus bias, equal ones by number. Those far below the
+    /// best are left out (Chen et al., "SPANN", 2021, section 3.2.3).
     ///
     /// # Safety
     /// The centroids are `256 x count`, the biases one a list.
-    unsafe fn route(&self, projected: &[f32], nprobe: usize) -> Vec<Visit> {
-        let keep = nprobe.min(self.count);
+    unsafe fn route(&self, plan: &SearchPlan, projected: &[f32]) -> Vec<Visit> {
+        let keep = (plan.nprobe as usize).min(self.count);
         let mut visits = Vec::with_capacity(projected.len() / CODE_BITS * keep);
         let mut products = vec![0f32; ROUTED.min(projected.len() / CODE_BITS) * self.count];
         let mut ranked: Vec<u64> = Vec::with_capacity(self.count);
@@ -119,13 +121,17 @@ impl Lists {
                 let products = products.as_mut_ptr();
                 matmul::matmul()(group.as_ptr(), self.centroids, products, queries, CODE_BITS, self.count);
             }
-            for products in products.chunks_exact(self.count).take(queries) {
+            for (products, query_at) in products.chunks_exact_mut(self.count).zip(group.chunks_exact(CODE_BITS)) {
+                // SAFETY: one bias a list.
+                let biases = (0..self.count).map(|list| unsafe { self.biases.add(list).read() });
+                products.iter_mut().zip(biases).for_each(|(rank, bias)| *rank += bias);
+                let least = plan.margin.map_or(f32::NEG_INFINITY, |margin| {
+                    let best = products.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                    best - margin as f32 * length(plan, query_at)
+                });
                 ranked.clear();
-                ranked.extend(products.iter().enumerate().map(|(list, product)| {
-                    // SAFETY: one bias a list.
-                    let bias = unsafe { self.biases.add(list).read() };
-                    pack(product + bias, list as u32)
-                }));
+                let near = (0u32..).zip(products.iter()).filter(|(_, rank)| **rank >= least || rank.is_nan());
+                ranked.extend(near.map(|(list, rank)| pack(*rank, list)));
                 if keep < ranked.len() {
                     ranked.select_nth_unstable_by_key(keep - 1, |entry| Reverse(*entry));
                     ranked.truncate(keep);
@@ -180,6 +186,12 @@ impl Lists {
             prefetch_range(factors.cast(), 2 * BLOCK);
         }
     }
+}
+
+/// What margins are multiplied by: ranks of dot grow with the query.
+fn length(plan: &SearchPlan, projected: &[f32]) -> f32 {
+    // SAFETY: the slice's own elements.
+    if plan.metric == DOT { unsafe { norm2(projected.as_ptr(), projected.len()) }.sqrt() as f32 } else { 1.0 }
 }
 
 impl Chunk {

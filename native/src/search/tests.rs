@@ -50,6 +50,7 @@ impl Store {
             keep: 10,
             rerank: 0,
             nprobe: 0,
+            margin: None,
             from_block: 0,
             to_block: blocks as u32,
             cancel: 1,

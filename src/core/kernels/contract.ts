@@ -38,8 +38,13 @@ export interface SearchPlan extends SegmentLayout {
   readonly keep: number
   /** Candidates of the first stage scored again with stored vectors, or with unrounded tables of pq; 0 for none. */
   readonly rerank: number
-  /** Lists that a query of mode ivf visits. */
+  /** Most lists that a query of mode ivf visits. */
   readonly nprobe: number
+  /**
+   * Lists whose rank is farther below that of the best are left out, so that a query near a centroid visits few and one
+   * between many visits more; for dot times the length of the query's projection. Absent for none left out.
+   */
+  readonly margin?: number | undefined
   /** First block to scan, counted over the segments passed. */
   readonly fromBlock: number
   /** Block to stop before. */

@@ -10,11 +10,22 @@ import type { Kernels, ListColumns, SearchPlan, SegmentLayout } from "./contract
 import { estimateBlock } from "./estimate.ts"
 import { f16Values } from "./f16.ts"
 import { matmul } from "./matmul.ts"
+import { norm2 } from "./norm.ts"
 import type { Estimator, Query } from "./query.ts"
 import { requireLayout } from "./refusal.ts"
 import { TopRows } from "./select.ts"
 import { isLive, liveHalf } from "./seqlock.ts"
-import { BLOCK, BLOCKS, CODE_BITS, CODE_BLOCK_BYTES, LINKS_BYTES, LISTED_OFFSET, NEXT_OFFSET, SLOTS } from "./shape.ts"
+import {
+  BLOCK,
+  BLOCKS,
+  CODE_BITS,
+  CODE_BLOCK_BYTES,
+  LINKS_BYTES,
+  LISTED_OFFSET,
+  METRIC,
+  NEXT_OFFSET,
+  SLOTS
+} from "./shape.ts"
 
 const { fround } = Math
 
@@ -63,15 +74,27 @@ const largest = (products: Float32Array, halfNorms: Float32Array): number => {
   return best
 }
 
-/** The best `nprobe` lists of a projected query, in order of their number. */
-const route = ({ centroids, biases }: ListColumns, projected: Float32Array, nprobe: number): Uint32Array => {
+/** The lists that a projected query visits, in order of their number. */
+const route = (
+  { metric, nprobe, margin }: SearchPlan,
+  { centroids, biases }: ListColumns,
+  projected: Float32Array
+): Uint32Array => {
   const lists = biases.length
   const scores = new Float32Array(lists)
   matmul(projected, centroids, scores, 1, CODE_BITS, lists)
   const best = new TopRows(Math.min(nprobe, lists))
-  for (let list = 0; list < lists; list++) best.offer(fround(scores[list]! + biases[list]!), list)
+  for (let list = 0; list < lists; list++) scores[list] = scores[list]! + biases[list]!
+  const length = metric === METRIC.dot ? fround(Math.sqrt(norm2(projected, 0, CODE_BITS))) : 1
+  const allowed = margin === undefined ? Number.POSITIVE_INFINITY : fround(fround(margin) * length)
+  const least = fround(largestOf(scores) - allowed)
+  for (const [list, rank] of scores.entries()) if (!(rank < least)) best.offer(rank, list)
   return best.take().rows.slice().sort()
 }
+
+/** The largest number of an array; those that are none count for nothing. */
+const largestOf = (values: Float32Array): number =>
+  values.reduce((most, value) => (value > most ? value : most), Number.NEGATIVE_INFINITY)
 
 /** Offers the live slots of the lists that each query visits, by their rows; false when cancelled. */
 export const scanLists = (
@@ -82,7 +105,7 @@ export const scanLists = (
   isCancelled: () => boolean
 ): boolean =>
   queries.every(({ estimator }, i) =>
-    route(lists, estimator!.projected, plan.nprobe).every(
+    route(plan, lists, estimator!.projected).every(
       (list) => !isCancelled() && scanList(plan, lists, list, estimator!, best[i]!)
     )
   )

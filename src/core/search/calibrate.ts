@@ -9,8 +9,8 @@ import { MODE } from "../kernels/shape.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
 import { allSettled } from "../settled.ts"
 import { forEachSliced } from "../slice.ts"
-import type { SearchColumns } from "../store/memory.ts"
 import { claimEpoch, type Searchable } from "../store/searchable.ts"
+import { marginsFor, NPROBE_FACTOR } from "./margins.ts"
 import { plan, type SearchChoice } from "./plan.ts"
 import type { SearchDone } from "./task.ts"
 
@@ -21,8 +21,8 @@ export const KS = [10, 100]
 /** Candidates of each measured search: recall at every smaller depth follows from their order. */
 const DEPTH = 512
 export const DEPTHS = [10, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512]
-/** Shares of the lists that are measured. */
-const PROBED = [1 / 128, 1 / 64, 1 / 32, 3 / 64, 1 / 16, 3 / 32, 1 / 8, 3 / 16, 1 / 4, 5 / 16, 3 / 8, 1 / 2]
+/** Shares of the lists that queries of the measured settings usually visit. */
+const PROBED = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64].map((n) => n / 128)
 /** Queries of one task. */
 const TASK_QUERIES = 8
 
@@ -41,18 +41,21 @@ export const calibrate = async (
   const claim = claimEpoch(memory)
   try {
     const cancel = memory.directory.cancelWord(claim)
-    const search = (choice: SearchChoice) =>
-      searchAll(memory, pool, sample, plan(choice, memory.columns, memory.directory.rows, cancel))
+    const search = ({ margin, ...choice }: SearchChoice & { readonly margin?: number }) =>
+      searchAll(memory, pool, sample, {
+        ...plan(choice, memory.columns, memory.directory.rows, cancel),
+        ...(margin !== undefined && { margin })
+      })
     const exact = await search({ mode: MODE.exact, keep: KS.at(-1)! + 1, rerank: 0, nprobe: 0, recall: undefined })
     const curves = KS.map((k) => ({ k, settings: [] as Array<Setting> }))
-    for (const { mode, nprobe } of waysToScan(memory.columns)) {
-      const scan = await search({ mode, nprobe, keep: 1, rerank: 0, recall: undefined })
-      const deep = await search({ mode, nprobe, keep: DEPTH, rerank: DEPTH, recall: undefined })
+    for (const way of await waysToScan(memory, sample)) {
+      const scan = await search({ ...way, keep: 1, rerank: 0, recall: undefined })
+      const deep = await search({ ...way, keep: DEPTH, rerank: DEPTH, recall: undefined })
       const candidateUs = Math.max(0, deep.us - scan.us) / DEPTH
       for (const { k, settings } of curves) {
         const places = await placesOfNearest(exact.hits, deep.hits, sample.rows, k)
         for (const rerank of DEPTHS.filter((depth) => depth >= k)) {
-          settings.push({ mode, nprobe, rerank, ...recallWithin(places, rerank), us: scan.us + rerank * candidateUs })
+          settings.push({ ...way, rerank, ...recallWithin(places, rerank), us: scan.us + rerank * candidateUs })
         }
       }
     }
@@ -66,11 +69,22 @@ export const calibrate = async (
   }
 }
 
-const waysToScan = (columns: SearchColumns): ReadonlyArray<Pick<SearchPlan, "mode" | "nprobe">> => {
-  if (columns.layout.subspaces > 0) return [{ mode: MODE.pq, nprobe: 0 }]
-  const lists = columns.lists?.heads.length ?? 0
-  const probes = new Set(lists === 0 ? [] : PROBED.map((share) => Math.max(1, Math.round(share * lists))))
-  return [{ mode: MODE.flat, nprobe: 0 }, ...Array.from(probes, (nprobe) => ({ mode: MODE.ivf, nprobe }))]
+type WayToScan = Pick<Setting, "mode" | "nprobe" | "margin">
+
+const waysToScan = async (memory: Searchable, sample: CalibrationSample): Promise<ReadonlyArray<WayToScan>> => {
+  const { layout, lists } = memory.columns
+  if (layout.subspaces > 0) return [{ mode: MODE.pq, nprobe: 0 }]
+  const flat = { mode: MODE.flat, nprobe: 0 }
+  if (lists === undefined) return [flat]
+  const count = lists.heads.length
+  const usual = [...new Set(PROBED.map((share) => Math.max(1, Math.round(share * count))))]
+  const margins = await marginsFor(memory, lists, sample.vectors, usual)
+  const ofLists = (probed: number, i: number) => ({
+    mode: MODE.ivf,
+    nprobe: Math.min(count, NPROBE_FACTOR * probed),
+    margin: margins[i]!
+  })
+  return [flat, ...usual.map(ofLists)]
 }
 
 interface Searched {

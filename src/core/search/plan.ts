@@ -143,6 +143,7 @@ export const plan = (
     // What a walk finds is always scored again: its own scores are those of copies.
     rerank: rerank === 0 && !walks ? 0 : Math.max(rerank, keep),
     nprobe: isListed ? Math.min(choice.nprobe ?? settled.nprobe, lists) : 0,
+    ...(isListed && choice.nprobe === undefined && settled.margin !== undefined && { margin: settled.margin }),
     fromBlock: 0,
     toBlock: Math.min(Math.ceil(rows / BLOCK), columns.rows.length * BLOCKS),
     cancel,

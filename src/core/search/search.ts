@@ -11,6 +11,7 @@ import { inNextTurn, leftInTurn, TURN_MS } from "../turn.ts"
 import type { ScanCost } from "./cost.ts"
 import type { Passing } from "./filter/passing.ts"
 import { merge, newHits } from "./hits.ts"
+import { NPROBE_FACTOR } from "./margins.ts"
 import { plan, type SearchChoice, shard } from "./plan.ts"
 import type { SearchDone } from "./task.ts"
 
@@ -43,11 +44,12 @@ const READ_MS = 0.25
 /** Hits read between two looks at the clock. */
 const HITS_A_LOOK = 32
 
-/** Rows whose codes or vectors a query meets: of inverted lists, as many as there are in lists of the mean length. */
+/** Rows whose codes or vectors a query meets: of inverted lists, as many as there usually are in those that it visits. */
 const scannedRows = (plan: SearchPlan, { columns }: Searchable): number => {
   const rows = (plan.toBlock - plan.fromBlock) * BLOCK
   const lists = columns.lists?.heads.length ?? 1
-  return plan.mode === MODE.ivf ? (rows * plan.nprobe) / lists : rows
+  if (plan.mode !== MODE.ivf) return rows
+  return (rows * plan.nprobe) / lists / (plan.margin === undefined ? 1 : NPROBE_FACTOR)
 }
 
 /** What is expected of a search at this moment. */

@@ -21,13 +21,20 @@ const drawn = fc.record({
   rows: fc.integer({ min: 1, max: 700 }),
   deleted: fc.nat({ max: 60 }),
   lists: fc.integer({ min: 1, max: 40 }),
-  nprobe: fc.integer({ min: 1, max: 40 })
+  nprobe: fc.integer({ min: 1, max: 40 }),
+  margin: fc.option(fc.double({ min: 0, max: 8, noNaN: true }), { nil: undefined })
 })
 
 /** A store with lists, some rows of which are gone and some new since those were made. */
 const listedStore = (
   kernels: Kernels,
-  { seed, metric, rows, deleted, lists }: Omit<typeof drawn extends fc.Arbitrary<infer D> ? D : never, "nprobe">
+  {
+    seed,
+    metric,
+    rows,
+    deleted,
+    lists
+  }: Omit<typeof drawn extends fc.Arbitrary<infer D> ? D : never, "nprobe" | "margin">
 ): Store => {
   const store = newStore(kernels, { dimensions: DIMENSIONS, metric, precision: "f32" }, seed)
   const keys = Array.from({ length: rows }, (_, i) => `k${i}`)
@@ -38,10 +45,17 @@ const listedStore = (
   return store
 }
 
-const search = (kernels: Kernels, store: Store, mode: "flat" | "ivf", nprobe: number, keep: number): Hits => {
+const search = (
+  kernels: Kernels,
+  store: Store,
+  mode: "flat" | "ivf",
+  nprobe: number,
+  keep: number,
+  margin?: number
+): Hits => {
   const choice = choose({ mode, nprobe, rerank: 0, k: keep }, store.shape)
   const hits = newHits(QUERIES, keep)
-  const whole = plan(choice, store.columns, store.directory.rows, 20)
+  const whole = { ...plan(choice, store.columns, store.directory.rows, 20), margin }
   kernels.search(whole, store.columns, randomVectors(99, QUERIES * DIMENSIONS), store.directory.words, hits)
   return hits
 }
@@ -65,7 +79,7 @@ testEveryIsa("rows go to the same lists, and lists give the same rows, as by the
       native.assignLists(layout, slots, codes[0]!, centroids!.columns, centroids!.halfNorms, ours)
       scalar.assignLists(layout, slots, codes[0]!, centroids!.columns, centroids!.halfNorms, theirs)
       assert.deepEqual(ours, theirs)
-      const [a, b] = [native, scalar].map((kernels) => search(kernels, store, "ivf", shape.nprobe, 10))
+      const [a, b] = [native, scalar].map((kernels) => search(kernels, store, "ivf", shape.nprobe, 10, shape.margin))
       assert.deepEqual(a!.counts, b!.counts)
       for (let query = 0; query < QUERIES; query++) assert.deepEqual(found(a!, query, 10), found(b!, query, 10))
     }),
@@ -83,5 +97,22 @@ testEveryIsa("all lists hold what all codes do", (native) => {
       for (let query = 0; query < QUERIES; query++) assert.deepEqual(found(all, query, 50), found(flat, query, 50))
     }),
     { numRuns: 25 }
+  )
+})
+
+testEveryIsa("a margin leaves out lists whose centroid is farther than that, and the best never", (native) => {
+  fc.assert(
+    fc.property(drawn, (shape) => {
+      const store = listedStore(native, shape)
+      const counts = (margin: number | undefined) => search(native, store, "ivf", shape.nprobe, 700, margin).counts
+      const [none, some, more, all] = [counts(0), counts(1), counts(4), counts(undefined)]
+      const one = search(native, store, "ivf", 1, 700).counts
+      for (let query = 0; query < QUERIES; query++) {
+        assert.ok(none[query]! >= one[query]!)
+        assert.ok(none[query]! <= some[query]! && some[query]! <= more[query]! && more[query]! <= all[query]!)
+      }
+      assert.deepEqual(counts(1e9), all)
+    }),
+    { numRuns: 15 }
   )
 })
