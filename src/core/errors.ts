@@ -121,6 +121,45 @@ export class EmbedderFailed extends Data.TaggedError("EmbedderFailed")<{
   }
 }
 
+/** Why a model behind an embedder gave no vectors. */
+export type EmbedderFailureReason =
+  | "authentication"
+  | "quota"
+  | "rate-limited"
+  | "rejected"
+  | "server"
+  | "unreachable"
+  | "timeout"
+  | "invalid-response"
+  | "model-missing"
+  | "not-an-embedding-model"
+
+const PASSING: ReadonlySet<EmbedderFailureReason> = new Set(["rate-limited", "server", "unreachable", "timeout"])
+
+/** The model behind an embedder refused, failed, or answered something else than vectors. Nothing was written. */
+export class EmbedderRequestFailed extends Data.TaggedError("EmbedderRequestFailed")<{
+  /** Identity of the embedder. */
+  readonly embedder: string
+  readonly reason: EmbedderFailureReason
+  /** HTTP status of the answer, absent when there was none. */
+  readonly httpStatus?: number | undefined
+  /** Milliseconds that the server asked to be left alone for. */
+  readonly retryAfter?: number | undefined
+  readonly detail: string
+  readonly cause?: unknown
+}> {
+  get status(): 502 | 503 | 504 {
+    if (this.reason === "timeout") return 504
+    return this.reason === "rate-limited" || this.reason === "unreachable" ? 503 : 502
+  }
+  get retryable(): boolean {
+    return PASSING.has(this.reason)
+  }
+  override get message() {
+    return `embedder ${this.embedder}: ${this.reason}: ${this.detail}`
+  }
+}
+
 /** More searches wait than may (`maxQueue`), or run at one moment than there are claims for. Nothing was searched. */
 export class Overloaded extends Data.TaggedError("Overloaded")<{
   /** Searches that may wait, or run at one moment. */
@@ -287,6 +326,7 @@ export type SabineError =
   | EmptyEmbedding
   | NoEmbedder
   | EmbedderFailed
+  | EmbedderRequestFailed
   | Overloaded
   | DeadlineExceeded
   | CapacityExceeded

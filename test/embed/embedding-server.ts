@@ -1,0 +1,90 @@
+/** A local server that answers as OpenAI (`/v1/embeddings`) and Ollama (`/api/embed`) do, and fails on request. */
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import { hashEmbedder } from "../../src/core/embed/hash.ts"
+
+/** What the server does in place of an answer. */
+export type Fault =
+  | { readonly status: number; readonly body: string; readonly headers?: Record<string, string> }
+  | "slow"
+  | "cut"
+  | "cut-body"
+  | "wrong-dimension"
+  | "nan"
+  | "numbers"
+  | "reversed"
+  | "one-missing"
+
+export interface Request {
+  readonly url: string
+  readonly headers: IncomingHttpHeaders
+  readonly body: { model: string; input: Array<string>; dimensions?: number; encoding_format?: string }
+}
+
+export class EmbeddingServer {
+  readonly requests: Array<Request> = []
+  /** Taken from the front, one a request. */
+  readonly faults: Array<Fault> = []
+  readonly #server = createServer((request, response) => void this.#serve(request, response))
+  readonly #dimensions: number
+
+  constructor(dimensions: number) {
+    this.#dimensions = dimensions
+  }
+
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve))
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  close(): void {
+    this.#server.closeAllConnections()
+    this.#server.close()
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Array<Buffer> = []
+    for await (const chunk of request) chunks.push(chunk)
+    const body: Request["body"] = JSON.parse(Buffer.concat(chunks).toString())
+    const { url = "" } = request
+    this.requests.push({ url, headers: request.headers, body })
+    const fault = this.faults.shift()
+    if (fault === "slow") return
+    if (fault === "cut") return void request.socket.destroy()
+    if (typeof fault === "object") return void response.writeHead(fault.status, fault.headers ?? {}).end(fault.body)
+    const text = JSON.stringify(
+      url === "/api/embed" ? await this.#ollama(body, fault) : await this.#openai(body, fault)
+    )
+    response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(text) })
+    if (fault !== "cut-body") return void response.end(text)
+    response.write(text.slice(0, 40), () => request.socket.destroy())
+  }
+
+  async #vectors(input: ReadonlyArray<string>, fault: Fault | undefined): Promise<Array<Float32Array>> {
+    const words = input.map((text) => (/[\p{L}\p{N}]/u.test(text) ? text : "symbols"))
+    const flat = await hashEmbedder({ dimensions: this.#dimensions }).embed(words)
+    const size = fault === "wrong-dimension" ? this.#dimensions - 1 : this.#dimensions
+    const rows = input.map((_, i) => flat.slice(i * this.#dimensions, i * this.#dimensions + size))
+    if (fault === "nan") rows[0]![1] = Number.NaN
+    if (fault === "one-missing") rows.pop()
+    return rows
+  }
+
+  async #openai(body: Request["body"], fault: Fault | undefined): Promise<object> {
+    const rows = await this.#vectors(body.input, fault)
+    const base64 = body.encoding_format === "base64" && fault !== "numbers"
+    const data = rows.map((row, index) => ({
+      object: "embedding",
+      index,
+      embedding: base64 ? Buffer.from(row.buffer).toString("base64") : [...row]
+    }))
+    if (fault === "reversed") data.reverse()
+    const tokens = body.input.length * 5
+    return { object: "list", data, model: body.model, usage: { prompt_tokens: tokens, total_tokens: tokens } }
+  }
+
+  async #ollama(body: Request["body"], fault: Fault | undefined): Promise<object> {
+    const embeddings = (await this.#vectors(body.input, fault)).map((row) => [...row])
+    return { model: body.model, embeddings, total_duration: 1, load_duration: 1, prompt_eval_count: 5 }
+  }
+}
