@@ -14,15 +14,17 @@ import { encoderChoice, unmadeEncoder } from "./collection/encoding.ts"
 import {
   type CollectionOptions,
   type CollectionShape,
-  checkEmbedder,
   checkIndex,
   checkShape,
   type IndexChoice,
   indexOf,
+  type OpenOptions,
+  opened,
   shapeOf,
   storeShape,
   wantedGraph
 } from "./collection/options.ts"
+import { dimensionsOf } from "./embed/source.ts"
 import { InvalidParameter, IsaUnavailable, LogInvalid, type SabineError, StorageFailure } from "./errors.ts"
 import { checkName, imagePaths, lockFolder, logPath, savedCollections } from "./folder.ts"
 import { abortable, attempt } from "./lift.ts"
@@ -135,6 +137,14 @@ const snapshotsOf = (snapshots: SnapshotOptions | false = {}): SnapshotSettings 
   }
 }
 
+/** What a new collection is: an embedder whose dimension nobody said is asked for it. */
+const newShape = Effect.fnUntraced(function* (options: OpenOptions) {
+  const { embedder } = options
+  if (embedder === undefined || options.dimensions !== undefined) return yield* attempt(() => shapeOf(options))
+  const dimensions = yield* abortable((signal) => dimensionsOf(embedder, signal))
+  return yield* attempt(() => shapeOf({ ...options, dimensions }))
+})
+
 const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durability, snapshots }: Settings) {
   if (typeof path !== "string" || path === "") {
     return yield* new InvalidParameter({ parameter: "path", reason: `wanted a folder or "${MEMORY}"` })
@@ -149,7 +159,7 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
   const open = new Map<string, SavedCollection>()
   const opening = yield* Semaphore.make(1)
 
-  const load = Effect.fnUntraced(function* (name: string, index: IndexChoice, options: CollectionOptions) {
+  const load = Effect.fnUntraced(function* (name: string, index: IndexChoice, options: OpenOptions) {
     const shapeOfImage = ({ shape: { pq, ...shape }, encoder, embedder }: ImageIdentity): CollectionShape => ({
       ...shape,
       ...encoderChoice(encoder, pq),
@@ -166,7 +176,7 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
       { concurrency: 2 }
     )
     const unsaved = Effect.fnUntraced(function* (logged?: CollectionShape) {
-      const shape = logged ?? (yield* attempt(() => shapeOf(options)))
+      const shape = logged ?? (yield* newShape(options))
       const graph = yield* attempt(() => wantedGraph(index, shape, undefined))
       return {
         shape,
@@ -204,24 +214,25 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
   })
 
   const collection = Effect.fnUntraced(function* (name: string, options: CollectionOptions = {}) {
-    const index = yield* attempt(() => {
+    const { index, embedder } = yield* attempt(() => {
       checkName(name)
-      checkEmbedder(object("options", options).embedder)
-      return indexOf(options)
+      const { embedder, dimensions } = object("options", options)
+      return { index: indexOf(options), embedder: opened(embedder, dimensions) }
     })
+    const asked: OpenOptions = { ...options, embedder }
     const known = open.get(name)
     if (known !== undefined) {
-      yield* attempt(() => checkShape(name, known.shape, options))
-      if (options.embedder !== undefined) known.useEmbedder(options.embedder)
+      yield* attempt(() => checkShape(name, known.shape, asked))
+      if (embedder !== undefined) known.useEmbedder(embedder)
       return known.collection
     }
-    const { shape, store, graph, generation, watermark, isWhole, log } = yield* load(name, index, options)
+    const { shape, store, graph, generation, watermark, isWhole, log } = yield* load(name, index, asked)
     yield* attempt(() => checkIndex(index, shape))
     const made = yield* makeCollection(
       name,
       shape,
       store,
-      { embedder: options.embedder, index, graph, log, watermark: watermark ?? 0 },
+      { embedder, index, graph, log, watermark: watermark ?? 0 },
       pool,
       dispatcher,
       builder

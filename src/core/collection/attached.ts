@@ -4,7 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { object } from "../checked.ts"
-import type { Embedder } from "../embed/embedder.ts"
+import type { EmbedderSource } from "../embed/source.ts"
 import { InvalidParameter } from "../errors.ts"
 import { attempt } from "../lift.ts"
 import { kernels } from "../native.ts"
@@ -13,14 +13,14 @@ import { initialCost } from "../search/cost.ts"
 import { Dispatcher } from "../search/dispatch.ts"
 import { AttachedMemory } from "../store/attach.ts"
 import { checkedNamespace } from "./namespace.ts"
-import { checkEmbedder, checkShape } from "./options.ts"
+import { checkShape, opened } from "./options.ts"
 import { makeReading, type Reading } from "./reading.ts"
 import type { CollectionHandle } from "./share.ts"
 import { embedWith } from "./texts.ts"
 
 export interface AttachOptions {
   /** Embeds text queries on this thread; the same as the collection's. */
-  readonly embedder?: Embedder | undefined
+  readonly embedder?: EmbedderSource | undefined
   /**
    * Worker threads for long searches of this thread, 1..256, started when first needed. Default 1: threads that
    * attach share the processors among themselves already.
@@ -36,19 +36,20 @@ export interface AttachOptions {
 export class Attached extends Context.Service<Attached, Reading>()("sabine/Attached") {
   static readonly layer = (
     handle: CollectionHandle,
-    { embedder, threads = 1, maxQueue, namespace }: AttachOptions = {}
+    { embedder: source, threads = 1, maxQueue, namespace }: AttachOptions = {}
   ) =>
     Layer.effect(
       Attached,
       Effect.gen(function* () {
         const pool = yield* Pool
-        yield* attempt(() => {
+        const embedder = yield* attempt(() => {
           if (!(object("handle", handle).port instanceof MessagePort)) {
             throw new InvalidParameter({ parameter: "handle", reason: "wanted the handle that share() made" })
           }
-          checkEmbedder(embedder)
           if (namespace !== undefined) checkedNamespace(namespace)
+          const embedder = opened(source, handle.shape.dimensions)
           checkShape(handle.name, handle.shape, { embedder })
+          return embedder
         })
         const { name, memory: shared, reader, port } = handle
         // The port carries memory made later; the owner releases this reader when it closes.
@@ -58,7 +59,7 @@ export class Attached extends Context.Service<Attached, Reading>()("sabine/Attac
         )
         const dispatcher = yield* Dispatcher.scoped(pool, maxQueue)
         const memory = new AttachedMemory(kernels, shared, reader, port)
-        const embed = embedWith(name, () => embedder, pool)
+        const embed = embedWith(name, memory.shape.dimensions, () => embedder, pool)
         const cost = initialCost(memory.shape, kernels.isas().length > 1)
         return makeReading(name, { memory, cost, dispatcher }, embed, namespace)
       })

@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import type { Builder } from "../builder.ts"
 import { object, optionalFunction } from "../checked.ts"
-import type { Embedder } from "../embed/embedder.ts"
+import type { OpenEmbedder } from "../embed/open-embedder.ts"
 import type { SabineError } from "../errors.ts"
 import { abortable, attempt, limited } from "../lift.ts"
 import type { CollectionLog } from "../log/storage.ts"
@@ -67,14 +67,14 @@ export interface OpenCollection {
   readonly store: Store
   readonly shape: CollectionShape
   /** Embeds with this from now on: a collection can be opened before its embedder is at hand. */
-  readonly useEmbedder: (embedder: Embedder) => void
+  readonly useEmbedder: (embedder: OpenEmbedder) => void
   /** Runs an effect while nobody writes, neither rows nor links. */
   readonly exclusively: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
 }
 
 /** What a collection is opened with. */
 interface OpenOptions {
-  readonly embedder: Embedder | undefined
+  readonly embedder: OpenEmbedder | undefined
   readonly index: IndexChoice
   readonly graph: GraphOptions | undefined
   /** Where writes go before they can be found; absent in memory. */
@@ -96,7 +96,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   const scope = yield* Effect.scope
   const { together, exclusively } = yield* makeWriteLock
   let current = embedder
-  const embed = embedWith(name, () => current, pool)
+  const embed = embedWith(name, shape.dimensions, () => current, pool)
   const searching = { memory: store, dispatcher, cost: initialCost(store.shape, store.kernels.isas().length > 1) }
   const onBuilt: Effect.Effect<void> = Effect.suspend(() => indexing.inBackground)
   const graphing = yield* makeGraphIndexing({ store, pool, scope, exclusively, onBuilt, wanted: graph })
@@ -148,7 +148,7 @@ export const makeCollection = Effect.fnUntraced(function* (
     share: () => shareMemory(name, shape, store),
     stats: () => collectionStats(store, shape)
   }
-  const useEmbedder = (embedder: Embedder) => {
+  const useEmbedder = (embedder: OpenEmbedder) => {
     current = embedder
   }
   yield* graphing.keepUp

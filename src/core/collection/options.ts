@@ -1,6 +1,7 @@
 /** What a collection is: options with their defaults, fixed when it is made. */
 import { object, oneOf, wholeNumber } from "../checked.ts"
-import type { Embedder } from "../embed/embedder.ts"
+import type { OpenEmbedder } from "../embed/open-embedder.ts"
+import { type EmbedderSource, openEmbedder } from "../embed/source.ts"
 import { CollectionMismatch, DimensionMismatch, InvalidParameter } from "../errors.ts"
 import { PUBLISHED_SEED } from "../index/projection.ts"
 import type { GraphOptions } from "../store/graph-columns.ts"
@@ -99,8 +100,12 @@ export interface CollectionOptions {
    * only. With `cosine` they are kept at length 1.
    */
   readonly precision?: Precision | undefined
-  /** Encodes texts. It must be the same each time the collection is opened. */
-  readonly embedder?: Embedder | undefined
+  /**
+   * Encodes texts: an embedder, a function of yours, or a model of the AI SDK or LangChain. It must be the same each
+   * time the collection is opened. One that does not say its dimension is asked to embed a word when the collection is
+   * made, unless `dimensions` are given.
+   */
+  readonly embedder?: EmbedderSource | undefined
   /** Default `"trained"`. */
   readonly codes?: (typeof SIGN_CODES)[number] | { readonly pq: PqOptions } | undefined
   /** Default `"auto"`. What was built is saved with the collection; the choice is made anew whenever it is opened. */
@@ -127,27 +132,38 @@ export interface CollectionShape {
   readonly fields?: FieldTypes
 }
 
-/** Checks what of an embedder is used here: its id is stored, its dimension fixes the collection's. */
-export const checkEmbedder = (embedder: Embedder | undefined): void => {
-  if (embedder === undefined) return
-  const { id, dimensions, embed } = object("embedder", embedder)
-  const wrong = (reason: string) => new InvalidParameter({ parameter: "embedder", reason })
+/** Options whose embedder has been recognised. */
+export interface OpenOptions extends Omit<CollectionOptions, "embedder"> {
+  readonly embedder?: OpenEmbedder | undefined
+}
+
+/** The embedder of `options`, checked: its id is stored, its dimension fixes the collection's. */
+export const opened = (
+  source: EmbedderSource | undefined,
+  dimensions: number | undefined
+): OpenEmbedder | undefined => {
+  if (source === undefined) return undefined
+  const embedder = openEmbedder(source, { dimensions })
+  const { id } = embedder
   const idBytes = typeof id === "string" ? Buffer.byteLength(id) : 0
-  if (idBytes < 1 || idBytes > MAX_EMBEDDER_BYTES)
-    throw wrong(`its id must be 1 to ${MAX_EMBEDDER_BYTES} bytes of text`)
-  if (typeof embed !== "function") throw wrong("it has no function embed")
-  wholeNumber("embedder.dimensions", dimensions, 1, MAX_DIMENSIONS)
+  if (idBytes < 1 || idBytes > MAX_EMBEDDER_BYTES) {
+    const reason = `its id must be 1 to ${MAX_EMBEDDER_BYTES} bytes of text`
+    throw new InvalidParameter({ parameter: "embedder", reason })
+  }
+  if (embedder.dimensions !== undefined) wholeNumber("embedder.dimensions", embedder.dimensions, 1, MAX_DIMENSIONS)
+  return embedder
 }
 
 /** Options of a new collection with every default; throws `InvalidParameter` or `DimensionMismatch`. */
-export const shapeOf = (options: CollectionOptions): CollectionShape => {
+export const shapeOf = (options: OpenOptions): CollectionShape => {
   const { embedder, dimensions = embedder?.dimensions } = options
   if (dimensions === undefined) {
     throw new InvalidParameter({ parameter: "dimensions", reason: "needed, unless an embedder fixes it" })
   }
   wholeNumber("dimensions", dimensions, 1, MAX_DIMENSIONS)
-  if (embedder !== undefined && embedder.dimensions !== dimensions) {
-    throw new DimensionMismatch({ expected: embedder.dimensions, got: dimensions })
+  const expected = embedder?.dimensions ?? dimensions
+  if (expected !== dimensions) {
+    throw new DimensionMismatch({ expected, got: dimensions })
   }
   const codes = checkedCodes(options.codes ?? "trained", dimensions)
   const seed = wholeNumber("seed", options.seed ?? PUBLISHED_SEED, 0, 2 ** 32 - 1)
@@ -193,7 +209,7 @@ export const storeShape = ({ dimensions, metric, precision, codes, fields }: Col
 })
 
 /** Checks the options a collection is opened with against what it is; absent ones ask for nothing. */
-export const checkShape = (collection: string, stored: CollectionShape, options: CollectionOptions): void => {
+export const checkShape = (collection: string, stored: CollectionShape, options: OpenOptions): void => {
   const wanted: Partial<Record<keyof CollectionShape, string | number | undefined>> = {
     dimensions: options.dimensions ?? options.embedder?.dimensions,
     metric: options.metric,

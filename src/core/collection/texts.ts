@@ -1,6 +1,7 @@
 /** Texts to vectors through the embedder that the caller gave, which may fail in any way. */
-import type { Embedder } from "../embed/embedder.ts"
-import { Cancelled, EmbedderFailed, InvalidParameter, isSabineError, NoEmbedder } from "../errors.ts"
+import { orCancelled } from "../embed/abort.ts"
+import type { OpenEmbedder } from "../embed/open-embedder.ts"
+import { EmbedderFailed, InvalidParameter, isSabineError, NoEmbedder } from "../errors.ts"
 import type { Pool } from "../pool.ts"
 
 /** Embeds texts with the collection's embedder, one row a text. */
@@ -10,28 +11,25 @@ export type EmbedTexts = (
   signal: AbortSignal
 ) => Promise<Float32Array>
 
-/** What `collection` embeds with at the time of a call, on the threads of `pool`. */
+/** What `collection`, of `dimensions`, embeds with at the time of a call, on the threads of `pool`. */
 export const embedWith =
-  (collection: string, current: () => Embedder | undefined, pool: Pool["Service"]): EmbedTexts =>
+  (
+    collection: string,
+    dimensions: number,
+    current: () => OpenEmbedder | undefined,
+    pool: Pool["Service"]
+  ): EmbedTexts =>
   async (texts, kind, signal) => {
     const embedder = current()
     if (embedder === undefined) throw new NoEmbedder({ collection })
     const failed = (cause: unknown) => new EmbedderFailed({ embedder: embedder.id, cause })
     const embedding = (async () => embedder.embed(texts, { kind, signal, run: pool.run }))()
-    const vectors: unknown = await Promise.race([embedding, aborted(signal)]).catch((cause) => {
+    const vectors: unknown = await orCancelled(embedding, signal).catch((cause) => {
       throw isSabineError(cause) ? cause : failed(cause)
     })
-    const length = texts.length * embedder.dimensions
-    if (vectors instanceof Float32Array && vectors.length === length) return vectors
-    throw failed(`wanted a Float32Array of ${texts.length} x ${embedder.dimensions} components`)
+    if (vectors instanceof Float32Array && vectors.length === texts.length * dimensions) return vectors
+    throw failed(new Error(`wanted a Float32Array of ${texts.length} x ${dimensions} components`))
   }
-
-/** Rejects when the signal fires: nobody waits for an embedder that is deaf to it. */
-const aborted = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => {
-    if (signal.aborted) reject(new Cancelled())
-    else signal.addEventListener("abort", () => reject(new Cancelled()), { once: true })
-  })
 
 /** The text of an entry or query that has no vector. */
 export const checkedText = (parameter: string, text: unknown): string => {
