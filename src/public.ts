@@ -24,6 +24,7 @@ export type { TrainOptions } from "./core/collection/training.ts"
 export type { AddManyOptions } from "./core/collection/writing.ts"
 export type { DatabaseOptions, Durability } from "./core/database.ts"
 export type { AiEmbeddingModel } from "./core/embed/ai-model.ts"
+export { type CachedEmbedder, cachedEmbedder } from "./core/embed/cached.ts"
 export type { Clock } from "./core/embed/clock.ts"
 export type { Embedder, EmbedOptions, RunTask } from "./core/embed/embedder.ts"
 export { type HashEmbedderOptions, hashEmbedder } from "./core/embed/hash.ts"
@@ -31,6 +32,12 @@ export type { LangChainEmbeddings } from "./core/embed/langchain.ts"
 export { type OllamaOptions, type OllamaPrefixes, ollamaEmbedder } from "./core/embed/ollama.ts"
 export type { EmbedderOfOptions } from "./core/embed/open-embedder.ts"
 export { type OpenAiOptions, openaiEmbedder } from "./core/embed/openai.ts"
+export {
+  QueryCache,
+  type QueryCacheOptions,
+  type QueryCacheStats,
+  type VectorQueryCacheOptions
+} from "./core/embed/query-cache.ts"
 export { type CustomEmbedder, type EmbedderSource, type EmbedFunction, embedderOf } from "./core/embed/source.ts"
 export { staticEmbedder } from "./core/embed/static.ts"
 export type { EmbedderUsage, MeteredEmbedder } from "./core/embed/usage.ts"

@@ -24,6 +24,7 @@ import {
   storeShape,
   wantedGraph
 } from "./collection/options.ts"
+import { rememberedQueries } from "./collection/texts.ts"
 import { dimensionsOf } from "./embed/source.ts"
 import { InvalidParameter, IsaUnavailable, LogInvalid, type SabineError, StorageFailure } from "./errors.ts"
 import { checkName, imagePaths, lockFolder, logPath, savedCollections } from "./folder.ts"
@@ -214,10 +215,14 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
   })
 
   const collection = Effect.fnUntraced(function* (name: string, options: CollectionOptions = {}) {
-    const { index, embedder } = yield* attempt(() => {
+    const { index, embedder, remembered } = yield* attempt(() => {
       checkName(name)
-      const { embedder, dimensions } = object("options", options)
-      return { index: indexOf(options), embedder: opened(embedder, dimensions) }
+      const { embedder, dimensions, queryCache } = object("options", options)
+      return {
+        index: indexOf(options),
+        embedder: opened(embedder, dimensions),
+        remembered: rememberedQueries(queryCache)
+      }
     })
     const asked: OpenOptions = { ...options, embedder }
     const known = open.get(name)
@@ -232,7 +237,7 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
       name,
       shape,
       store,
-      { embedder, index, graph, log, watermark: watermark ?? 0 },
+      { embedder, remembered, index, graph, log, watermark: watermark ?? 0 },
       pool,
       dispatcher,
       builder

@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { object } from "../checked.ts"
+import type { QueryCacheOptions } from "../embed/query-cache.ts"
 import type { EmbedderSource } from "../embed/source.ts"
 import { InvalidParameter } from "../errors.ts"
 import { attempt } from "../lift.ts"
@@ -16,11 +17,13 @@ import { checkedNamespace } from "./namespace.ts"
 import { checkShape, opened } from "./options.ts"
 import { makeReading, type Reading } from "./reading.ts"
 import type { CollectionHandle } from "./share.ts"
-import { embedWith } from "./texts.ts"
+import { embedWith, rememberedQueries } from "./texts.ts"
 
 export interface AttachOptions {
   /** Embeds text queries on this thread; the same as the collection's. */
   readonly embedder?: EmbedderSource | undefined
+  /** Vectors of text queries that this thread remembers: as for a collection. */
+  readonly queryCache?: QueryCacheOptions | false | undefined
   /**
    * Worker threads for long searches of this thread, 1..256, started when first needed. Default 1: threads that
    * attach share the processors among themselves already.
@@ -36,12 +39,13 @@ export interface AttachOptions {
 export class Attached extends Context.Service<Attached, Reading>()("sabine/Attached") {
   static readonly layer = (
     handle: CollectionHandle,
-    { embedder: source, threads = 1, maxQueue, namespace }: AttachOptions = {}
+    { embedder: source, queryCache, threads = 1, maxQueue, namespace }: AttachOptions = {}
   ) =>
     Layer.effect(
       Attached,
       Effect.gen(function* () {
         const pool = yield* Pool
+        const remembered = yield* attempt(() => rememberedQueries(queryCache))
         const embedder = yield* attempt(() => {
           if (!(object("handle", handle).port instanceof MessagePort)) {
             throw new InvalidParameter({ parameter: "handle", reason: "wanted the handle that share() made" })
@@ -59,7 +63,13 @@ export class Attached extends Context.Service<Attached, Reading>()("sabine/Attac
         )
         const dispatcher = yield* Dispatcher.scoped(pool, maxQueue)
         const memory = new AttachedMemory(kernels, shared, reader, port)
-        const embed = embedWith(name, memory.shape.dimensions, () => embedder, pool)
+        const embed = embedWith({
+          collection: name,
+          dimensions: memory.shape.dimensions,
+          current: () => embedder,
+          pool,
+          remembered
+        })
         const cost = initialCost(memory.shape, kernels.isas().length > 1)
         return makeReading(name, { memory, cost, dispatcher }, embed, namespace)
       })

@@ -25,7 +25,7 @@ import { makeReading, type Reading } from "./reading.ts"
 import { replay } from "./replay.ts"
 import { type Share, shareMemory } from "./share.ts"
 import { type CollectionStats, collectionStats } from "./stats.ts"
-import { embedWith } from "./texts.ts"
+import { embedWith, type RememberedQueries } from "./texts.ts"
 import { type Training, trainOn } from "./training.ts"
 import { makeWriteLock } from "./write-lock.ts"
 import { makeWriting, sharedWriting, type Writing } from "./writing.ts"
@@ -75,6 +75,7 @@ export interface OpenCollection {
 /** What a collection is opened with. */
 interface OpenOptions {
   readonly embedder: OpenEmbedder | undefined
+  readonly remembered: RememberedQueries | undefined
   readonly index: IndexChoice
   readonly graph: GraphOptions | undefined
   /** Where writes go before they can be found; absent in memory. */
@@ -88,7 +89,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   name: string,
   shape: CollectionShape,
   store: Store,
-  { embedder, index, graph, log, watermark }: OpenOptions,
+  { embedder, remembered, index, graph, log, watermark }: OpenOptions,
   pool: Pool["Service"],
   dispatcher: Dispatcher,
   builder: Builder["Service"]
@@ -96,7 +97,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   const scope = yield* Effect.scope
   const { together, exclusively } = yield* makeWriteLock
   let current = embedder
-  const embed = embedWith(name, shape.dimensions, () => current, pool)
+  const embed = embedWith({ collection: name, dimensions: shape.dimensions, current: () => current, pool, remembered })
   const searching = { memory: store, dispatcher, cost: initialCost(store.shape, store.kernels.isas().length > 1) }
   const onBuilt: Effect.Effect<void> = Effect.suspend(() => indexing.inBackground)
   const graphing = yield* makeGraphIndexing({ store, pool, scope, exclusively, onBuilt, wanted: graph })
@@ -146,7 +147,7 @@ export const makeCollection = Effect.fnUntraced(function* (
       }
     },
     share: () => shareMemory(name, shape, store),
-    stats: () => collectionStats(store, shape)
+    stats: () => collectionStats(store, shape, remembered?.cache.stats())
   }
   const useEmbedder = (embedder: OpenEmbedder) => {
     current = embedder

@@ -1,6 +1,7 @@
 /** What a collection is: options with their defaults, fixed when it is made. */
 import { object, oneOf, wholeNumber } from "../checked.ts"
 import type { OpenEmbedder } from "../embed/open-embedder.ts"
+import type { QueryCacheOptions } from "../embed/query-cache.ts"
 import { type EmbedderSource, openEmbedder } from "../embed/source.ts"
 import { CollectionMismatch, DimensionMismatch, InvalidParameter } from "../errors.ts"
 import { PUBLISHED_SEED } from "../index/projection.ts"
@@ -106,6 +107,11 @@ export interface CollectionOptions {
    * made, unless `dimensions` are given.
    */
   readonly embedder?: EmbedderSource | undefined
+  /**
+   * How many vectors of text queries are remembered while the collection is open, or false for none. By default 128
+   * of 8 MiB together, but none of embedders that take some microseconds (`quick`), as those of words and letters do.
+   */
+  readonly queryCache?: QueryCacheOptions | false | undefined
   /** Default `"trained"`. */
   readonly codes?: (typeof SIGN_CODES)[number] | { readonly pq: PqOptions } | undefined
   /** Default `"auto"`. What was built is saved with the collection; the choice is made anew whenever it is opened. */

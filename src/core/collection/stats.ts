@@ -1,5 +1,6 @@
 /** What a collection holds and what it costs, to the byte. */
 import type { Calibration } from "../calibration.ts"
+import type { QueryCacheStats } from "../embed/query-cache.ts"
 import { fallback } from "../native.ts"
 import type { Graph } from "../store/graph.ts"
 import type { Store } from "../store/store.ts"
@@ -40,13 +41,19 @@ export interface CollectionStats extends CollectionShape {
   readonly fallback: string | undefined
   /** The graph over the entries; absent while there is none. */
   readonly hnsw: HnswStats | undefined
+  /** Vectors of text queries that are remembered; undefined with `queryCache: false`. */
+  readonly queryCache: QueryCacheStats | undefined
   /** Bytes by column: in use below the highest row, and set aside. */
   readonly columns: ReturnType<Store["columnBytes"]>
   /** Sums over the columns. */
   readonly bytes: { readonly touched: number; readonly allocated: number }
 }
 
-export const collectionStats = (store: Store, shape: CollectionShape): CollectionStats => {
+export const collectionStats = (
+  store: Store,
+  shape: CollectionShape,
+  queryCache: QueryCacheStats | undefined
+): CollectionStats => {
   const columns = store.columnBytes()
   const sum = (which: "touched" | "allocated") =>
     Object.values(columns).reduce((total, column) => total + column[which], 0)
@@ -62,6 +69,7 @@ export const collectionStats = (store: Store, shape: CollectionShape): Collectio
     isa: store.kernels.activeIsa(),
     fallback,
     hnsw: store.graph && hnswStats(store.graph, store.directory.live),
+    queryCache,
     columns,
     bytes: { touched: sum("touched"), allocated: sum("allocated") }
   }

@@ -28,6 +28,8 @@ export interface Embedder {
   readonly id: string
   /** Components of a vector. */
   readonly dimensions: number
+  /** A text takes it some microseconds: collections remember no vectors of queries unless they are told to. */
+  readonly quick?: boolean | undefined
   /**
    * Vectors of `texts` in their order, row-major and L2-normalised. A text that the model finds
    * nothing in rejects the batch with `EmptyEmbedding`; there is no zero vector. The memory

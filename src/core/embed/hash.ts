@@ -90,6 +90,7 @@ export const hashEmbedder = ({ dimensions = 512 }: HashEmbedderOptions = {}): Em
   return {
     id: `hash-ngrams-${dimensions}@1`,
     dimensions,
+    quick: true,
     embed: (texts, { signal } = {}) => embedInPlace(encoder, dimensions, texts, signal)
   }
 }

@@ -23,6 +23,8 @@ export interface CustomEmbedder {
   readonly id?: string | undefined
   /** Components of a vector; what it returns for a first text by default. */
   readonly dimensions?: number | undefined
+  /** As of an `Embedder`. */
+  readonly quick?: boolean | undefined
   readonly embed: EmbedFunction
 }
 
@@ -46,13 +48,15 @@ export const openEmbedder = (source: EmbedderSource, options: EmbedderOfOptions 
   const own = source as CustomEmbedder
   if (id !== undefined && dimensions !== undefined) return openComplete(own, options.id ?? id, dimensions)
   const call: EmbedFunction = (texts, options) => own.embed(texts, options)
-  return openFunction(call, { ...options, id: options.id ?? id, dimensions: dimensions ?? options.dimensions })
+  const open = openFunction(call, { ...options, id: options.id ?? id, dimensions: dimensions ?? options.dimensions })
+  return { ...open, quick: own.quick }
 }
 
 /** It keeps the contract of embedders by itself; vectors may come back one by one all the same. */
 const openComplete = (source: CustomEmbedder, id: string, dimensions: number): OpenEmbedder => ({
   id,
   dimensions,
+  quick: source.quick,
   embed: async (texts, options = {}) => {
     const vectors = await source.embed(texts, options)
     if (!Array.isArray(vectors)) return vectors as Float32Array

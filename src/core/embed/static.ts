@@ -24,6 +24,7 @@ let encoder: StaticEncoder | undefined
 export const staticEmbedder = (): Embedder => ({
   id: "static-minilm-l6-v2-256@1",
   dimensions: STATIC_DIMENSIONS,
+  quick: true,
   embed: async (texts, { signal, run } = {}) => {
     if (signal?.aborted) throw new Cancelled()
     const table = await staticTable()
