@@ -10,6 +10,7 @@ import type { CollectionHandle } from "./core/collection/share.ts"
 import { type DatabaseOptions, Database as DatabaseService } from "./core/database.ts"
 import type { SabineError } from "./core/errors.ts"
 import * as Importing from "./core/import/binary-semantic-cache.ts"
+import * as Verifying from "./core/salvage/verify.ts"
 import { type Promised, promised, type Runner, run } from "./promised.ts"
 
 export * from "./public.ts"
@@ -77,7 +78,19 @@ export const attach = (handle: CollectionHandle, options?: AttachOptions): Attac
  * `StorageFailure` when the system refuses to read. Nothing of the folder is executed or changed.
  */
 export const readBinarySemanticCache = (folder: string): Promise<Importing.ImportedCache> =>
-  run({ runExit: Effect.runPromiseExit, isClosed: () => false }, Importing.readBinarySemanticCache(folder))
+  run(once, Importing.readBinarySemanticCache(folder))
+
+/**
+ * Reads every image and every row of the log of the database at `path`, as opening it and reading all of it would, and
+ * says what is wrong. Nothing is changed but the lock, which keeps others out meanwhile. Rejects with `FolderLocked` when
+ * the database is open, with `StorageFailure` when there is no such folder or it cannot be read, and with `LogInvalid` or
+ * `ImageInvalid` when a file is of a newer version.
+ */
+export const verify = (path: string, options?: Verifying.VerifyOptions): Promise<Verifying.Verification> =>
+  run(once, Verifying.verify(path, options))
+
+/** For calls that need no service. */
+const once: Runner = { runExit: Effect.runPromiseExit, isClosed: () => false }
 
 /** A runtime for one service, which `close` ends. */
 const start = <S>(layer: Layer.Layer<S, SabineError>) => {

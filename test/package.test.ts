@@ -25,6 +25,17 @@ assert.equal(createRequire(import.meta.url)("sabine").open, open)
 await db[Symbol.asyncDispose]()
 `
 
+const WRITES = `
+import { open } from "sabine"
+
+const db = await open("database")
+const points = await db.collection("points", { dimensions: 2 })
+await points.add({ key: "near", vector: [1, 0], payload: "a" })
+await db.save()
+await points.add({ key: "far", vector: [9, 9], payload: "b" })
+await db.close()
+`
+
 const CLOSED = `
 import assert from "node:assert/strict"
 const specifiers = ["sabine/dist/core/errors.js", "sabine/core/errors", "sabine/native", "sabine/dist/index.js"]
@@ -82,6 +93,7 @@ before(async () => {
     "package.json": JSON.stringify({ name: "consumer", private: true, type: "module" }),
     "tsconfig.json": JSON.stringify(TSCONFIG),
     "runs.js": RUNS,
+    "writes.js": WRITES,
     "closed.js": CLOSED,
     "typed.ts": TYPED
   }
@@ -99,7 +111,8 @@ test("the tarball holds what is published and nothing else", () => {
     packed.filter((path) => !published.test(path) && !named.includes(path)),
     []
   )
-  for (const path of [...named, "dist/index.js", "dist/index.d.ts", "dist/effect.js", "dist/effect.d.ts"]) {
+  const entries = ["index.js", "index.d.ts", "effect.js", "effect.d.ts", "cli/main.js"].map((path) => `dist/${path}`)
+  for (const path of [...named, ...entries]) {
     assert.ok(packed.includes(path), path)
   }
 })
@@ -113,6 +126,19 @@ test("both doors work once installed", async () => {
 
 test("both doors work on Node 22", async () => {
   await run(await node22(), ["runs.js"], consumer)
+})
+
+test("the command line works once installed, on both Nodes", async () => {
+  const { bin, version } = JSON.parse(await readFile(join(consumer, "node_modules/sabine/package.json"), "utf8"))
+  const folder = join(consumer, "database")
+  await run(process.execPath, ["writes.js"], consumer)
+  for (const node of [process.execPath, await node22()]) {
+    const command = (...args: ReadonlyArray<string>) =>
+      run(node, [join("node_modules/sabine", bin.sabine), ...args], consumer)
+    assert.equal(await command("--version"), `${version}\n`)
+    assert.equal(await command("verify", folder), "nothing is damaged\n")
+  }
+  assert.equal(await run(join(consumer, "node_modules/.bin/sabine"), ["--version"], consumer), `${version}\n`)
 })
 
 test("everything else is closed", async () => {

@@ -3,6 +3,7 @@ import { parentPort, workerData } from "node:worker_threads"
 import * as Comlink from "comlink"
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs"
 import { LogDamage, LogFile } from "../core/log/log-file.ts"
+import { LogReader, type ReadRows } from "../core/log/log-reader.ts"
 import { kernels } from "../core/native.ts"
 
 /** What the worker is started with. */
@@ -40,12 +41,19 @@ const faultOf = (error: unknown): StorageFault => {
 }
 
 let opened: LogFile | undefined
+let read: LogReader | undefined
 
 /** Opened with the first call, so that a refusal reaches whoever asks; tried again by the next. */
 const logFile = (): LogFile => {
   const { path, relaxed } = workerData as StorageSettings
   opened ??= new LogFile(kernels, path, relaxed)
   return opened
+}
+
+/** The same file, read as far as that goes and not changed. */
+const logReader = (): LogReader => {
+  read ??= new LogReader(kernels, (workerData as StorageSettings).path)
+  return read
 }
 
 const answering =
@@ -69,7 +77,13 @@ const storage = {
   entries: answering((collection: number, after: number, count: number) => logFile().entries(collection, after, count)),
   flush: answering(() => logFile().flush()),
   check: answering(() => logFile().check()),
+  survey: answering(() => logReader().survey()),
+  rows: answering(
+    (table: "log" | "entries", after: number, bytes: number): ReadRows => logReader().rows(table, after, bytes)
+  ),
   close: answering(() => {
+    read?.close()
+    read = undefined
     opened?.close()
     opened = undefined
   })

@@ -40,7 +40,7 @@ const JSON_TEXT = 1
 const BYTES = 2
 
 /** The place of a frame in the log. */
-interface FrameNumber {
+export interface FrameNumber {
   readonly number: number
   /** The frame before it of the same collection; 0 for none. */
   readonly previous: number

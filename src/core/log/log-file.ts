@@ -8,10 +8,10 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import type { Kernels } from "../kernels/contract.ts"
 import { type CleanLog, mark, unmark } from "./clean.ts"
-import { decodeFrame, encodeFrame, type Frame, numberOf } from "./frame.ts"
+import { decodeFrame, encodeFrame, type Frame, numberOf, setNumber } from "./frame.ts"
 
 /** Of the tables below: a newer file is refused. */
-const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 1
 /** Pages of the write-ahead log before they are moved into the file: 16 MiB. */
 const CHECKPOINT_PAGES = 4096
 /** Frames that are folded in one transaction. */
@@ -45,13 +45,28 @@ export interface LoggedCollection {
 /** Damage that was found in the log. */
 export class LogDamage extends Error {}
 
-interface CollectionRow {
+/** Primary result codes of SQLite for a file that is damaged, none of its own, or cannot be read any more. */
+const DAMAGED: ReadonlyArray<number | undefined> = [10, 11, 26]
+
+/** Whether an error says that something of the file is damaged or cannot be read. */
+export const isDamage = (error: unknown): boolean => {
+  const { errcode } = error as { readonly errcode?: number }
+  return errcode !== undefined && DAMAGED.includes(errcode & 0xff)
+}
+
+export interface CollectionRow {
   readonly id: number
   readonly name: string
   readonly shape: string
   readonly folded: number
   readonly crc: number
 }
+
+/** The checksum of what a row says of its collection. */
+export const describeCollection = (
+  kernels: Pick<Kernels, "crc32c">,
+  { id, name, shape, folded }: Omit<CollectionRow, "crc">
+): number => kernels.crc32c(Buffer.from(JSON.stringify([id, name, shape, folded])))
 
 interface FrameRow {
   readonly number: number
@@ -97,7 +112,7 @@ export class LogFile {
   collection(name: string): LoggedCollection | undefined {
     const row = this.#get("SELECT * FROM collections WHERE name = ?", name) as CollectionRow | undefined
     if (row === undefined) return undefined
-    if (row.crc !== this.#describe(row)) throw new LogDamage(`what collection ${name} is`)
+    if (row.crc !== describeCollection(this.#kernels, row)) throw new LogDamage(`what collection ${name} is`)
     const { last } = this.#get(
       "SELECT coalesce(max(number), 0) AS last FROM log WHERE collection = ?",
       row.id
@@ -240,6 +255,7 @@ export class LogFile {
         payloads: [payload],
         fields: own ?? before?.fields
       })
+      setNumber(frame, { number: 0, previous: 0, collection })
       this.#run(
         `INSERT INTO entries VALUES (?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET crc = excluded.crc, frame = excluded.frame`,
@@ -272,11 +288,14 @@ export class LogFile {
 
   #setCollection(row: CollectionRow): void {
     const { id, name, shape, folded } = row
-    this.#run("INSERT OR REPLACE INTO collections VALUES (?, ?, ?, ?, ?)", id, name, shape, folded, this.#describe(row))
-  }
-
-  #describe({ id, name, shape, folded }: CollectionRow): number {
-    return this.#kernels.crc32c(Buffer.from(JSON.stringify([id, name, shape, folded])))
+    this.#run(
+      "INSERT OR REPLACE INTO collections VALUES (?, ?, ?, ?, ?)",
+      id,
+      name,
+      shape,
+      folded,
+      describeCollection(this.#kernels, row)
+    )
   }
 
   #transaction<A>(work: () => A): A {

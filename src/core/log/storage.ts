@@ -23,6 +23,14 @@ interface Pending {
   readonly fail: (error: unknown) => void
 }
 
+/** What the worker answered about the log at a path; a fault becomes `LogInvalid` or `StorageFailure`. */
+export const answered = <A>(path: string, { fault, value }: Answer<A>): A => {
+  if (fault === undefined) return value as A
+  const { kind, code, reason } = fault
+  if (kind === "damaged") throw new LogInvalid({ path, reason })
+  throw new StorageFailure({ operation: "log", path, code, cause: reason })
+}
+
 export class Storage {
   readonly #remote: Remote<StorageWorker>
   readonly #relaxed: boolean
@@ -75,13 +83,9 @@ export class Storage {
     return new CollectionLog(this, name, made)
   }
 
-  /** Asks the worker; a fault that it answers becomes `LogInvalid` or `StorageFailure`. */
+  /** Asks the worker. */
   async call<A>(use: (storage: Comlink.Remote<StorageWorker>) => Promise<Answer<A>>): Promise<A> {
-    const { fault, value } = await this.#remote.call(use)
-    if (fault === undefined) return value as A
-    const { kind, code, reason } = fault
-    if (kind === "damaged") throw new LogInvalid({ path: this.path, reason })
-    throw new StorageFailure({ operation: "log", path: this.path, code, cause: reason })
+    return answered(this.path, await this.#remote.call(use))
   }
 
   /** Makes durable what was acknowledged before it was. */

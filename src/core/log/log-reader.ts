@@ -1,0 +1,215 @@
+/**
+ * A log as far as it can be read, whatever is wrong with it: rows whose checksums hold, and what is wrong with the
+ * others. Nothing of the file is changed.
+ */
+import { existsSync, rmSync, statSync } from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import { pathToFileURL } from "node:url"
+import type { Kernels } from "../kernels/contract.ts"
+import { numberOf } from "./frame.ts"
+import { type CollectionRow, describeCollection, isDamage, SCHEMA_VERSION } from "./log-file.ts"
+
+/** Complaints of SQLite about the structure of the file that are passed on. */
+const COMPLAINTS = 20
+
+/** Rows `from` to `to` of a table that are damaged or cannot be read. */
+export interface LogFault {
+  readonly table: "collections" | "log" | "entries"
+  readonly from: number
+  readonly to: number
+  readonly reason: string
+  /** Collection that a damaged row says it is of; undefined where it cannot be read. */
+  readonly collection?: number | undefined
+}
+
+/** A collection as an intact row of the log describes it. */
+interface ReadCollection {
+  readonly id: number
+  readonly name: string
+  /** What it was made with, as JSON. */
+  readonly shape: string
+  /** Highest number of a frame that is in the log no more; 0 for none. */
+  readonly folded: number
+}
+
+export interface LogSurvey {
+  /** Of the tables, and the newest that is known. */
+  readonly version: number
+  readonly newest: number
+  /** What SQLite finds wrong with the structure of the file. */
+  readonly complaints: ReadonlyArray<string>
+  /** Highest number that any frame ever had; undefined when that cannot be read. */
+  readonly highest: number | undefined
+  readonly collections: ReadonlyArray<ReadCollection>
+  readonly faults: ReadonlyArray<LogFault>
+}
+
+/** The next rows of a table. */
+export interface ReadRows {
+  /** Frames whose checksums hold, in order. */
+  readonly frames: ReadonlyArray<Uint8Array>
+  readonly faults: ReadonlyArray<LogFault>
+  /** The row that they end with; undefined at the end of the table. */
+  readonly next: number | undefined
+}
+
+interface Row {
+  readonly number: number
+  readonly collection: number
+  readonly crc: number
+  /** Damage can make anything of it. */
+  readonly frame: Uint8Array | null
+}
+
+/** Rows in order of their numbers, after one. */
+const ROWS = {
+  log: "SELECT number, collection, crc, frame FROM log WHERE number > ? ORDER BY number",
+  entries: "SELECT rowid AS number, collection, crc, frame FROM entries WHERE rowid > ? ORDER BY rowid",
+  collections: "SELECT id AS number, * FROM collections WHERE id > ? ORDER BY id"
+}
+
+/** Whether an error is of the row that is read; node:sqlite has one of its own for numbers that no double holds. */
+const isUnreadable = (error: unknown): boolean =>
+  isDamage(error) || (error as NodeJS.ErrnoException).code === "ERR_OUT_OF_RANGE"
+
+export class LogReader {
+  readonly #kernels: Pick<Kernels, "crc32c">
+  readonly #db: DatabaseSync
+  /** An index of the write-ahead log that reading it makes beside the file, and that goes again. */
+  readonly #shared: string | undefined
+
+  /** Throws what SQLite does where nothing can be read. */
+  constructor(kernels: Pick<Kernels, "crc32c">, path: string) {
+    this.#kernels = kernels
+    const hasWal = existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0
+    this.#shared = hasWal && !existsSync(`${path}-shm`) ? `${path}-shm` : undefined
+    // Without a write-ahead log the file is all there is, and nothing is made beside it.
+    const url = pathToFileURL(path)
+    if (!hasWal) url.searchParams.set("immutable", "1")
+    this.#db = new DatabaseSync(url, { readOnly: true })
+    try {
+      this.#db.exec("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#db.close()
+    if (this.#shared !== undefined) rmSync(this.#shared, { force: true })
+  }
+
+  survey(): LogSurvey {
+    const faults: Array<LogFault> = []
+    const collections: Array<ReadCollection> = []
+    const note = (fault: LogFault) => faults.push(fault)
+    for (const row of this.#scan<CollectionRow & { readonly number: number }>("collections", 0, note)) {
+      const { id, name, shape, folded, crc } = row
+      if (crc === describeCollection(this.#kernels, row)) collections.push({ id, name, shape, folded })
+      else note({ table: "collections", from: id, to: id, reason: "its checksum does not hold", collection: id })
+    }
+    const version = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"])
+    return {
+      version,
+      newest: SCHEMA_VERSION,
+      complaints: this.#complaints(),
+      highest: this.#highest(),
+      collections,
+      faults
+    }
+  }
+
+  /** The next rows of a table after `after`, some `bytes` of them. */
+  rows(table: "log" | "entries", after: number, bytes: number): ReadRows {
+    const frames: Array<Uint8Array> = []
+    const faults: Array<LogFault> = []
+    let total = 0
+    for (const row of this.#scan<Row>(table, after, (fault) => faults.push(fault))) {
+      const { number, frame } = row
+      const reason = this.#faultOf(table, row)
+      if (reason === undefined) frames.push(frame!)
+      else faults.push({ table, from: number, to: number, reason, collection: row.collection })
+      total += frame?.length ?? 0
+      if (total >= bytes) return { frames, faults, next: number }
+    }
+    return { frames, faults, next: undefined }
+  }
+
+  /** What is wrong with a row; undefined for nothing. */
+  #faultOf(table: "log" | "entries", { number, collection, crc, frame }: Row): string | undefined {
+    if (!(frame instanceof Uint8Array) || this.#kernels.crc32c(frame) !== crc) return "its checksum does not hold"
+    const found = numberOf(frame)
+    const isAtHome = found.collection === collection && (table === "entries" || found.number === number)
+    return isAtHome ? undefined : "it is a row of another place"
+  }
+
+  /** Rows after one, and past what cannot be read. */
+  *#scan<R extends { readonly number: number }>(
+    table: LogFault["table"],
+    after: number,
+    note: (fault: LogFault) => void
+  ): Generator<R> {
+    for (let at: number | undefined = after; at !== undefined; ) {
+      try {
+        for (const row of this.#db.prepare(ROWS[table]).iterate(at) as unknown as Iterable<R>) {
+          at = row.number
+          yield row
+        }
+        return
+      } catch (error) {
+        if (!isUnreadable(error)) throw error
+        const from = at! + 1
+        at = this.#readableAfter(table, from)
+        note({ table, from, to: at ?? Number.MAX_SAFE_INTEGER, reason: (error as Error).message })
+      }
+    }
+  }
+
+  /** The lowest number found, `number` or above it, after which rows can be read; undefined when there is none. */
+  #readableAfter(table: LogFault["table"], number: number): number | undefined {
+    const seek = this.#db.prepare(`${ROWS[table]} LIMIT 1`)
+    /** Whether there is a row after one; undefined where that cannot be told. */
+    const isRow = (after: number): boolean | undefined => {
+      try {
+        return seek.get(after) !== undefined
+      } catch (error) {
+        if (!isUnreadable(error)) throw error
+        return undefined
+      }
+    }
+    let unreadable = number - 1
+    let found = number
+    for (let step = 1; isRow(found) === undefined; step *= 2) {
+      unreadable = found
+      found += step
+      if (found > Number.MAX_SAFE_INTEGER) return undefined
+    }
+    while (found - unreadable > 1) {
+      const middle = unreadable + Math.floor((found - unreadable) / 2)
+      if (isRow(middle) === undefined) unreadable = middle
+      else found = middle
+    }
+    return isRow(found) ? found : undefined
+  }
+
+  #highest(): number | undefined {
+    try {
+      const row = this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'log'").get()
+      return Number(row?.["seq"] ?? 0)
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      return undefined
+    }
+  }
+
+  #complaints(): ReadonlyArray<string> {
+    try {
+      const rows = this.#db.prepare(`PRAGMA quick_check(${COMPLAINTS})`).all()
+      return rows.map(({ quick_check: text }) => String(text)).filter((text) => text !== "ok")
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      return [(error as Error).message]
+    }
+  }
+}
