@@ -22,7 +22,7 @@ export const replaceFile = async (
     } finally {
       await file.close()
     }
-    if (previous !== undefined) await rename(path, previous).catch(fails("rename", path))
+    if (previous !== undefined) await rename(path, previous).catch(unless("ENOENT", fails("rename", path)))
     await rename(temporary, path).catch(fails("rename", path))
   } catch (error) {
     // The first failure is the one to report: what cannot be removed is overwritten next time.
@@ -31,6 +31,13 @@ export const replaceFile = async (
   }
   await syncFolder(dirname(path))
 }
+
+/** A try before this one may have failed between the two names: then the old content has the other already. */
+const unless =
+  (code: string, fail: (cause: NodeJS.ErrnoException) => never) =>
+  (cause: NodeJS.ErrnoException): void => {
+    if (cause.code !== code) fail(cause)
+  }
 
 /** Makes a rename durable. Windows cannot open folders, and does not need to. */
 const syncFolder = async (folder: string): Promise<void> => {
