@@ -2,12 +2,14 @@
 import { parseArgs } from "node:util"
 import { corruptionCases } from "./corruption.ts"
 import { buildFaultfs } from "./faultfs.ts"
+import { faultRuns } from "./faults.ts"
 import { killRounds } from "./kill-rounds.ts"
 import { powerRounds } from "./power.ts"
 
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "0" },
+    faults: { type: "boolean", default: false },
     power: { type: "string", default: "0" },
     cases: { type: "string", default: "0" },
     seed: { type: "string", default: "1" }
@@ -46,6 +48,16 @@ if (power > 0) {
     const counts = await powerRounds({ ...built, rounds: power, seed, onRound })
     say("power", counts)
     failures += counts.lost + counts.resurrected + counts.partial
+  }
+}
+if (values.faults) {
+  const built = buildFaultfs()
+  if ("reason" in built) say("faults", { skipped: built.reason })
+  else {
+    for (const counts of await faultRuns(built.library, 1, true)) {
+      say("faults", counts)
+      failures += counts.lost + counts.resurrected + counts.partial + counts.wrong.length
+    }
   }
 }
 process.exitCode = failures === 0 ? 0 : 1

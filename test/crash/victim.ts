@@ -13,7 +13,7 @@ import type { Start } from "./writer.ts"
 const WRITER = fileURLToPath(new URL("./writer.ts", import.meta.url))
 
 /** Modules as writers before have compiled them: starting is most of what a round takes. */
-const COMPILED = join(tmpdir(), "sabine-crash-compiled")
+export const COMPILED = join(tmpdir(), "sabine-crash-compiled")
 
 /** When a writer is killed. */
 export interface Moment {

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::mem::transmute;
 use std::path::Path;
 
-use crate::control::{Fault, fault};
+use crate::control::{Fault, fault, is_on};
 use crate::journal::{Journal, turn};
 use crate::paths::{of_descriptor, of_name};
 
@@ -109,7 +109,19 @@ fn writing(fd: c_int, offset: Option<i64>, len: usize, call: impl FnOnce(usize) 
     told(before, || call(len), |_| {})
 }
 
-/// With a journal nothing is flushed in truth, which takes time alone.
+/// Reads `len` bytes; `call` takes how many are to be read.
+fn reading(fd: c_int, len: usize, call: impl FnOnce(usize) -> isize) -> isize {
+    if !is_on() || of_descriptor(fd).is_none() {
+        return call(len);
+    }
+    match fault() {
+        Some(Fault::Code(code)) => refuse(code) as isize,
+        Some(Fault::Short) => call((len / 2).max(1)),
+        None => call(len),
+    }
+}
+
+/// Nothing is flushed in truth: the machine keeps its power, and flushing takes most of the time.
 fn flushing(fd: c_int, call: impl FnOnce() -> c_int) -> c_int {
     let Some(path) = of_descriptor(fd) else { return call() };
     if let Some(code) = refusal() {
@@ -122,6 +134,7 @@ fn flushing(fd: c_int, call: impl FnOnce() -> c_int) -> c_int {
             }
             0
         }
+        None if is_on() => 0,
         None => call(),
     }
 }
@@ -136,7 +149,7 @@ fn changing(path: Option<&Path>, before: impl FnOnce(&mut Journal, &Path), call:
 
 macro_rules! hooks {
     (open: $($open:ident),*; openat: $($openat:ident),*; pwrite: $($pwrite:ident),*; pwritev: $($pwritev:ident),*;
-     flush: $($flush:ident),*; cut: $($cut:ident),*) => {
+     pread: $($pread:ident),*; preadv: $($preadv:ident),*; scandir: $($scandir:ident),*; flush: $($flush:ident),*; cut: $($cut:ident),*) => {
         $(#[unsafe(no_mangle)]
         extern "C" fn $open(name: *const c_char, flags: c_int, mode: u32) -> c_int {
             let call = || real!($open(name, flags, mode) as extern "C" fn(*const c_char, c_int, u32) -> c_int);
@@ -165,6 +178,29 @@ macro_rules! hooks {
             })
         })*
         $(#[unsafe(no_mangle)]
+        extern "C" fn $pread(fd: c_int, bytes: *mut u8, len: usize, at: i64) -> isize {
+            type Call = extern "C" fn(c_int, *mut u8, usize, i64) -> isize;
+            reading(fd, len, |len| real!($pread(fd, bytes, len, at) as Call))
+        })*
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $preadv(fd: c_int, parts: *const IoVec, count: c_int, at: i64) -> isize {
+            type Call = extern "C" fn(c_int, *const IoVec, c_int, i64) -> isize;
+            let len = length(parts, count);
+            reading(fd, len, |bytes| {
+                if bytes == len {
+                    return real!($preadv(fd, parts, count, at) as Call);
+                }
+                let first = first(parts, bytes);
+                real!($preadv(fd, &raw const first, 1, at) as Call)
+            })
+        })*
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $scandir(name: *const c_char, list: *mut c_void, filter: *mut c_void, order: *mut c_void) -> c_int {
+            type Call = extern "C" fn(*const c_char, *mut c_void, *mut c_void, *mut c_void) -> c_int;
+            let call = || real!($scandir(name, list, filter, order) as Call);
+            changing(of_name(name).as_deref(), |_, _| {}, call)
+        })*
+        $(#[unsafe(no_mangle)]
         extern "C" fn $flush(fd: c_int) -> c_int {
             flushing(fd, || real!($flush(fd) as extern "C" fn(c_int) -> c_int))
         })*
@@ -179,7 +215,7 @@ macro_rules! hooks {
 
 hooks! {
     open: open, open64; openat: openat, openat64; pwrite: pwrite, pwrite64; pwritev: pwritev, pwritev64;
-    flush: fsync, fdatasync; cut: ftruncate, ftruncate64
+    pread: pread, pread64; preadv: preadv, preadv64; scandir: scandir, scandir64; flush: fsync, fdatasync; cut: ftruncate, ftruncate64
 }
 
 fn length(parts: *const IoVec, count: c_int) -> usize {
@@ -227,4 +263,34 @@ extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
 extern "C" fn unlink(name: *const c_char) -> c_int {
     let call = || real!(unlink(name) as extern "C" fn(*const c_char) -> c_int);
     changing(of_name(name).as_deref(), Journal::removes, call)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn read(fd: c_int, bytes: *mut u8, len: usize) -> isize {
+    reading(fd, len, |len| real!(read(fd, bytes, len) as extern "C" fn(c_int, *mut u8, usize) -> isize))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mkdir(name: *const c_char, mode: u32) -> c_int {
+    let call = || real!(mkdir(name, mode) as extern "C" fn(*const c_char, u32) -> c_int);
+    changing(of_name(name).as_deref(), |_, _| {}, call)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn link(from: *const c_char, to: *const c_char) -> c_int {
+    let call = || real!(link(from, to) as extern "C" fn(*const c_char, *const c_char) -> c_int);
+    let Some(path) = of_name(to) else { return call() };
+    if let Some(code) = refusal() {
+        return refuse(code);
+    }
+    let existed = path.exists();
+    told(
+        |_| {},
+        call,
+        |journal| {
+            if !existed {
+                journal.made(&path);
+            }
+        },
+    )
 }

@@ -1,0 +1,210 @@
+/**
+ * A process under `native/faultfs` that runs scripts again and again, each time with other file operations that fail, and
+ * says at its end what came of it.
+ */
+import { closeSync, cpSync, openSync, readSync, rmSync, writeSync } from "node:fs"
+import { join } from "node:path"
+import { type Collection, type Database, isSabineError, open } from "../../src/index.ts"
+import { keyOf } from "../concurrency/self-check.ts"
+import { Oracle } from "./oracle.ts"
+import { checkFound, openRows, payloadOnly, type State, stateOf, statesOf, viewOf, wholeEntry } from "./rows.ts"
+
+const [EIO, ENOSPC, EMFILE, HALF] = [5, 28, 24, 0]
+/** What an operation fails with, and whether all after it do until a call of the store has failed. */
+const WAYS = [
+  { code: EIO, lasts: false },
+  { code: ENOSPC, lasts: false },
+  { code: EMFILE, lasts: false },
+  { code: HALF, lasts: false },
+  { code: ENOSPC, lasts: true },
+  { code: EMFILE, lasts: true }
+]
+const BATCH = 8
+/** Times the folder is opened: as often as a fault may be in the way, and once more. */
+const OPEN_TRIES = 3
+
+export interface FaultCounts {
+  /** File operations of the scripts. */
+  calls: number
+  /** Scripts that were run with some of them failing. */
+  runs: number
+  /** Calls of the store that failed with a typed error. */
+  typed: number
+  lost: number
+  resurrected: number
+  partial: number
+  /** Other errors, errors without a fault, and stores that did not go on. */
+  readonly wrong: Array<string>
+}
+
+const folder = process.env["FAULTFS_FOLDER"]!
+const [first = 1, step = 1, allWays = 0] = process.argv.slice(2).map(Number)
+const control = openSync(process.env["FAULTFS_CONTROL"]!, "r+")
+
+/** Makes these of the calls from now on fail; none without a range. */
+const arm = ({ from, to, code } = { from: 0, to: 0, code: 0 }): void => {
+  const words = BigUint64Array.of(0n, BigInt(from), BigInt(code), 0n, BigInt(to))
+  writeSync(control, new Uint8Array(words.buffer), 0, words.byteLength, 0)
+}
+const callsAndFaults = (): readonly [number, number] => {
+  const words = new BigUint64Array(4)
+  readSync(control, new Uint8Array(words.buffer), 0, words.byteLength, 0)
+  return [Number(words[0]), Number(words[3])]
+}
+
+const counts: FaultCounts = { calls: 0, runs: 0, typed: 0, lost: 0, resurrected: 0, partial: 0, wrong: [] }
+
+/** One run of a script: what is known of its folder, and what its calls came to. */
+class Run {
+  readonly name: string
+  readonly path: string
+  readonly oracle = new Oracle()
+  /** SQLite takes a page that the disk cannot read for damage. */
+  readonly #tags: ReadonlyArray<string>
+  #call = 0
+
+  constructor(name: string, path: string, known: ReadonlyMap<number, string> = new Map(), code = 0) {
+    this.name = name
+    this.path = path
+    this.#tags = code === EIO ? ["StorageFailure", "LogInvalid"] : ["StorageFailure"]
+    this.oracle.take({ begun: 0, changes: [...known] })
+    this.oracle.take({ acked: 0 })
+  }
+
+  /** Whether a call succeeded; a failure is typed, and file operations failed meanwhile. */
+  async survives(what: string, work: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await work()
+      return true
+    } catch (error) {
+      const [, now] = callsAndFaults()
+      const isTyped = isSabineError(error) && this.#tags.includes(error._tag)
+      if (isTyped && now > 0) counts.typed++
+      else counts.wrong.push(`${this.name}, ${what}: ${error instanceof Error ? error.stack : error}`)
+      // From here on the disk is well again, and the store must be.
+      arm()
+      return false
+    }
+  }
+
+  async write(changes: ReadonlyArray<readonly [number, State | null]>, work: () => Promise<unknown>): Promise<void> {
+    const mine = ++this.#call
+    this.oracle.take({ begun: mine, changes })
+    if (await this.survives(`write ${mine}`, work)) this.oracle.take({ acked: mine })
+  }
+
+  /** Opens the folder and finds in it what was acknowledged. */
+  async open(): Promise<{ readonly db: Database; readonly collection: Collection } | undefined> {
+    for (let tries = 0; tries < OPEN_TRIES; tries++) {
+      let opened: { readonly db: Database; readonly collection: Collection } | undefined
+      await this.survives("open", async () => {
+        const db = await open(this.path, { threads: 1 })
+        try {
+          opened = { db, collection: await openRows(db) }
+        } catch (error) {
+          await db.close()
+          throw error
+        }
+      })
+      if (opened === undefined) continue
+      await this.check(opened.collection)
+      return opened
+    }
+    counts.wrong.push(`${this.name}: does not open again`)
+    return undefined
+  }
+
+  async check(collection: Collection): Promise<void> {
+    await this.survives("reading", async () => {
+      const states = await statesOf(collection)
+      await checkFound(collection, states)
+      const { examples, ...losses } = this.oracle.settle(states)
+      for (const kind of ["lost", "resurrected", "partial"] as const) counts[kind] += losses[kind]
+      counts.wrong.push(...examples.map((text) => `${this.name}: ${text}`))
+    })
+  }
+}
+
+const set = (number: number, version: number) => [[number, stateOf(version, version)]] as const
+
+/** Writes of every kind with saves between them; versions are those from `version` on. */
+const writes = async (run: Run, db: Database, collection: Collection, version: number): Promise<void> => {
+  const has = (number: number) => viewOf(collection, number).has(keyOf(number))
+  const put = async (number: number, next: number) => {
+    const view = viewOf(collection, number)
+    const entry = wholeEntry(number, next)
+    const isThere = await has(number)
+    await run.write(set(number, next), () => (isThere ? view.update(entry) : view.add(entry)))
+  }
+  await put(0, version)
+  await put(1, version + 1)
+  await run.survives("save", () => db.save())
+  await put(0, version + 2)
+  const batch = Array.from({ length: BATCH }, (_, i) => 2 * (version * BATCH + i + 1))
+  const next = version + 3
+  await run.write(
+    batch.map((number) => [number, stateOf(next, next)] as const),
+    () => collection.addMany(batch.map((number) => wholeEntry(number, next)))
+  )
+  await run.survives("save", () => db.save())
+  if (await has(1)) await run.write([[1, null]], () => viewOf(collection, 1).delete(keyOf(1)))
+  const patched = batch[0]!
+  if (await has(patched)) {
+    const changed = payloadOnly(patched, next, version + 4)
+    await run.write([[patched, stateOf(next, version + 4)]], () => collection.update(changed))
+  }
+  await run.survives("save", () => db.save())
+  await put(3, version + 5)
+}
+
+/** The folders that scripts start in: none, one that was killed and one that was closed, and what these hold. */
+const STARTS = ["new", "killed", "closed"] as const
+const startOf = (start: (typeof STARTS)[number]): string => join(folder, start)
+let known: ReadonlyMap<number, string> = new Map()
+
+const prepare = async (): Promise<void> => {
+  const path = startOf("closed")
+  const db = await open(path, { threads: 1 })
+  const collection = await openRows(db)
+  await writes(new Run("preparation", path), db, collection, 1)
+  known = await statesOf(collection)
+  cpSync(path, startOf("killed"), { recursive: true })
+  rmSync(join(startOf("killed"), "lock"))
+  await db.close()
+}
+
+/** One script with these calls failing; returns how many there were. */
+const runOne = async (start: (typeof STARTS)[number], fault?: Parameters<typeof arm>[0]): Promise<number> => {
+  const path = join(folder, "run")
+  if (start !== "new") cpSync(startOf(start), path, { recursive: true, preserveTimestamps: true })
+  const name = fault === undefined ? `${start}, no fault` : `${start}, calls ${fault.from}-${fault.to}: ${fault.code}`
+  const run = new Run(name, path, start === "new" ? undefined : known, fault?.code)
+  arm(fault)
+  const opened = await run.open()
+  if (opened !== undefined) {
+    await writes(run, opened.db, opened.collection, 100)
+    await run.survives("close", () => opened.db.close())
+  }
+  const [calls] = callsAndFaults()
+  arm()
+  const again = await run.open()
+  await run.survives("closing again", async () => again?.db.close())
+  rmSync(path, { recursive: true })
+  return calls
+}
+
+arm()
+await prepare()
+for (const [s, start] of STARTS.entries()) {
+  const calls = await runOne(start)
+  counts.calls += calls
+  for (let from = first; from <= calls; from += step) {
+    for (const [i, { code, lasts }] of WAYS.entries()) {
+      if (allWays === 0 && i !== (from + s) % WAYS.length) continue
+      counts.runs++
+      await runOne(start, { from, to: lasts ? Number.MAX_SAFE_INTEGER : from, code })
+    }
+  }
+}
+closeSync(control)
+process.stdout.write(`\n${JSON.stringify(counts)}\n`)

@@ -1,0 +1,20 @@
+/** Every file operation fails once: a typed error, a store that goes on, a clean opening, nothing acknowledged lost. */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { buildFaultfs } from "./faultfs.ts"
+import { faultRuns } from "./faults.ts"
+
+/** The long form has every operation fail in every way, this one each twentieth in one. */
+const STEP = 20
+
+test("a file operation that fails is a typed error, and nothing acknowledged is lost", async (t) => {
+  const built = buildFaultfs()
+  if ("reason" in built) return t.skip(built.reason)
+  for (const { wrong, ...counts } of await faultRuns(built.library, STEP, false)) {
+    t.diagnostic(JSON.stringify(counts))
+    assert.ok(counts.runs > 0 && counts.typed > 0)
+    const { lost, resurrected, partial } = counts
+    assert.deepEqual({ lost, resurrected, partial }, { lost: 0, resurrected: 0, partial: 0 }, wrong.join("\n"))
+    assert.deepEqual(wrong, [])
+  }
+})
