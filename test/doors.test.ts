@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
-import { tmpdir, uptime } from "node:os"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, describe, test } from "node:test"
 import { setTimeout } from "node:timers/promises"
@@ -267,22 +267,38 @@ describe("the lock of a folder", () => {
   test("that is made and not yet written to belongs to somebody", async () => {
     const [path, another] = [await folder(), await folder()]
     await using _ = await open(another)
+    const [, boot] = (await readFile(join(another, "lock"), "utf8")).split(" ")
     await writeFile(join(path, "lock"), "")
-    const opened = assert.rejects(open(path), fails(FolderLocked, { pid: process.pid }))
+    const opened = assert.rejects(open(path), fails(FolderLocked, { pid: process.ppid }))
     await setTimeout(50)
-    await writeFile(join(path, "lock"), await readFile(join(another, "lock")))
+    await writeFile(join(path, "lock"), `${process.ppid} ${boot} 0 0 0\n`)
     await opened
+  })
+
+  test("holds when the clock jumps", { skip: process.platform !== "linux" && "boots have no names" }, async () => {
+    const path = await folder()
+    await using _ = await open(path)
+    const stdout = await program(`
+      const now = Date.now
+      Date.now = () => now() + 86_400_000
+      const { open } = await import(SABINE)
+      await open(${JSON.stringify(path)}).catch((error) => console.log(error._tag, error.pid))
+    `)
+    assert.equal(stdout.trim(), `FolderLocked ${process.pid}`)
   })
 
   test("of a process that has ended, of an earlier boot or of an earlier process of this number, holds nobody up", async () => {
     const path = await folder()
     const { pid } = spawnSync(process.execPath, ["--eval", ""])
-    const boot = Math.round(Date.now() / 1000 - uptime())
-    const now = Math.round(Date.now() / 1000)
+    const another = await folder()
+    const other = await open(another)
+    const [, boot, start] = (await readFile(join(another, "lock"), "utf8")).split(" ")
+    await other.close()
     const earlier = [
-      `${pid} ${boot} ${now}\n`,
-      `${process.pid} ${boot - 100_000} ${now}\n`,
-      `${process.pid} ${boot} ${boot}\n`
+      `${pid} ${boot} ${start} 0 ${pid}\n`,
+      `${process.pid} another-boot ${start} 1000 0\n`,
+      `${process.pid} ${Math.round(Date.now() / 1000) - 100_000} ${start} 1000 0\n`,
+      `${process.pid} ${boot} ${Number(start) - 1} 1000 0\n`
     ]
     for (const stale of [...earlier, ""]) {
       await writeFile(join(path, "lock"), stale)

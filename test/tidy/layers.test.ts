@@ -18,6 +18,7 @@ const LAYERS: ReadonlyArray<readonly [prefix: string, layer: string]> = [
   ["src/core/collection/", "collection"],
   ["src/core/database.ts", "database"],
   ["src/core/folder.ts", "database"],
+  ["src/core/lock.ts", "database"],
   ["src/core/saving.ts", "database"],
   ["src/core/salvage/", "database"],
   ...MEMORIES.map((name) => [`src/core/${name}/`, name] as const),

@@ -1,0 +1,188 @@
+/**
+ * The lock of a folder: a file that says which thread of which process has it open. One whose thread has ended holds
+ * nobody up, so a lock that could not be removed, by a process that was killed, is taken over.
+ */
+import { randomUUID } from "node:crypto"
+import { existsSync, readFileSync, readlinkSync, rmSync } from "node:fs"
+import { link, mkdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises"
+import { uptime } from "node:os"
+import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
+import { isMainThread, threadId } from "node:worker_threads"
+import * as Effect from "effect/Effect"
+import { FolderLocked, StorageFailure } from "./errors.ts"
+import { abortable } from "./lift.ts"
+import { fails } from "./store/file-failure.ts"
+
+const LOCK = "lock"
+/** Where the system has no name for a boot, clocks and uptimes tell one from another to this many seconds. */
+const CLOCK_TOLERANCE_S = 10
+const START_TOLERANCE_S = 0.5
+/** Times a lock of a thread that ended is removed before somebody else is given the folder. */
+const TAKE_TRIES = 4
+/** A lock is made and written in two steps: how often, and how far apart, one that is empty is read again. */
+const WRITE_TRIES = 20
+const WRITE_WAIT_MS = 25
+
+/** Which start of the machine this is: by name on Linux, where no change of the clock moves it. */
+const boot = (): string => {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+  } catch {
+    return String(Math.round(Date.now() / 1000 - uptime()))
+  }
+}
+/**
+ * When this process began, in seconds since the machine did: no change of the clock moves it. Process numbers come
+ * again, in a container at every start.
+ */
+const startTime = (): number => Math.round((uptime() - process.uptime()) * 10) / 10
+
+/** The number of this thread in the system, where `/proc` tells; 0 elsewhere. */
+const systemThread = (): number => {
+  try {
+    return Number(readlinkSync("/proc/thread-self").split("/").at(-1))
+  } catch {
+    return 0
+  }
+}
+
+/** Folders that this thread has or takes, by their paths without links, and whether the file there is its own. */
+const taken = new Map<string, boolean>()
+
+/** Removes what this thread holds: it is about to end without closing. */
+const releaseAll = (): void => {
+  for (const [path, isOurs] of taken) if (isOurs) rmSync(path, { force: true })
+}
+
+/** The first process of a container is not ended by signals that it does not listen for. */
+const INIT = 1
+const EXIT_TERMINATED = 143
+
+/**
+ * Lets the signal end the process as it does without a listener, but for the locks. Runs before all others and is gone
+ * then: a program that listens itself, or counts who does, decides alone.
+ */
+const onTerminate = (): void => {
+  process.off("SIGTERM", onTerminate)
+  if (process.listenerCount("SIGTERM") > 0) return
+  if (process.pid === INIT) process.exit(EXIT_TERMINATED)
+  releaseAll()
+  process.kill(process.pid, "SIGTERM")
+}
+
+const take = (path: string): void => {
+  if (taken.size === 0) {
+    process.on("exit", releaseAll)
+    if (isMainThread) process.prependListener("SIGTERM", onTerminate)
+  }
+  taken.set(path, false)
+}
+const letGo = (path: string): void => {
+  taken.delete(path)
+  if (taken.size > 0) return
+  process.off("exit", releaseAll)
+  process.off("SIGTERM", onTerminate)
+}
+
+/** Makes the folder when it is not there and keeps other processes and threads out of it for the length of the scope. */
+export const lockFolder = (folder: string) =>
+  Effect.acquireRelease(
+    abortable(() => acquire(folder)),
+    (path) => Effect.promise(() => release(path))
+  )
+
+/** A file that cannot be removed holds nobody of this thread up, nor anybody once it has ended. */
+const release = async (path: string): Promise<void> => {
+  await rm(path, { force: true }).catch(() => undefined)
+  letGo(path)
+}
+
+const acquire = async (folder: string): Promise<string> => {
+  await mkdir(folder, { recursive: true }).catch(fails("create", folder))
+  const path = join(await realpath(folder).catch(fails("read", folder)), LOCK)
+  if (taken.has(path)) throw new FolderLocked({ path: folder, pid: process.pid })
+  take(path)
+  try {
+    await makeLock(folder, path)
+    taken.set(path, true)
+    return path
+  } catch (error) {
+    letGo(path)
+    throw error
+  }
+}
+
+const makeLock = async (folder: string, path: string): Promise<void> => {
+  for (let tries = 1; ; tries++) {
+    try {
+      await writeFile(path, `${process.pid} ${boot()} ${startTime()} ${threadId} ${systemThread()}\n`, { flag: "wx" })
+      return
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException
+      if (code !== "EEXIST" || tries === TAKE_TRIES) {
+        throw new StorageFailure({ operation: "lock", path, code: String(code), cause })
+      }
+      const text = await lockText(path).catch(fails("read", path))
+      const pid = holder(text)
+      if (pid !== undefined) throw new FolderLocked({ path: folder, pid })
+      await removeEnded(path, text).catch(fails("remove", path))
+    }
+  }
+}
+
+/** The process that holds a lock of this text; undefined when it, or its thread, has ended. */
+const holder = (text: string): number | undefined => {
+  const [number = "", its = "", start = "", thread = "", inSystem = ""] = text.trim().split(" ")
+  const pid = Number(number)
+  if (!isSameBoot(its) || !isRunning(pid)) return undefined
+  if (pid === process.pid) {
+    if (Math.abs(Number(start) - startTime()) > START_TOLERANCE_S) return undefined
+    // What this thread has it knows: this one it could not remove.
+    if (Number(thread) === threadId) return undefined
+  }
+  const threads = `/proc/${pid}/task`
+  return Number(inSystem) > 0 && existsSync(threads) && !existsSync(`${threads}/${inSystem}`) ? undefined : pid
+}
+
+const isSameBoot = (its: string): boolean => {
+  const ours = boot()
+  return its === ours || Math.abs(Number(its) - Number(ours)) <= CLOCK_TOLERANCE_S
+}
+
+/** Removes a lock that was read as `text`. Another that took its place meanwhile is put back. */
+const removeEnded = async (path: string, text: string): Promise<void> => {
+  const aside = `${path}.${randomUUID()}`
+  try {
+    await rename(path, aside)
+    if ((await readFile(aside, "utf8")) !== text) await link(aside, path)
+  } catch (error) {
+    // Somebody else removed it, or locked the folder again: the next try tells.
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== "ENOENT" && code !== "EEXIST") throw error
+  } finally {
+    await rm(aside, { force: true })
+  }
+}
+
+/** What a lock says: nothing when it is gone, or when its maker ended before writing to it. */
+const lockText = async (path: string): Promise<string> => {
+  for (let tries = 0; ; tries++) {
+    const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined
+      throw error
+    })
+    if (text === undefined) return ""
+    if (text !== "" || tries === WRITE_TRIES) return text
+    await setTimeout(WRITE_WAIT_MS)
+  }
+}
+
+const isRunning = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"
+  }
+}
