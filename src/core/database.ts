@@ -27,7 +27,7 @@ import {
 import { rememberedQueries } from "./collection/texts.ts"
 import { dimensionsOf } from "./embed/source.ts"
 import { InvalidParameter, IsaUnavailable, LogInvalid, type SabineError, StorageFailure } from "./errors.ts"
-import { checkName, imagePaths, logPath, savedCollections } from "./folder.ts"
+import { checkName, imagePaths, logPath, removeUnfinished, savedCollections } from "./folder.ts"
 import { abortable, attempt } from "./lift.ts"
 import { lockFolder } from "./lock.ts"
 import { Storage } from "./log/storage.ts"
@@ -112,6 +112,7 @@ export class Database extends Context.Service<
 /** Locks the folder and opens its log in the background: whoever needs it first meets what is wrong with it. */
 const openLog = Effect.fnUntraced(function* (folder: string, durability: Durability) {
   yield* lockFolder(folder)
+  yield* abortable(() => removeUnfinished(folder))
   const path = logPath(folder)
   const saved = yield* abortable(() => savedCollections(folder))
   if (saved.length > 0 && !existsSync(path)) {

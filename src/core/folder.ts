@@ -1,5 +1,5 @@
 /** The folder of a database: the names of the files in it. */
-import { readdir } from "node:fs/promises"
+import { readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { InvalidParameter } from "./errors.ts"
 import { fails } from "./store/file-failure.ts"
@@ -7,6 +7,8 @@ import type { ImagePaths } from "./store/image-pair.ts"
 
 const IMAGE = ".image"
 const PREVIOUS_IMAGE = ".previous.image"
+/** Files that take another name once they are whole. */
+const UNFINISHED = /\.(image|clean)\.tmp$/
 const NAME = /^[A-Za-z0-9_-]{1,64}$/
 
 /** The files of a collection; `InvalidParameter` when the name could leave the folder. */
@@ -30,3 +32,12 @@ export const savedCollections = async (folder: string): Promise<ReadonlyArray<st
     .map((name) => name.slice(0, -IMAGE.length))
     .filter((name) => NAME.test(name))
     .sort()
+
+/** Removes what a writer that was ended had not finished. */
+export const removeUnfinished = async (folder: string): Promise<void> => {
+  const names = await readdir(folder).catch(fails("read", folder))
+  for (const name of names.filter((name) => UNFINISHED.test(name))) {
+    const path = join(folder, name)
+    await rm(path).catch(fails("remove", path))
+  }
+}
