@@ -1,15 +1,22 @@
-/** The long forms: `npm run crash -- --rounds 1000`, `--cases 10000`, `--power 200`; each alone, or all that are given. */
+/**
+ * The long forms: `npm run crash -- --rounds 1000`, `--cases 10000`, `--power 200`, `--faults`, `--soak 600`; each alone, or
+ * all that are given.
+ */
 import { parseArgs } from "node:util"
 import { corruptionCases } from "./corruption.ts"
 import { buildFaultfs } from "./faultfs.ts"
 import { faultRuns } from "./faults.ts"
 import { killRounds } from "./kill-rounds.ts"
 import { powerRounds } from "./power.ts"
+import { overBounds, soak } from "./soak.ts"
+
+const SOAKED_ENTRIES = 20_000
 
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "0" },
     faults: { type: "boolean", default: false },
+    soak: { type: "string", default: "0" },
     power: { type: "string", default: "0" },
     cases: { type: "string", default: "0" },
     seed: { type: "string", default: "1" }
@@ -18,6 +25,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds)
 const cases = Number(values.cases)
 const power = Number(values.power)
+const seconds = Number(values.soak)
 const seed = Number(values.seed)
 
 const say = (suite: string, counts: object): void => {
@@ -59,5 +67,11 @@ if (values.faults) {
       failures += counts.lost + counts.resurrected + counts.partial + counts.wrong.length
     }
   }
+}
+if (seconds > 0) {
+  const counts = await soak({ seconds, entries: SOAKED_ENTRIES, seed })
+  const reasons = overBounds(counts)
+  say("soak", { ...counts, reasons })
+  failures += reasons.length
 }
 process.exitCode = failures === 0 ? 0 : 1
