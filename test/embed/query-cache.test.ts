@@ -1,25 +1,17 @@
 /** What is remembered of queries: by exact text, by vectors to within a tolerance, within entries and bytes. */
 import assert from "node:assert/strict"
-import { after, beforeEach, describe, test } from "node:test"
+import { describe, test } from "node:test"
 import fc from "fast-check"
 import { cachedEmbedder } from "../../src/core/embed/cached.ts"
 import type { Embedder } from "../../src/core/embed/embedder.ts"
 import { hashEmbedder } from "../../src/core/embed/hash.ts"
-import { openaiEmbedder } from "../../src/core/embed/openai.ts"
 import { QueryCache, type VectorQueryCacheOptions } from "../../src/core/embed/query-cache.ts"
+import { VectorKeys } from "../../src/core/embed/vector-keys.ts"
 import { Cancelled, EmptyEmbedding } from "../../src/core/errors.ts"
 import { attach, open } from "../../src/index.ts"
 import { embedderContract } from "../contract/embedder.ts"
-import { EmbeddingServer } from "./embedding-server.ts"
+import { DIMENSIONS, openai, server } from "./served.ts"
 
-const DIMENSIONS = 64
-const server = new EmbeddingServer(DIMENSIONS)
-const url = await server.listen()
-after(() => server.close())
-beforeEach(() => {
-  server.requests.length = 0
-})
-const openai = () => openaiEmbedder({ baseUrl: `${url}/v1`, apiKey: "sk-test", dimensions: DIMENSIONS })
 const sent = () => server.requests.map(({ body }) => body.input)
 
 embedderContract("hash behind a cache", () => cachedEmbedder(hashEmbedder()))
@@ -130,6 +122,16 @@ describe("a cache of queries", () => {
       assert.throws(() => cacheOf({ [parameter]: value }), { _tag: "InvalidParameter", parameter })
     }
   })
+})
+
+test("a vector that is taken out of the keys finds nothing", () => {
+  const keys = new VectorKeys(0.001)
+  const [a, b] = [Float32Array.of(0.5, 1), Float32Array.of(0.5, 2)]
+  keys.add(a)
+  keys.add(b)
+  keys.delete(a)
+  assert.equal(keys.find(a), undefined)
+  assert.equal(keys.find(b), b)
 })
 
 describe("a cached embedder", () => {

@@ -1,5 +1,5 @@
 /** Requests that are worth another attempt: a deadline over all of them, and jittered waits that grow. */
-import { Cancelled, type EmbedderFailureReason, EmbedderRequestFailed } from "../errors.ts"
+import { type EmbedderFailureReason, EmbedderRequestFailed } from "../errors.ts"
 import { orCancelled } from "./abort.ts"
 import type { Clock } from "./clock.ts"
 import type { TokenBucket } from "./token-bucket.ts"
@@ -78,7 +78,6 @@ const attemptUntil = async <A>(
   try {
     return await orCancelled(attempt(either), either)
   } catch (cause) {
-    if (signal.aborted) throw new Cancelled()
     if (!late.signal.aborted) throw cause
     throw new EmbedderRequestFailed({ embedder, reason: "timeout", detail: `no answer within ${timeout} ms`, cause })
   } finally {

@@ -39,8 +39,9 @@ export const openEmbedder = (source: EmbedderSource, options: EmbedderOfOptions 
   if (options.dimensions !== undefined) wholeNumber("dimensions", options.dimensions, 1, MAX_DIMENSIONS)
   if (typeof source === "function") return openFunction(source, options)
   const { embed, id, dimensions } = object("embedder", source) as Partial<CustomEmbedder>
-  if (embed === undefined && isAiModel(source)) return openAiModel(source, options)
-  if (embed === undefined && isLangChain(source)) return openLangChain(source, options)
+  // First: their classes may have an embed of another kind.
+  if (isAiModel(source)) return openAiModel(source, options)
+  if (isLangChain(source)) return openLangChain(source, options)
   if (typeof embed !== "function") {
     const reason = `wanted a function, { embed }, or a model of the AI SDK or LangChain, got ${shown(source)}`
     throw new InvalidParameter({ parameter: "embedder", reason })
