@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
+import type { Checkpoint } from "./core/checkpoints.ts"
 import { Attached, type AttachOptions } from "./core/collection/attached.ts"
 import type * as Core from "./core/collection/collection.ts"
 import type { CollectionOptions } from "./core/collection/options.ts"
@@ -39,6 +40,12 @@ export interface Database extends Closable {
   readonly collections: () => Promise<ReadonlyArray<string>>
   /** Writes an image of every open collection into the folder, each whole or not at all. */
   readonly save: () => Promise<void>
+  /** Saves every collection and keeps the images under a name. */
+  readonly checkpoint: (name: string) => Promise<Checkpoint>
+  /** The checkpoints of the folder, oldest first. */
+  readonly listCheckpoints: () => Promise<ReadonlyArray<Checkpoint>>
+  /** Takes a checkpoint away; rejects with `CheckpointNotFound`. */
+  readonly deleteCheckpoint: (name: string) => Promise<void>
 }
 
 /** A collection of another thread: everything but writing. */

@@ -9,6 +9,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Builder } from "./builder.ts"
 import { object, oneOf, wholeNumber } from "./checked.ts"
+import { type Checkpoint, Checkpoints } from "./checkpoints.ts"
 import { type Collection, makeCollection, type OpenCollection } from "./collection/collection.ts"
 import { encoderChoice, unmadeEncoder } from "./collection/encoding.ts"
 import {
@@ -33,7 +34,7 @@ import { lockFolder } from "./lock.ts"
 import { Storage } from "./log/storage.ts"
 import { kernels, unavailableIsa } from "./native.ts"
 import { Pool } from "./pool.ts"
-import { makeSaving, type SavedState, type SnapshotOptions, type SnapshotSettings } from "./saving.ts"
+import { makeSaving, type SavedState, type Saving, type SnapshotOptions, type SnapshotSettings } from "./saving.ts"
 import { Dispatcher } from "./search/dispatch.ts"
 import type { ImageIdentity } from "./store/image.ts"
 import { loadNewest } from "./store/image-pair.ts"
@@ -61,7 +62,7 @@ export type Durability = (typeof DURABILITIES)[number]
 
 /** An open collection, and how it is saved where there is a folder. */
 interface SavedCollection extends OpenCollection {
-  readonly save: Effect.Effect<void, SabineError> | undefined
+  readonly saving: Saving | undefined
 }
 
 export class Database extends Context.Service<
@@ -79,6 +80,16 @@ export class Database extends Context.Service<
      * less to replay. Searches go on meanwhile, writes wait. What was written before is durable without it.
      */
     readonly save: () => Effect.Effect<void, SabineError>
+    /**
+     * Saves every collection, also those that were not open, which are opened, and keeps the images under a name of 1 to
+     * 64 letters, digits, hyphens and underscores. Images that did not change take no room a second time. A name that
+     * is taken is an `InvalidParameter`.
+     */
+    readonly checkpoint: (name: string) => Effect.Effect<Checkpoint, SabineError>
+    /** The checkpoints of the folder, oldest first. */
+    readonly listCheckpoints: () => Effect.Effect<ReadonlyArray<Checkpoint>, SabineError>
+    /** Takes a checkpoint away; fails with `CheckpointNotFound`. */
+    readonly deleteCheckpoint: (name: string) => Effect.Effect<void, SabineError>
   }
 >()("sabine/Database") {
   /** A database at `path`, or `":memory:"`, for the length of the layer's scope. */
@@ -247,27 +258,40 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
     const state = { generation, watermark, isWhole, graph }
     const saving =
       folder === undefined || log === undefined ? undefined : yield* savingOf(folder, name, made, { ...state, log })
-    open.set(name, { ...made, save: saving?.save })
+    open.set(name, { ...made, saving })
     return made.collection
   })
 
   const savingOf = (folder: string, name: string, collection: OpenCollection, state: SavedState) =>
     makeSaving(collection, state, imagePaths(folder, name), snapshots, scope)
 
+  const inFolder = <A>(use: (checkpoints: Checkpoints) => Effect.Effect<A, SabineError>) =>
+    folder === undefined
+      ? Effect.fail(new InvalidParameter({ parameter: "path", reason: "a database in memory has nowhere to be saved" }))
+      : use(new Checkpoints(kernels, folder))
+
+  const names = abortable(async () => {
+    const logged = (await storage?.names()) ?? []
+    return [...new Set([...logged, ...open.keys()])].sort()
+  })
+
+  const checkpoint = Effect.fnUntraced(function* (checkpoints: Checkpoints, name: string) {
+    const all = yield* names
+    for (const each of all) yield* collection(each)
+    const saveTo = (each: string, path: string) => Effect.runPromise(open.get(each)!.saving!.saveTo(path))
+    return yield* abortable(() => checkpoints.make(name, all, saveTo))
+  })
+
   const save = Effect.fnUntraced(function* () {
-    if (folder === undefined) {
-      return yield* new InvalidParameter({ parameter: "path", reason: "a database in memory has nowhere to be saved" })
-    }
-    for (const { save } of open.values()) if (save !== undefined) yield* save
+    for (const { saving } of open.values()) if (saving !== undefined) yield* saving.save
   })
 
   return Database.of({
     collection: (name, options) => opening.withPermit(collection(name, options)),
-    collections: () =>
-      abortable(async () => {
-        const logged = (await storage?.names()) ?? []
-        return [...new Set([...logged, ...open.keys()])].sort()
-      }),
-    save
+    collections: () => names,
+    save: () => inFolder(save),
+    checkpoint: (name) => opening.withPermit(inFolder((checkpoints) => checkpoint(checkpoints, name))),
+    listCheckpoints: () => opening.withPermit(inFolder((checkpoints) => abortable(() => checkpoints.list()))),
+    deleteCheckpoint: (name) => opening.withPermit(inFolder((checkpoints) => abortable(() => checkpoints.delete(name))))
   })
 })

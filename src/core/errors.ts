@@ -255,6 +255,15 @@ export class StorageFailure extends Data.TaggedError("StorageFailure")<{
   }
 }
 
+/** No checkpoint has the name. */
+export class CheckpointNotFound extends Data.TaggedError("CheckpointNotFound")<{ readonly name: string }> {
+  readonly status = 404
+  readonly retryable = false
+  override get message() {
+    return `no checkpoint has the name ${JSON.stringify(this.name)}`
+  }
+}
+
 /** The folder is open in another process, or already in this one. */
 export class FolderLocked extends Data.TaggedError("FolderLocked")<{
   readonly path: string
@@ -334,6 +343,7 @@ export type SabineError =
   | LogInvalid
   | ImportInvalid
   | StorageFailure
+  | CheckpointNotFound
   | FolderLocked
   | Closed
   | Cancelled

@@ -9,6 +9,7 @@ import type { CollectionLog } from "./log/storage.ts"
 import type { GraphOptions } from "./store/graph-columns.ts"
 import { saveImage } from "./store/image.ts"
 import type { ImagePaths } from "./store/image-pair.ts"
+import { linkFile } from "./store/link-file.ts"
 
 /** When an image is written unasked. */
 export interface SnapshotOptions {
@@ -33,9 +34,11 @@ export interface SavedState {
   readonly log: CollectionLog
 }
 
-interface Saving {
+export interface Saving {
   /** Writes an image, and takes out of the log what it and the one before it hold. */
   readonly save: Effect.Effect<void, SabineError>
+  /** The same, and gives the image another name as well before the next one takes its place. */
+  readonly saveTo: (path: string) => Effect.Effect<void, SabineError>
 }
 
 /** Saves a collection for the length of `scope`, which ends what runs in the background. */
@@ -48,26 +51,32 @@ export const makeSaving = Effect.fnUntraced(function* (
 ) {
   const { log } = state
   const permit = yield* Semaphore.make(1)
-  const save = permit.withPermit(
-    Effect.gen(function* () {
-      const before = state.watermark
-      const logged = log.bytes
-      let watermark = 0
-      yield* abortable(async () => {
-        const generation = state.generation + 1
-        await saveImage(store, { generation, embedder: shape.embedder, graph: state.graph }, newest, {
-          previous: state.isWhole ? previous : undefined,
-          exclusively: (work) => Effect.runPromise(exclusively(abortable(() => log.flush().then(work)))),
-          watermark: () => (watermark = log.last)
-        })
-        Object.assign(state, { generation, watermark, isWhole: true })
+  const write = Effect.gen(function* () {
+    const before = state.watermark
+    const logged = log.bytes
+    let watermark = 0
+    yield* abortable(async () => {
+      const generation = state.generation + 1
+      await saveImage(store, { generation, embedder: shape.embedder, graph: state.graph }, newest, {
+        previous: state.isWhole ? previous : undefined,
+        exclusively: (work) => Effect.runPromise(exclusively(abortable(() => log.flush().then(work)))),
+        watermark: () => (watermark = log.last)
       })
-      savedBytes = logged
-      savedAt = performance.now()
-      // The previous image and the newest both hold these.
-      if (before !== undefined) yield* abortable(() => log.fold(before))
+      Object.assign(state, { generation, watermark, isWhole: true })
     })
-  )
+    savedBytes = logged
+    savedAt = performance.now()
+    // The previous image and the newest both hold these.
+    if (before !== undefined) yield* abortable(() => log.fold(before))
+  })
+  const save = permit.withPermit(write)
+  const saveTo = (path: string) =>
+    permit.withPermit(
+      Effect.andThen(
+        write,
+        abortable(() => linkFile(newest, path))
+      )
+    )
 
   let savedBytes = log.bytes
   let savedAt = performance.now()
@@ -94,5 +103,5 @@ export const makeSaving = Effect.fnUntraced(function* (
     running = true
     Effect.runFork(Effect.forkIn(inBackground, scope))
   }
-  return { save } satisfies Saving
+  return { save, saveTo } satisfies Saving
 })

@@ -39,8 +39,8 @@ const unless =
     if (cause.code !== code) fail(cause)
   }
 
-/** Makes a rename durable. Windows cannot open folders, and does not need to. */
-const syncFolder = async (folder: string): Promise<void> => {
+/** Makes the names in a folder durable. Windows cannot open folders, and does not need to. */
+export const syncFolder = async (folder: string): Promise<void> => {
   if (process.platform === "win32") return
   const handle = await open(folder).catch(fails("open", folder))
   try {

@@ -1,0 +1,120 @@
+/**
+ * Checkpoints: a folder of images under a name. Images are never changed in place, so a checkpoint is a link to each
+ * of the newest ones, and a manifest, written last, without which there is no checkpoint.
+ */
+import { existsSync } from "node:fs"
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises"
+import { join } from "node:path"
+import { CheckpointNotFound, ImageInvalid, InvalidParameter } from "./errors.ts"
+import { checkName, imagePaths } from "./folder.ts"
+import type { Kernels } from "./kernels/contract.ts"
+import { fails } from "./store/file-failure.ts"
+import { replaceFile, syncFolder } from "./store/replace-file.ts"
+
+const MANIFEST = "manifest"
+/** The first line of a manifest: this, then the CRC32C of the rest as eight hexadecimal digits. */
+const TITLE = "sabine checkpoint 1 "
+const TITLE_BYTES = TITLE.length + 9
+
+export interface Checkpoint {
+  readonly name: string
+  /** When it was made, in milliseconds since 1970, by the clock of the machine. */
+  readonly time: number
+  /** Bytes of its images. On disk they take room once, however many checkpoints share them. */
+  readonly bytes: number
+  /** Names of the collections in it. */
+  readonly collections: ReadonlyArray<string>
+}
+
+/** The checkpoints of one folder. Nobody else calls at the same time. */
+export class Checkpoints {
+  readonly #kernels: Pick<Kernels, "crc32c">
+  readonly #folder: string
+
+  constructor(kernels: Pick<Kernels, "crc32c">, folder: string) {
+    this.#kernels = kernels
+    this.#folder = folder
+  }
+
+  /** Makes a checkpoint of collections whose images `saveTo` puts at a path; on failure there is none. */
+  async make(
+    name: string,
+    collections: ReadonlyArray<string>,
+    saveTo: (collection: string, path: string) => Promise<void>
+  ): Promise<Checkpoint> {
+    const path = this.#pathOf(name)
+    if (existsSync(join(path, MANIFEST))) {
+      throw new InvalidParameter({ parameter: "name", reason: `there is a checkpoint ${name}: delete it first` })
+    }
+    try {
+      // Without a manifest it is what a crash left.
+      await rm(path, { recursive: true, force: true }).catch(fails("remove", path))
+      await mkdir(path, { recursive: true }).catch(fails("create", path))
+      let bytes = 0
+      for (const collection of collections) {
+        const image = imagePaths(path, collection).newest
+        await saveTo(collection, image)
+        bytes += (await stat(image).catch(fails("stat", image))).size
+      }
+      for (const folder of [path, join(path, ".."), this.#folder]) await syncFolder(folder)
+      const checkpoint = { name, time: Date.now(), bytes, collections }
+      await this.#write(path, checkpoint)
+      return checkpoint
+    } catch (error) {
+      // The first failure is the one to report: what stays has no manifest.
+      await rm(path, { recursive: true, force: true }).catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** All of them, oldest first; fails with `ImageInvalid` when the manifest of one is damaged. */
+  async list(): Promise<ReadonlyArray<Checkpoint>> {
+    const folder = join(this.#folder, "checkpoints")
+    if (!existsSync(folder)) return []
+    const names = await readdir(folder).catch(fails("read", folder))
+    const found: Array<Checkpoint> = []
+    for (const name of names) if (existsSync(join(folder, name, MANIFEST))) found.push(await this.read(name))
+    return found.sort((a, b) => a.time - b.time || (a.name < b.name ? -1 : 1))
+  }
+
+  /** One of them; fails with `CheckpointNotFound`, or with `ImageInvalid` when its manifest is damaged. */
+  async read(name: string): Promise<Checkpoint> {
+    const path = join(this.#pathOf(name), MANIFEST)
+    if (!existsSync(path)) throw new CheckpointNotFound({ name })
+    const bytes = await readFile(path).catch(fails("read", path))
+    const invalid = (reason: string) => new ImageInvalid({ path, field: "checksum", from: 0, to: bytes.length, reason })
+    const body = bytes.subarray(TITLE_BYTES)
+    if (bytes.toString("latin1", 0, TITLE.length) !== TITLE) throw invalid("it is no manifest of a version known here")
+    if (bytes.toString("latin1", 0, TITLE_BYTES) !== this.#titleOf(body)) throw invalid("the manifest is damaged")
+    const checkpoint = JSON.parse(body.toString()) as Checkpoint
+    if (checkpoint.name !== name) throw invalid(`it is the manifest of checkpoint ${checkpoint.name}`)
+    return checkpoint
+  }
+
+  /** Takes one away, also when it is damaged; fails with `CheckpointNotFound`. */
+  async delete(name: string): Promise<void> {
+    const path = this.#pathOf(name)
+    const manifest = join(path, MANIFEST)
+    if (!existsSync(manifest)) throw new CheckpointNotFound({ name })
+    await rm(manifest).catch(fails("remove", manifest))
+    await syncFolder(path)
+    await rm(path, { recursive: true, force: true }).catch(fails("remove", path))
+  }
+
+  #write(path: string, checkpoint: Checkpoint): Promise<void> {
+    const manifest = join(path, MANIFEST)
+    const body = Buffer.from(JSON.stringify(checkpoint))
+    return replaceFile(manifest, async (file) => {
+      await file.writeFile(Buffer.concat([Buffer.from(this.#titleOf(body)), body])).catch(fails("write", manifest))
+    })
+  }
+
+  #titleOf(body: Uint8Array): string {
+    return `${TITLE}${this.#kernels.crc32c(body).toString(16).padStart(8, "0")}\n`
+  }
+
+  #pathOf(name: string): string {
+    checkName(name)
+    return join(this.#folder, "checkpoints", name)
+  }
+}

@@ -1,0 +1,24 @@
+/** A second name for a file that is never changed in place, such as an image: no bytes are copied where links are. */
+import { constants, copyFile, link, open, rm } from "node:fs/promises"
+import { fails } from "./file-failure.ts"
+
+/** What file systems without links, or with too many to one file, answer. */
+const WITHOUT_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EXDEV", "EMLINK"])
+
+/** Gives `from` the name `to` as well, or copies it there. What had that name is gone. */
+export const linkFile = async (from: string, to: string): Promise<void> => {
+  await rm(to, { force: true }).catch(fails("remove", to))
+  try {
+    await link(from, to)
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException
+    if (!WITHOUT_LINKS.has(code)) return fails("link", to)(error as NodeJS.ErrnoException)
+    await copyFile(from, to, constants.COPYFILE_FICLONE).catch(fails("copy", to))
+    const file = await open(to, "r+").catch(fails("open", to))
+    try {
+      await file.sync().catch(fails("fsync", to))
+    } finally {
+      await file.close()
+    }
+  }
+}
