@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
-import type { Checkpoint } from "./core/checkpoints.ts"
+import type { Checkpointing } from "./core/checkpoint/checkpointing.ts"
 import { Attached, type AttachOptions } from "./core/collection/attached.ts"
 import type * as Core from "./core/collection/collection.ts"
 import type { CollectionOptions } from "./core/collection/options.ts"
@@ -33,19 +33,13 @@ interface Closable extends AsyncDisposable {
   readonly close: () => Promise<void>
 }
 
-export interface Database extends Closable {
+export interface Database extends Closable, Promised<Checkpointing> {
   /** A collection by name: as it was saved, or new. */
   readonly collection: (name: string, options?: CollectionOptions) => Promise<Collection>
   /** Names of the collections, saved or open. */
   readonly collections: () => Promise<ReadonlyArray<string>>
   /** Writes an image of every open collection into the folder, each whole or not at all. */
   readonly save: () => Promise<void>
-  /** Saves every collection and keeps the images under a name. */
-  readonly checkpoint: (name: string) => Promise<Checkpoint>
-  /** The checkpoints of the folder, oldest first. */
-  readonly listCheckpoints: () => Promise<ReadonlyArray<Checkpoint>>
-  /** Takes a checkpoint away; rejects with `CheckpointNotFound`. */
-  readonly deleteCheckpoint: (name: string) => Promise<void>
 }
 
 /** A collection of another thread: everything but writing. */

@@ -1,6 +1,6 @@
 /** What both doors export: the types that callers name, the embedders, and every error. */
 export type { Calibration, Setting } from "./core/calibration.ts"
-export type { Checkpoint } from "./core/checkpoints.ts"
+export type { Checkpoint } from "./core/checkpoint/manifest.ts"
 export type { AttachOptions } from "./core/collection/attached.ts"
 export type { EntryColumns } from "./core/collection/batch.ts"
 export type { BuildIndexOptions } from "./core/collection/collection.ts"

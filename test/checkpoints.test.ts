@@ -1,11 +1,25 @@
 /** Checkpoints: what they hold, what becomes of them, and what is said of those that are not there or damaged. */
 import assert from "node:assert/strict"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { existsSync } from "node:fs"
-import { copyFile, mkdir, mkdtemp, readFile, rm, stat, unlink, writeFile } from "node:fs/promises"
+import { cp, mkdir, mkdtemp, readFile, rm, stat, unlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { after, test } from "node:test"
-import { CheckpointNotFound, type Collection, ImageInvalid, InvalidParameter, open } from "../src/index.ts"
+import { DatabaseSync } from "node:sqlite"
+import { after, describe, test } from "node:test"
+import { fileURLToPath } from "node:url"
+import * as fc from "fast-check"
+import {
+  CheckpointNotFound,
+  type Collection,
+  CollectionReplaced,
+  type Database,
+  type Entry,
+  ImageInvalid,
+  InvalidParameter,
+  open
+} from "../src/index.ts"
 
 const folders: Array<string> = []
 const folder = async (): Promise<string> => {
@@ -46,16 +60,9 @@ test("a checkpoint has the images of its moment, whatever is written and saved a
   const image = await stat(join(path, "checkpoints", "first", "notes.image"))
   assert.equal(image.size + (await stat(join(path, "checkpoints", "first", "closed.image"))).size, made.bytes)
 
-  // The images alone, opened in a folder whose log has none of their frames.
-  const copy = await folder()
-  await open(copy).then((empty) => empty.close())
-  await using empty = await open(copy)
-  await empty.collections()
-  for (const name of made.collections) {
-    await copyFile(join(path, "checkpoints", "first", `${name}.image`), join(copy, `${name}.image`))
-  }
-  assert.deepEqual(await contents(await empty.collection("notes")), expected)
-  assert.deepEqual(Object.keys(await contents(await empty.collection("closed"))), ["unsaved"])
+  await db.restore("first")
+  assert.deepEqual(await contents(await db.collection("notes")), expected)
+  assert.deepEqual(Object.keys(await contents(await db.collection("closed"))), ["unsaved"])
 })
 
 test("a checkpoint is taken away by name, and a name is used once", async () => {
@@ -121,4 +128,181 @@ test("a checkpoint is whole while others write and save", async () => {
     ...Array.from({ length: 50 }, (_, i) => notes.add({ key: `${i}`, vector: [1, i] }))
   ])
   assert.equal((await db.listCheckpoints()).length, 6)
+})
+
+/** A copy of a folder as a kill would leave it. */
+const killed = async (path: string): Promise<string> => {
+  const copy = await folder()
+  await cp(path, copy, { recursive: true })
+  await unlink(join(copy, "lock"))
+  return copy
+}
+
+const withDatabase = async <A>(path: string, use: (db: Database) => Promise<A>): Promise<A> => {
+  await using db = await open(path)
+  return await use(db)
+}
+
+/** What ended a process that was to kill itself before a file operation. */
+const killedAt = async (path: string, method: string, argument: string, call: number): Promise<string | null> => {
+  const file = fileURLToPath(new URL("killed-at-call.ts", import.meta.url))
+  const child = spawn(process.execPath, [file, path, method, argument, `${call}`], {
+    stdio: ["ignore", "ignore", "inherit"]
+  })
+  const [, signal] = (await once(child, "close")) as [number | null, string | null]
+  return signal
+}
+
+test("any run of writes, saves, checkpoints, restores and kills is what a map says", async () => {
+  const key = fc.constantFrom("a", "b", "c")
+  const kind = fc.constantFrom("put", "put", "delete", "save", "checkpoint", "restore", "kill")
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({ kind, key, number: fc.nat({ max: 9 }) }), { maxLength: 24 }),
+      async (commands) => {
+        let path = await folder()
+        let db = await open(path, { durability: "relaxed" })
+        let notes = await db.collection("notes", OPTIONS)
+        let expected = new Map<string, number>()
+        const checkpoints: Array<typeof expected> = []
+        for (const { kind, key, number } of commands) {
+          if (kind === "put") {
+            if (expected.has(key)) await notes.update({ key, payload: number, vector: [number, 1] })
+            else await notes.add({ key, payload: number, vector: [number, 1] })
+            expected.set(key, number)
+          } else if (kind === "delete") assert.equal(await notes.delete(key), expected.delete(key))
+          else if (kind === "save") await db.save()
+          else if (kind === "checkpoint") {
+            await db.checkpoint(`c${checkpoints.length}`)
+            checkpoints.push(new Map(expected))
+          } else if (kind === "restore" && checkpoints.length > 0) {
+            const chosen = number % checkpoints.length
+            await db.restore(`c${chosen}`)
+            expected = new Map(checkpoints[chosen])
+            notes = await db.collection("notes")
+          } else if (kind === "kill") {
+            const copy = await killed(path)
+            await db.close()
+            path = copy
+            db = await open(path, { durability: "relaxed" })
+            notes = await db.collection("notes")
+          }
+          const found = await contents(notes)
+          const payloads = Object.entries(found).map(([key, entry]) => [key, (entry as Entry).payload] as const)
+          assert.deepEqual(new Map(payloads), expected)
+        }
+        await db.close()
+      }
+    ),
+    { numRuns: 25 }
+  )
+})
+
+describe("a restore", () => {
+  /** A folder with a checkpoint, and another collection and other entries since. */
+  const changed = async () => {
+    const path = await folder()
+    const db = await open(path)
+    const notes = await db.collection("notes", OPTIONS)
+    await notes.add({ key: "a", vector: [1, 0], payload: 1 })
+    const more = await db.collection("more", OPTIONS)
+    await more.add({ key: "m", vector: [1, 0], payload: 1 })
+    await db.checkpoint("first")
+    await notes.update({ key: "a", payload: 2 })
+    await more.delete("m")
+    await db.save()
+    await notes.add({ key: "b", vector: [0, 1] })
+    await (await db.collection("later", OPTIONS)).add({ key: "l", vector: [0, 1] })
+    await db.save()
+    return { path, db, notes }
+  }
+
+  const isChanged = async (path: string): Promise<void> => {
+    await using db = await open(path)
+    assert.deepEqual(await db.collections(), ["later", "more", "notes"])
+    assert.deepEqual(Object.keys(await contents(await db.collection("notes"))), ["a", "b"])
+    assert.deepEqual((await (await db.collection("notes")).get("a"))?.payload, 2)
+    assert.deepEqual(Object.keys(await contents(await db.collection("more"))), [])
+    assert.deepEqual(Object.keys(await contents(await db.collection("later"))), ["l"])
+  }
+
+  const isBack = async (path: string): Promise<void> => {
+    for (let i = 0; i < 2; i++) {
+      await using db = await open(path)
+      assert.deepEqual(await db.collections(), ["more", "notes"])
+      assert.deepEqual((await (await db.collection("notes")).get("a"))?.payload, 1)
+      assert.deepEqual(Object.keys(await contents(await db.collection("notes"))), ["a"])
+      assert.deepEqual(Object.keys(await contents(await db.collection("more"))), ["m"])
+      assert.equal(existsSync(join(path, "later.image")), false)
+    }
+  }
+
+  test("takes all collections back, and what was opened before says so", async () => {
+    const { path, db, notes } = await changed()
+    const acme = notes.namespace("acme")
+    await db.restore("first")
+    await assert.rejects(notes.get("a"), CollectionReplaced)
+    await assert.rejects(notes.add({ key: "x", vector: [1, 1] }), CollectionReplaced)
+    await assert.rejects(acme.add({ key: "x", vector: [1, 1] }), CollectionReplaced)
+    await assert.rejects(notes.search([1, 0]), CollectionReplaced)
+    assert.throws(() => notes.size(), CollectionReplaced)
+    await db.close()
+    await isBack(path)
+  })
+
+  test("leaves all or nothing when it is killed, at every step", async () => {
+    const { path, db } = await changed()
+    const before = await killed(path)
+    await db.close()
+    const ends: Array<boolean> = []
+    let signal: string | null = null
+    while (signal !== "SIGTERM") {
+      const copy = await folder()
+      await cp(before, copy, { recursive: true })
+      signal = await killedAt(copy, "restore", "first", ends.length)
+      const isRestored = await withDatabase(copy, async (after) => (await after.collections()).length === 2)
+      await (isRestored ? isBack(copy) : isChanged(copy))
+      ends.push(isRestored)
+      assert.ok(ends.length < 200)
+    }
+    // What the first steps leave is the old state, and from one step on it is the new one.
+    const first = ends.indexOf(true)
+    assert.ok(first > 0 && first < ends.length - 5, `${ends}`)
+    assert.ok(!ends.slice(first).includes(false), `${ends}`)
+  })
+
+  test("finds a log of the version before", async () => {
+    const { path, db } = await changed()
+    await db.close()
+    const sqlite = new DatabaseSync(join(path, "records.sqlite"))
+    sqlite.exec("DROP TABLE restoring; PRAGMA user_version = 1")
+    sqlite.close()
+    await isChanged(path)
+    await withDatabase(path, (after) => after.restore("first"))
+    await isBack(path)
+  })
+
+  test("of an image that is damaged, or of no checkpoint, changes nothing", async () => {
+    const { path, db, notes } = await changed()
+    await assert.rejects(db.restore("none"), CheckpointNotFound)
+    await assert.rejects(db.restore("../first"), InvalidParameter)
+    const image = join(path, "checkpoints", "first", "notes.image")
+    const bytes = await readFile(image)
+    bytes[700]! ^= 1
+    await unlink(image)
+    await writeFile(image, bytes)
+    await assert.rejects(db.restore("first"), ImageInvalid)
+    assert.deepEqual((await notes.get("a"))?.payload, 2)
+    assert.deepEqual(await db.collections(), ["later", "more", "notes"])
+    await db.close()
+  })
+
+  test("waits for writes that are under way, and refuses those that come after it", async () => {
+    const { path, db, notes } = await changed()
+    const writes = Array.from({ length: 50 }, (_, i) => notes.add({ key: `${i}`, vector: [1, i] }))
+    const [, ...ends] = await Promise.allSettled([db.restore("first"), db.save(), ...writes])
+    for (const end of ends) if (end.status === "rejected") assert.ok(end.reason instanceof CollectionReplaced)
+    await db.close()
+    await isBack(path)
+  })
 })

@@ -8,10 +8,11 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Builder } from "./builder.ts"
-import { object, oneOf, wholeNumber } from "./checked.ts"
-import { type Checkpoint, Checkpoints } from "./checkpoints.ts"
+import { object, oneOf } from "./checked.ts"
+import { type Checkpointing, inMemory, makeCheckpointing, nowhere, type Saved } from "./checkpoint/checkpointing.ts"
+import { Restoring } from "./checkpoint/restoring.ts"
 import { type Collection, makeCollection, type OpenCollection } from "./collection/collection.ts"
-import { encoderChoice, unmadeEncoder } from "./collection/encoding.ts"
+import { shapeOfImage, unmadeEncoder } from "./collection/encoding.ts"
 import {
   type CollectionOptions,
   type CollectionShape,
@@ -34,7 +35,7 @@ import { lockFolder } from "./lock.ts"
 import { Storage } from "./log/storage.ts"
 import { kernels, unavailableIsa } from "./native.ts"
 import { Pool } from "./pool.ts"
-import { makeSaving, type SavedState, type Saving, type SnapshotOptions, type SnapshotSettings } from "./saving.ts"
+import { makeSaving, type SnapshotOptions, type SnapshotSettings, snapshotsOf } from "./saving.ts"
 import { Dispatcher } from "./search/dispatch.ts"
 import type { ImageIdentity } from "./store/image.ts"
 import { loadNewest } from "./store/image-pair.ts"
@@ -62,7 +63,7 @@ export type Durability = (typeof DURABILITIES)[number]
 
 /** An open collection, and how it is saved where there is a folder. */
 interface SavedCollection extends OpenCollection {
-  readonly saving: Saving | undefined
+  readonly saved: Saved | undefined
 }
 
 export class Database extends Context.Service<
@@ -80,17 +81,7 @@ export class Database extends Context.Service<
      * less to replay. Searches go on meanwhile, writes wait. What was written before is durable without it.
      */
     readonly save: () => Effect.Effect<void, SabineError>
-    /**
-     * Saves every collection, also those that were not open, which are opened, and keeps the images under a name of 1 to
-     * 64 letters, digits, hyphens and underscores. Images that did not change take no room a second time. A name that
-     * is taken is an `InvalidParameter`.
-     */
-    readonly checkpoint: (name: string) => Effect.Effect<Checkpoint, SabineError>
-    /** The checkpoints of the folder, oldest first. */
-    readonly listCheckpoints: () => Effect.Effect<ReadonlyArray<Checkpoint>, SabineError>
-    /** Takes a checkpoint away; fails with `CheckpointNotFound`. */
-    readonly deleteCheckpoint: (name: string) => Effect.Effect<void, SabineError>
-  }
+  } & Checkpointing
 >()("sabine/Database") {
   /** A database at `path`, or `":memory:"`, for the length of the layer's scope. */
   static readonly layer = (path: string, options: DatabaseOptions = {}) =>
@@ -142,15 +133,6 @@ interface Settings {
   readonly snapshots: SnapshotSettings
 }
 
-const snapshotsOf = (snapshots: SnapshotOptions | false = {}): SnapshotSettings => {
-  if (snapshots === false) return { bytes: Number.POSITIVE_INFINITY, ms: Number.POSITIVE_INFINITY }
-  const { bytes = 1 << 26, ms = 300_000 } = object("snapshots", snapshots)
-  return {
-    bytes: wholeNumber("snapshots.bytes", bytes, 1 << 20, Number.MAX_SAFE_INTEGER),
-    ms: wholeNumber("snapshots.ms", ms, 1000, Number.MAX_SAFE_INTEGER)
-  }
-}
-
 /** What a new collection is: an embedder whose dimension nobody said is asked for it. */
 const newShape = Effect.fnUntraced(function* (options: OpenOptions) {
   const { embedder } = options
@@ -171,14 +153,12 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
   const folder = path === MEMORY ? undefined : path
   const storage = folder === undefined ? undefined : yield* openLog(folder, durability)
   const open = new Map<string, SavedCollection>()
-  const opening = yield* Semaphore.make(1)
+  const permit = yield* Semaphore.make(1)
+  const restoring = folder === undefined || storage === undefined ? undefined : new Restoring(kernels, folder, storage)
+  const whole = restoring === undefined ? Effect.void : abortable(() => restoring.finish())
+  const alone = <A>(effect: Effect.Effect<A, SabineError>) => permit.withPermit(Effect.andThen(whole, effect))
 
   const load = Effect.fnUntraced(function* (name: string, index: IndexChoice, options: OpenOptions) {
-    const shapeOfImage = ({ shape: { pq, ...shape }, encoder, embedder }: ImageIdentity): CollectionShape => ({
-      ...shape,
-      ...encoderChoice(encoder, pq),
-      embedder
-    })
     const accept = (identity: ImageIdentity) => checkShape(name, shapeOfImage(identity), options)
     const [log, chosen] = yield* Effect.all(
       [
@@ -246,6 +226,7 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
     }
     const { shape, store, graph, generation, watermark, isWhole, log } = yield* load(name, index, asked)
     yield* attempt(() => checkIndex(index, shape))
+    const own = yield* Scope.fork(scope)
     const made = yield* makeCollection(
       name,
       shape,
@@ -254,44 +235,36 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
       pool,
       dispatcher,
       builder
-    ).pipe(Effect.provideService(Scope.Scope, scope))
+    ).pipe(Effect.provideService(Scope.Scope, own))
+    const paths = folder === undefined ? undefined : imagePaths(folder, name)
     const state = { generation, watermark, isWhole, graph }
-    const saving =
-      folder === undefined || log === undefined ? undefined : yield* savingOf(folder, name, made, { ...state, log })
-    open.set(name, { ...made, saving })
+    const saved =
+      paths === undefined || log === undefined
+        ? undefined
+        : { log, scope: own, saving: yield* makeSaving(made, { ...state, log }, paths, snapshots, own) }
+    open.set(name, { ...made, saved })
     return made.collection
   })
-
-  const savingOf = (folder: string, name: string, collection: OpenCollection, state: SavedState) =>
-    makeSaving(collection, state, imagePaths(folder, name), snapshots, scope)
-
-  const inFolder = <A>(use: (checkpoints: Checkpoints) => Effect.Effect<A, SabineError>) =>
-    folder === undefined
-      ? Effect.fail(new InvalidParameter({ parameter: "path", reason: "a database in memory has nowhere to be saved" }))
-      : use(new Checkpoints(kernels, folder))
 
   const names = abortable(async () => {
     const logged = (await storage?.names()) ?? []
     return [...new Set([...logged, ...open.keys()])].sort()
   })
 
-  const checkpoint = Effect.fnUntraced(function* (checkpoints: Checkpoints, name: string) {
-    const all = yield* names
-    for (const each of all) yield* collection(each)
-    const saveTo = (each: string, path: string) => Effect.runPromise(open.get(each)!.saving!.saveTo(path))
-    return yield* abortable(() => checkpoints.make(name, all, saveTo))
-  })
+  const openAll = Effect.tap(names, (all) => Effect.forEach(all, (name) => collection(name)))
 
   const save = Effect.fnUntraced(function* () {
-    for (const { saving } of open.values()) if (saving !== undefined) yield* saving.save
+    for (const { saved } of open.values()) if (saved !== undefined) yield* saved.saving.save
   })
 
+  const checkpointing =
+    folder === undefined || restoring === undefined
+      ? inMemory
+      : makeCheckpointing({ kernels, folder, restoring, openAll, open, alone })
   return Database.of({
-    collection: (name, options) => opening.withPermit(collection(name, options)),
-    collections: () => names,
-    save: () => inFolder(save),
-    checkpoint: (name) => opening.withPermit(inFolder((checkpoints) => checkpoint(checkpoints, name))),
-    listCheckpoints: () => opening.withPermit(inFolder((checkpoints) => abortable(() => checkpoints.list()))),
-    deleteCheckpoint: (name) => opening.withPermit(inFolder((checkpoints) => abortable(() => checkpoints.delete(name))))
+    collection: (name, options) => alone(collection(name, options)),
+    collections: () => alone(names),
+    save: () => (folder === undefined ? nowhere : save()),
+    ...checkpointing
   })
 })

@@ -264,6 +264,15 @@ export class CheckpointNotFound extends Data.TaggedError("CheckpointNotFound")<{
   }
 }
 
+/** The database went back to a checkpoint since the collection was opened: open it again by its name. */
+export class CollectionReplaced extends Data.TaggedError("CollectionReplaced")<{ readonly collection: string }> {
+  readonly status = 409
+  readonly retryable = false
+  override get message() {
+    return `collection ${this.collection} was opened before a checkpoint was restored`
+  }
+}
+
 /** The folder is open in another process, or already in this one. */
 export class FolderLocked extends Data.TaggedError("FolderLocked")<{
   readonly path: string
@@ -344,6 +353,7 @@ export type SabineError =
   | ImportInvalid
   | StorageFailure
   | CheckpointNotFound
+  | CollectionReplaced
   | FolderLocked
   | Closed
   | Cancelled

@@ -2,8 +2,9 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import { object, wholeNumber } from "./checked.ts"
 import type { OpenCollection } from "./collection/collection.ts"
-import type { SabineError } from "./errors.ts"
+import { CollectionReplaced, type SabineError } from "./errors.ts"
 import { abortable } from "./lift.ts"
 import type { CollectionLog } from "./log/storage.ts"
 import type { GraphOptions } from "./store/graph-columns.ts"
@@ -22,8 +23,17 @@ export interface SnapshotOptions {
 /** Options with their defaults; infinite for never. */
 export type SnapshotSettings = { readonly [K in keyof SnapshotOptions]-?: number }
 
+export const snapshotsOf = (snapshots: SnapshotOptions | false = {}): SnapshotSettings => {
+  if (snapshots === false) return { bytes: Number.POSITIVE_INFINITY, ms: Number.POSITIVE_INFINITY }
+  const { bytes = 1 << 26, ms = 300_000 } = object("snapshots", snapshots)
+  return {
+    bytes: wholeNumber("snapshots.bytes", bytes, 1 << 20, Number.MAX_SAFE_INTEGER),
+    ms: wholeNumber("snapshots.ms", ms, 1000, Number.MAX_SAFE_INTEGER)
+  }
+}
+
 /** What the images of a collection say of it. */
-export interface SavedState {
+interface SavedState {
   /** Of the newest image; 0 while there is none. */
   generation: number
   /** Newest frame in the newest image that is whole; undefined while there is none. */
@@ -39,6 +49,8 @@ export interface Saving {
   readonly save: Effect.Effect<void, SabineError>
   /** The same, and gives the image another name as well before the next one takes its place. */
   readonly saveTo: (path: string) => Effect.Effect<void, SabineError>
+  /** Runs an effect while nothing is written, neither rows nor images. */
+  readonly alone: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
 }
 
 /** Saves a collection for the length of `scope`, which ends what runs in the background. */
@@ -52,6 +64,7 @@ export const makeSaving = Effect.fnUntraced(function* (
   const { log } = state
   const permit = yield* Semaphore.make(1)
   const write = Effect.gen(function* () {
+    if (log.isReplaced) return yield* new CollectionReplaced({ collection: log.name })
     const before = state.watermark
     const logged = log.bytes
     let watermark = 0
@@ -70,6 +83,7 @@ export const makeSaving = Effect.fnUntraced(function* (
     if (before !== undefined) yield* abortable(() => log.fold(before))
   })
   const save = permit.withPermit(write)
+  const alone: Saving["alone"] = (effect) => permit.withPermit(exclusively(effect))
   const saveTo = (path: string) =>
     permit.withPermit(
       Effect.andThen(
@@ -103,5 +117,5 @@ export const makeSaving = Effect.fnUntraced(function* (
     running = true
     Effect.runFork(Effect.forkIn(inBackground, scope))
   }
-  return { save, saveTo } satisfies Saving
+  return { save, saveTo, alone } satisfies Saving
 })

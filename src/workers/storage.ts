@@ -76,6 +76,9 @@ const storage = {
   fold: answering((name: string, number: number) => logFile().fold(name, number)),
   entries: answering((collection: number, after: number, count: number) => logFile().entries(collection, after, count)),
   flush: answering(() => logFile().flush()),
+  restore: answering((...args: Parameters<LogFile["restore"]>) => logFile().restore(...args)),
+  restoring: answering(() => logFile().restoring()),
+  restored: answering(() => logFile().restored()),
   check: answering(() => logFile().check()),
   survey: answering(() => logReader().survey()),
   rows: answering(

@@ -21,7 +21,7 @@ const LAYERS: ReadonlyArray<readonly [prefix: string, layer: string]> = [
   ["src/core/lock.ts", "database"],
   ["src/core/saving.ts", "database"],
   ["src/core/salvage/", "database"],
-  ["src/core/checkpoints.ts", "database"],
+  ["src/core/checkpoint/", "database"],
   ...MEMORIES.map((name) => [`src/core/${name}/`, name] as const),
   ["src/core/", "core"],
   ["src/workers/", "workers"],

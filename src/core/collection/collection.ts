@@ -22,6 +22,7 @@ import type { OnIndexProgress } from "./linking.ts"
 import { checkedNamespace } from "./namespace.ts"
 import type { CollectionShape, IndexChoice } from "./options.ts"
 import { makeReading, type Reading } from "./reading.ts"
+import { replaceable } from "./replaceable.ts"
 import { replay } from "./replay.ts"
 import { type Share, shareMemory } from "./share.ts"
 import { type CollectionStats, collectionStats } from "./stats.ts"
@@ -128,7 +129,7 @@ export const makeCollection = Effect.fnUntraced(function* (
     yield* abortable((signal) => replay(writing, log, watermark, signal))
     yield* writing.trainInBackground
   }
-  const collection: Collection = {
+  const collection = replaceable(log, {
     ...makeReading(name, searching, embed),
     ...makeWriting(writing),
     buildIndex: (options = {}) =>
@@ -148,7 +149,7 @@ export const makeCollection = Effect.fnUntraced(function* (
     },
     share: () => shareMemory(name, shape, store),
     stats: () => collectionStats(store, shape, remembered?.cache.stats())
-  }
+  })
   const useEmbedder = (embedder: OpenEmbedder) => {
     current = embedder
   }

@@ -6,6 +6,7 @@ import { type Encoder, type EncoderIdentity, factorScaleOf, isMade, makeEncoder,
 import { TRAINING_ROWS } from "../index/itq.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
+import type { ImageIdentity } from "../store/image.ts"
 import { type PqShape, parameterCount, SLOTS } from "../store/layout.ts"
 import { newCodeColumn, type StoreShape } from "../store/memory.ts"
 import type { Store } from "../store/store.ts"
@@ -20,7 +21,7 @@ const RETRAIN_GROWTH = 8
 export type OnTraining = (fraction: number) => void
 
 /** The options that an encoder was made with. */
-export const encoderChoice = (
+const encoderChoice = (
   { kind, seed }: EncoderIdentity,
   pq: PqShape | undefined
 ): Pick<CollectionShape, "codes" | "seed"> => ({
@@ -122,3 +123,10 @@ export const reencode = async (store: Store, pool: Pool["Service"], encoder: Enc
   }
   store.switchCodes(encoder, columns)
 }
+
+/** The shape of the collection that an image is of. */
+export const shapeOfImage = ({ shape: { pq, ...shape }, encoder, embedder }: ImageIdentity): CollectionShape => ({
+  ...shape,
+  ...encoderChoice(encoder, pq),
+  embedder
+})

@@ -7,7 +7,7 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync
 import { readFile, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 import type { Kernels } from "../kernels/contract.ts"
-import type { LoggedCollection } from "./log-file.ts"
+import type { LoggedCollection } from "./schema.ts"
 
 export interface CleanLog {
   /** Highest number that any frame ever had. */

@@ -9,38 +9,14 @@ import { DatabaseSync, type StatementSync } from "node:sqlite"
 import type { Kernels } from "../kernels/contract.ts"
 import { type CleanLog, mark, unmark } from "./clean.ts"
 import { decodeFrame, encodeFrame, type Frame, numberOf, setNumber } from "./frame.ts"
+import { type LoggedCollection, MIGRATIONS, type RestoredCollection, SCHEMA_VERSION } from "./schema.ts"
 
-/** Of the tables below: a newer file is refused. */
-export const SCHEMA_VERSION = 1
 /** Pages of the write-ahead log before they are moved into the file: 16 MiB. */
 const CHECKPOINT_PAGES = 4096
 /** Frames that are folded in one transaction. */
 const FOLD_FRAMES = 64
 /** Free pages that are given back to the system with them: 16 MiB. */
 const VACUUM_PAGES = 4096
-
-const SCHEMA = `
-  CREATE TABLE collections(
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, shape TEXT NOT NULL, folded INTEGER NOT NULL, crc INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE log(
-    number INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, crc INTEGER NOT NULL, frame BLOB NOT NULL
-  ) STRICT;
-  CREATE TABLE entries(
-    collection INTEGER NOT NULL, namespace TEXT NOT NULL, key TEXT NOT NULL, crc INTEGER NOT NULL, frame BLOB NOT NULL,
-    UNIQUE(collection, namespace, key)
-  ) STRICT;`
-
-/** A collection as the log knows it. */
-export interface LoggedCollection {
-  readonly id: number
-  /** What it was made with, as JSON. */
-  readonly shape: string
-  /** Highest number of a frame that is in the log no more; 0 for none. */
-  readonly folded: number
-  /** Highest number of a frame in the log; 0 for none. */
-  readonly last: number
-}
 
 /** Damage that was found in the log. */
 export class LogDamage extends Error {}
@@ -205,6 +181,37 @@ export class LogFile {
     })
   }
 
+  /**
+   * Forgets everything but collections whose images hold all there is of them, and notes which checkpoint has these. Numbers
+   * of frames go on from those that the images know of.
+   */
+  restore(checkpoint: string, collections: ReadonlyArray<RestoredCollection>): void {
+    const highest = collections.reduce((most, { folded }) => Math.max(most, folded), 0)
+    this.#transaction(() => {
+      for (const table of ["log", "entries", "collections", "restoring"]) this.#run(`DELETE FROM ${table}`)
+      for (const [i, collection] of collections.entries()) this.#setCollection({ ...collection, id: i + 1, crc: 0 })
+      this.#run("DELETE FROM sqlite_sequence WHERE name = 'log'")
+      this.#run("INSERT INTO sqlite_sequence VALUES ('log', ?)", highest)
+      this.#run("INSERT INTO restoring VALUES (?, ?)", checkpoint, this.#kernels.crc32c(Buffer.from(checkpoint)))
+    })
+  }
+
+  /** The checkpoint whose images are yet to be put in place; undefined for none. */
+  restoring(): string | undefined {
+    const row = this.#get("SELECT * FROM restoring") as
+      | { readonly checkpoint: string; readonly crc: number }
+      | undefined
+    if (row !== undefined && this.#kernels.crc32c(Buffer.from(row.checkpoint)) !== row.crc) {
+      throw new LogDamage("which checkpoint was restored")
+    }
+    return row?.checkpoint
+  }
+
+  /** They are in place. */
+  restored(): void {
+    this.#run("DELETE FROM restoring")
+  }
+
   /** Moves the write-ahead log into the file, both flushed. */
   flush(): void {
     this.#db.exec("PRAGMA wal_checkpoint(FULL)")
@@ -216,17 +223,17 @@ export class LogFile {
     return row?.quick_check === "ok" ? undefined : row?.quick_check
   }
 
-  /** Closes the file and marks it as closed in order. */
+  /** Closes the file and marks it as closed in order, unless the next opening has something to finish. */
   close(): void {
-    let clean: CleanLog
+    let clean: CleanLog | undefined
     try {
       const collections = this.names().map((name) => ({ name, ...this.collection(name)! }))
-      clean = { highest: this.highest(), collections }
+      if (this.restoring() === undefined) clean = { highest: this.highest(), collections }
     } finally {
       this.#statements.clear()
       this.#db.close()
     }
-    mark(this.#kernels, this.#path, clean)
+    if (clean !== undefined) mark(this.#kernels, this.#path, clean)
   }
 
   #migrate(): void {
@@ -235,7 +242,9 @@ export class LogFile {
       throw new LogDamage(`its version ${version} is newer than ${SCHEMA_VERSION}, the newest known`)
     }
     if (version === SCHEMA_VERSION) return
-    this.#transaction(() => this.#db.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`))
+    this.#transaction(() =>
+      this.#db.exec(`${MIGRATIONS.slice(version).join("")} PRAGMA user_version = ${SCHEMA_VERSION};`)
+    )
   }
 
   #foldFrame(collection: number, { operation, namespace, keys, payloads, fields }: Frame): void {

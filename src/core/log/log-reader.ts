@@ -7,7 +7,8 @@ import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import type { Kernels } from "../kernels/contract.ts"
 import { numberOf } from "./frame.ts"
-import { type CollectionRow, describeCollection, isDamage, SCHEMA_VERSION } from "./log-file.ts"
+import { type CollectionRow, describeCollection, isDamage } from "./log-file.ts"
+import { SCHEMA_VERSION } from "./schema.ts"
 
 /** Complaints of SQLite about the structure of the file that are passed on. */
 const COMPLAINTS = 20

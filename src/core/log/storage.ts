@@ -5,12 +5,12 @@
 import * as Comlink from "comlink"
 import * as Effect from "effect/Effect"
 import type { Answer, StorageSettings, StorageWorker } from "../../workers/storage.ts"
-import { LogInvalid, StorageFailure } from "../errors.ts"
+import { CollectionReplaced, LogInvalid, StorageFailure } from "../errors.ts"
 import { kernels } from "../native.ts"
 import { Remote } from "../remote.ts"
 import { type CleanLog, readMark } from "./clean.ts"
 import { numberOf, setNumber } from "./frame.ts"
-import type { LoggedCollection } from "./log-file.ts"
+import type { LoggedCollection, RestoredCollection } from "./schema.ts"
 
 /** Bytes of frames that are read at once. */
 const READ_BYTES = 1 << 23
@@ -81,6 +81,34 @@ export class Storage {
     const made = await this.call((storage) => storage.create(name, shape))
     this.#clean = undefined
     return new CollectionLog(this, name, made)
+  }
+
+  /**
+   * Puts the collections of a checkpoint in the place of all there are. When this fails, everything is as it was. Nobody
+   * writes meanwhile.
+   */
+  async restore(checkpoint: string, collections: ReadonlyArray<RestoredCollection>): Promise<void> {
+    this.#clean = undefined
+    this.#last = undefined
+    try {
+      await this.call((storage) => storage.restore(checkpoint, collections))
+    } catch (error) {
+      // A worker that died may have committed first, and so may one that cannot be asked.
+      const restoring = await this.restoring().catch(() => checkpoint)
+      if (restoring !== checkpoint) throw error
+    }
+  }
+
+  /** The checkpoint whose images are yet to be put in place; undefined for none. A log that was closed in order has none. */
+  async restoring(): Promise<string | undefined> {
+    return this.#clean === undefined ? await this.call((storage) => storage.restoring()) : undefined
+  }
+
+  /** They are in place. */
+  async restored(): Promise<void> {
+    await this.call((storage) => storage.restored())
+    // Whoever deletes the checkpoint may rely on it.
+    await this.flush()
   }
 
   /** Asks the worker. */
@@ -165,6 +193,8 @@ export class CollectionLog {
   bytes = 0
   /** Writes an image: what is not in frames, such as a codebook, becomes durable by it. */
   save: () => Promise<void> = () => Promise.resolve()
+  /** Whether the database went back to a checkpoint since: nothing of this collection is written any more. */
+  isReplaced = false
   /** Called when frames were written. */
   onAppend: () => void = () => undefined
 
@@ -179,6 +209,7 @@ export class CollectionLog {
 
   /** Writes frames, all or none; they are durable when this resolves. */
   async append(frames: ReadonlyArray<Uint8Array<ArrayBuffer>>): Promise<void> {
+    if (this.isReplaced) throw new CollectionReplaced({ collection: this.name })
     const bytes = frames.reduce((sum, frame) => sum + frame.length, 0)
     await this.#storage.append(this, frames)
     this.bytes += bytes

@@ -5,38 +5,31 @@
 import { existsSync } from "node:fs"
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
-import { CheckpointNotFound, ImageInvalid, InvalidParameter } from "./errors.ts"
-import { checkName, imagePaths } from "./folder.ts"
-import type { Kernels } from "./kernels/contract.ts"
-import { fails } from "./store/file-failure.ts"
-import { replaceFile, syncFolder } from "./store/replace-file.ts"
+import { CheckpointNotFound, ImageInvalid, InvalidParameter } from "../errors.ts"
+import { checkName, imagePaths } from "../folder.ts"
+import type { Kernels } from "../kernels/contract.ts"
+import { fails } from "../store/file-failure.ts"
+import { replaceFile, syncFolder } from "../store/replace-file.ts"
+import { type Checkpoint, decodeManifest, encodeManifest } from "./manifest.ts"
 
 const MANIFEST = "manifest"
-/** The first line of a manifest: this, then the CRC32C of the rest as eight hexadecimal digits. */
-const TITLE = "sabine checkpoint 1 "
-const TITLE_BYTES = TITLE.length + 9
 
-export interface Checkpoint {
-  readonly name: string
-  /** When it was made, in milliseconds since 1970, by the clock of the machine. */
-  readonly time: number
-  /** Bytes of its images. On disk they take room once, however many checkpoints share them. */
-  readonly bytes: number
-  /** Names of the collections in it. */
-  readonly collections: ReadonlyArray<string>
-}
+/** Where checkpoints are kept, or where those are that only an export or an import needs. */
+export type CheckpointKind = "checkpoints" | "transfer"
 
-/** The checkpoints of one folder. Nobody else calls at the same time. */
+/** The checkpoints of one folder. Nobody else calls for the same name at the same time. */
 export class Checkpoints {
   readonly #kernels: Pick<Kernels, "crc32c">
   readonly #folder: string
+  readonly kind: CheckpointKind
 
-  constructor(kernels: Pick<Kernels, "crc32c">, folder: string) {
+  constructor(kernels: Pick<Kernels, "crc32c">, folder: string, kind: CheckpointKind = "checkpoints") {
     this.#kernels = kernels
     this.#folder = folder
+    this.kind = kind
   }
 
-  /** Makes a checkpoint of collections whose images `saveTo` puts at a path; on failure there is none. */
+  /** Makes a checkpoint of collections whose images `saveTo` puts at a path, one by one; on failure there is none. */
   async make(
     name: string,
     collections: ReadonlyArray<string>,
@@ -69,7 +62,7 @@ export class Checkpoints {
 
   /** All of them, oldest first; fails with `ImageInvalid` when the manifest of one is damaged. */
   async list(): Promise<ReadonlyArray<Checkpoint>> {
-    const folder = join(this.#folder, "checkpoints")
+    const folder = join(this.#folder, this.kind)
     if (!existsSync(folder)) return []
     const names = await readdir(folder).catch(fails("read", folder))
     const found: Array<Checkpoint> = []
@@ -83,10 +76,7 @@ export class Checkpoints {
     if (!existsSync(path)) throw new CheckpointNotFound({ name })
     const bytes = await readFile(path).catch(fails("read", path))
     const invalid = (reason: string) => new ImageInvalid({ path, field: "checksum", from: 0, to: bytes.length, reason })
-    const body = bytes.subarray(TITLE_BYTES)
-    if (bytes.toString("latin1", 0, TITLE.length) !== TITLE) throw invalid("it is no manifest of a version known here")
-    if (bytes.toString("latin1", 0, TITLE_BYTES) !== this.#titleOf(body)) throw invalid("the manifest is damaged")
-    const checkpoint = JSON.parse(body.toString()) as Checkpoint
+    const checkpoint = decodeManifest(this.#kernels, bytes, invalid)
     if (checkpoint.name !== name) throw invalid(`it is the manifest of checkpoint ${checkpoint.name}`)
     return checkpoint
   }
@@ -101,20 +91,20 @@ export class Checkpoints {
     await rm(path, { recursive: true, force: true }).catch(fails("remove", path))
   }
 
-  #write(path: string, checkpoint: Checkpoint): Promise<void> {
-    const manifest = join(path, MANIFEST)
-    const body = Buffer.from(JSON.stringify(checkpoint))
-    return replaceFile(manifest, async (file) => {
-      await file.writeFile(Buffer.concat([Buffer.from(this.#titleOf(body)), body])).catch(fails("write", manifest))
-    })
+  /** Where the image of a collection is kept. */
+  imageOf(name: string, collection: string): string {
+    return imagePaths(this.#pathOf(name), collection).newest
   }
 
-  #titleOf(body: Uint8Array): string {
-    return `${TITLE}${this.#kernels.crc32c(body).toString(16).padStart(8, "0")}\n`
+  #write(path: string, checkpoint: Checkpoint): Promise<void> {
+    const manifest = join(path, MANIFEST)
+    return replaceFile(manifest, async (file) => {
+      await file.writeFile(encodeManifest(this.#kernels, checkpoint)).catch(fails("write", manifest))
+    })
   }
 
   #pathOf(name: string): string {
     checkName(name)
-    return join(this.#folder, "checkpoints", name)
+    return join(this.#folder, this.kind, name)
   }
 }

@@ -1,0 +1,94 @@
+/**
+ * Going back to a checkpoint, in steps that an opening can finish: one transaction names the checkpoint in the log, takes
+ * every frame out of it and says what the images of the checkpoint hold; then the images take their places; then the
+ * name is taken out. Up to the transaction nothing has changed, after it nothing can be lost.
+ */
+import { existsSync } from "node:fs"
+import { rename, rm } from "node:fs/promises"
+import { join } from "node:path"
+import { shapeOfImage } from "../collection/encoding.ts"
+import { imagePaths, savedCollections } from "../folder.ts"
+import type { Kernels } from "../kernels/contract.ts"
+import type { RestoredCollection } from "../log/schema.ts"
+import type { Storage } from "../log/storage.ts"
+import { fails } from "../store/file-failure.ts"
+import { loadImage } from "../store/image.ts"
+import { linkFile } from "../store/link-file.ts"
+import { syncFolder } from "../store/replace-file.ts"
+import { type CheckpointKind, Checkpoints } from "./checkpoints.ts"
+
+export class Restoring {
+  readonly #kernels: Kernels
+  readonly #folder: string
+  readonly #storage: Storage
+  /** Whether the images in place are those that the log speaks of. */
+  #isWhole = false
+  /** Whether what earlier exports and imports left was removed. */
+  #isTidy = false
+
+  constructor(kernels: Kernels, folder: string, storage: Storage) {
+    this.#kernels = kernels
+    this.#folder = folder
+    this.#storage = storage
+  }
+
+  /** What the log is to say of the collections of a checkpoint, once each image was read and found whole. */
+  async read(checkpoints: Checkpoints, name: string): Promise<ReadonlyArray<RestoredCollection>> {
+    const found: Array<RestoredCollection> = []
+    for (const collection of (await checkpoints.read(name)).collections) {
+      let shape = ""
+      const { meta } = await loadImage(this.#kernels, checkpoints.imageOf(name, collection), (identity) => {
+        shape = JSON.stringify(shapeOfImage(identity))
+      })
+      found.push({ name: collection, shape, folded: meta.watermark ?? 0 })
+    }
+    return found
+  }
+
+  /** Decides for a checkpoint that was read, while nobody writes: when this fails nothing has changed. */
+  async begin(checkpoints: Checkpoints, name: string, collections: ReadonlyArray<RestoredCollection>): Promise<void> {
+    this.#isWhole = false
+    await this.#storage.restore(`${checkpoints.kind}/${name}`, collections)
+  }
+
+  /** Finishes what was begun, in this process or in one that ended. Done twice it ends where once did. */
+  async finish(): Promise<void> {
+    if (this.#isWhole) return
+    const restoring = await this.#storage.restoring()
+    if (restoring !== undefined) {
+      const [kind, name] = restoring.split("/") as [CheckpointKind, string]
+      // The images must not be older than the log after a loss of power.
+      await this.#storage.flush()
+      await this.#putInPlace(new Checkpoints(this.#kernels, this.#folder, kind), name)
+      await this.#storage.restored()
+    }
+    const transfer = join(this.#folder, "transfer" satisfies CheckpointKind)
+    if (!this.#isTidy && existsSync(transfer)) {
+      await rm(transfer, { recursive: true, force: true }).catch(fails("remove", transfer))
+    }
+    this.#isTidy = true
+    this.#isWhole = true
+  }
+
+  async #putInPlace(checkpoints: Checkpoints, checkpoint: string): Promise<void> {
+    const wanted = new Set(await this.#storage.names())
+    for (const name of wanted) {
+      const { newest, previous } = imagePaths(this.#folder, name)
+      const temporary = `${newest}.tmp`
+      await linkFile(checkpoints.imageOf(checkpoint, name), temporary)
+      await rename(temporary, newest).catch(fails("rename", newest))
+      // Two names of one file are not moved: the temporary one stays.
+      await remove(temporary)
+      await remove(previous)
+    }
+    for (const name of await savedCollections(this.#folder)) {
+      if (wanted.has(name)) continue
+      const { newest, previous } = imagePaths(this.#folder, name)
+      await remove(newest)
+      await remove(previous)
+    }
+    await syncFolder(this.#folder)
+  }
+}
+
+const remove = (path: string): Promise<void> => rm(path, { force: true }).catch(fails("remove", path))
