@@ -1,4 +1,5 @@
 /** The Effect door: services with layers, methods that return Effects, failures in the error channel. */
+export { SemanticCache } from "./core/cache/cache.ts"
 export { Attached } from "./core/collection/attached.ts"
 export type { Collection, NamespaceView } from "./core/collection/collection.ts"
 export type { Reading } from "./core/collection/reading.ts"

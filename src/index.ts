@@ -1,7 +1,6 @@
 /** The Promise door: `open` a database, or `attach` to a collection of another thread. */
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
-import * as ManagedRuntime from "effect/ManagedRuntime"
+import { behind } from "./behind.ts"
 import type { Checkpointing } from "./core/checkpoint/checkpointing.ts"
 import { Attached, type AttachOptions } from "./core/collection/attached.ts"
 import type * as Core from "./core/collection/collection.ts"
@@ -9,10 +8,10 @@ import type { CollectionOptions } from "./core/collection/options.ts"
 import type { Reading } from "./core/collection/reading.ts"
 import type { CollectionHandle } from "./core/collection/share.ts"
 import { type DatabaseOptions, Database as DatabaseService } from "./core/database.ts"
-import type { SabineError } from "./core/errors.ts"
 import * as Importing from "./core/import/binary-semantic-cache.ts"
 import * as Verifying from "./core/salvage/verify.ts"
 import { type Promised, promised, type Runner, run } from "./promised.ts"
+import { type Closable, start } from "./started.ts"
 
 export * from "./public.ts"
 
@@ -28,12 +27,9 @@ export interface Collection extends Omit<Promised<Core.Collection>, "namespace">
   readonly namespace: (name: string) => Namespace
 }
 
-interface Closable extends AsyncDisposable {
+export interface Database extends Closable, Promised<Checkpointing> {
   /** Ends threads and releases the folder. Calls in flight reject with `Closed`. Nothing is saved. */
   readonly close: () => Promise<void>
-}
-
-export interface Database extends Closable, Promised<Checkpointing> {
   /** A collection by name: as it was saved, or new. */
   readonly collection: (name: string, options?: CollectionOptions) => Promise<Collection>
   /** Names of the collections, saved or open. */
@@ -50,7 +46,7 @@ export const open = async (path: string, options?: DatabaseOptions): Promise<Dat
   const { runtime, runner, closable } = start(DatabaseService.layer(path, options))
   try {
     const service = await runtime.runPromise(DatabaseService)
-    return {
+    const database: Database = {
       ...promised(service, runner),
       collection: async (name, options) => {
         const collection = await run(runner, service.collection(name, options))
@@ -61,6 +57,7 @@ export const open = async (path: string, options?: DatabaseOptions): Promise<Dat
       },
       ...closable
     }
+    return behind(database, service)
   } catch (error) {
     await closable.close()
     throw error
@@ -92,19 +89,3 @@ export const verify = (path: string, options?: Verifying.VerifyOptions): Promise
 
 /** For calls that need no service. */
 const once: Runner = { runExit: Effect.runPromiseExit, isClosed: () => false }
-
-/** A runtime for one service, which `close` ends. */
-const start = <S>(layer: Layer.Layer<S, SabineError>) => {
-  const runtime = ManagedRuntime.make(layer)
-  let closed: Promise<void> | undefined
-  const close = () => {
-    closed ??= runtime.dispose()
-    return closed
-  }
-  const runner: Runner = {
-    runExit: (effect) => runtime.runPromiseExit(effect),
-    isClosed: () => closed !== undefined
-  }
-  const closable: Closable = { close, [Symbol.asyncDispose]: close }
-  return { runtime, runner, closable }
-}

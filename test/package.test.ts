@@ -10,6 +10,7 @@ const RUNS = `
 import assert from "node:assert/strict"
 import { createRequire } from "node:module"
 import { open } from "sabine"
+import { semanticCache } from "sabine/cache"
 import * as door from "sabine/effect"
 
 const db = await open(":memory:")
@@ -21,6 +22,10 @@ await points.addMany([
 const hits = await points.search(Float32Array.of(1, 1), { k: 1 })
 assert.deepEqual(hits.map(({ key }) => key), ["near"])
 assert.ok(Object.keys(door).length > 0)
+const cache = await semanticCache(db)
+await cache.set({ prompt: "a small cat" }, 1)
+assert.equal((await cache.get({ prompt: "a small cat" })).isHit, true)
+await cache.close()
 assert.equal(createRequire(import.meta.url)("sabine").open, open)
 await db[Symbol.asyncDispose]()
 `
@@ -48,6 +53,7 @@ assert.equal(manifest.name, "sabine")
 
 const TYPED = `
 import { open } from "sabine"
+import { type Hit, semanticCache } from "sabine/cache"
 import * as door from "sabine/effect"
 
 export const nearest = async (vector: Float32Array): Promise<string | undefined> => {
@@ -58,7 +64,7 @@ export const nearest = async (vector: Float32Array): Promise<string | undefined>
   const [hit] = await points.search(vector, { k: 1 })
   return hit?.key
 }
-export { door }
+export { door, type Hit, semanticCache }
 `
 
 const TSCONFIG = {
@@ -111,8 +117,8 @@ test("the tarball holds what is published and nothing else", () => {
     packed.filter((path) => !published.test(path) && !named.includes(path)),
     []
   )
-  const entries = ["index.js", "index.d.ts", "effect.js", "effect.d.ts", "cli/main.js"].map((path) => `dist/${path}`)
-  for (const path of [...named, ...entries]) {
+  const doors = ["index", "effect", "cache"].flatMap((door) => [`dist/${door}.js`, `dist/${door}.d.ts`])
+  for (const path of [...named, ...doors, "dist/cli/main.js"]) {
     assert.ok(packed.includes(path), path)
   }
 })

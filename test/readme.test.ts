@@ -6,7 +6,11 @@ import { join } from "node:path"
 import { test } from "node:test"
 import { run } from "./programs.ts"
 
-const DOORS = { '"sabine"': "../src/index.ts", '"sabine/effect"': "../src/effect.ts" }
+const DOORS = {
+  '"sabine"': "../src/index.ts",
+  '"sabine/effect"': "../src/effect.ts",
+  '"sabine/cache"': "../src/cache.ts"
+}
 
 const readme = await readFile(new URL("../README.md", import.meta.url), "utf8")
 const examples = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = ""]) => code)

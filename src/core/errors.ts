@@ -240,6 +240,20 @@ export class ImportInvalid extends Data.TaggedError("ImportInvalid")<{
   }
 }
 
+/** A caller wanted to be served from the cache alone, and the cache has no answer. */
+export class NotCached extends Data.TaggedError("NotCached")<{
+  /** What an answer would be kept under. */
+  readonly key: string
+  /** Why nothing was served: the reason of the miss. */
+  readonly reason: string
+}> {
+  readonly status = 504
+  readonly retryable = false
+  override get message() {
+    return `nothing is served from the cache: ${this.reason}`
+  }
+}
+
 /** The operating system refused a file operation. */
 export class StorageFailure extends Data.TaggedError("StorageFailure")<{
   readonly operation: string
@@ -351,6 +365,7 @@ export type SabineError =
   | ImageInvalid
   | LogInvalid
   | ImportInvalid
+  | NotCached
   | StorageFailure
   | CheckpointNotFound
   | CollectionReplaced

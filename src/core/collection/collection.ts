@@ -18,6 +18,7 @@ import type { GraphOptions } from "../store/graph-columns.ts"
 import type { Store } from "../store/store.ts"
 import { makeGraphIndexing } from "./graph-indexing.ts"
 import { makeIndexing } from "./indexing.ts"
+import { reveal } from "./inside.ts"
 import type { OnIndexProgress } from "./linking.ts"
 import { checkedNamespace } from "./namespace.ts"
 import type { CollectionShape, IndexChoice } from "./options.ts"
@@ -153,6 +154,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   const useEmbedder = (embedder: OpenEmbedder) => {
     current = embedder
   }
+  reveal(collection, { store, searching, embed })
   yield* graphing.keepUp
   const atRest: typeof exclusively = (effect) => whileAtRest(exclusively(effect))
   return { collection, store, shape, exclusively: atRest, useEmbedder } satisfies OpenCollection

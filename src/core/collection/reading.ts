@@ -54,7 +54,7 @@ export interface Reading {
 }
 
 /** What a thread searches a collection with. */
-interface Searching {
+export interface Searching {
   readonly memory: Searchable
   readonly cost: ScanCost
   readonly dispatcher: Dispatcher

@@ -89,6 +89,9 @@ export interface Segment {
   readonly tag: Uint16Array
   /** Dictionary code of the namespace of each row, 0 for none. */
   readonly scope: Uint32Array
+  /** Two bytes a row for whoever decides which rows give way; the store neither reads nor writes them. */
+  readonly frequency: Uint8Array
+  readonly flags: Uint8Array
   /** The columns of the fields, in their order. */
   readonly fields: ReadonlyArray<FieldColumn>
   readonly records: Uint32Array
@@ -126,6 +129,8 @@ export const segmentViews = (kernels: Kernels, shape: StoreShape, buffers: Segme
     generation: new Uint16Array(buffers.rows, at("generation"), SLOTS),
     tag: new Uint16Array(buffers.rows, at("tag"), SLOTS),
     scope: new Uint32Array(buffers.rows, at("scope"), SLOTS),
+    frequency: new Uint8Array(buffers.rows, at("frequency"), SLOTS),
+    flags: new Uint8Array(buffers.rows, at("flags"), SLOTS),
     fields: Object.entries(shape.fields ?? {}).map(([name, type]) =>
       newFieldColumn(type, buffers.rows, at(fieldColumn(name)))
     ),

@@ -109,6 +109,20 @@ export class RecordReader {
     return kind === BYTES ? { bytes: new Uint8Array(bytes.subarray(start, end)) } : undefined
   }
 
+  /**
+   * The bytes of a payload where they lie, undefined when it is no `Uint8Array`: theirs only until the record is freed,
+   * so for the owner's thread within a turn, or under a claim.
+   */
+  bytesAt(address: number): Buffer | undefined {
+    const chunk = this.chunk(address)
+    const { bytes, words } = chunk
+    const word = wordOf(chunk, address)
+    const keyAndKind = words[word + KEY_AND_KIND]!
+    if (keyAndKind >>> 16 !== BYTES) return undefined
+    const start = word * 4 + HEADER_BYTES + (keyAndKind & 0xffff)
+    return bytes.subarray(start, start + words[word + PAYLOAD_BYTES]!)
+  }
+
   /** Bytes in use by a record, its spare capacity left out. */
   usedBytes(address: number): number {
     return HEADER_BYTES + (this.#word(address, KEY_AND_KIND) & 0xffff) + this.#word(address, PAYLOAD_BYTES)

@@ -1,0 +1,195 @@
+/** A function that asks a model, behind the cache: one call for all who ask the same, streams as streams. */
+import { NotCached } from "../errors.ts"
+import { Flights } from "./flights.ts"
+import type { Invalidations } from "./invalidation.ts"
+import type { Keeping, Pending } from "./keeping.ts"
+import { type AskOptions, type CacheSettings, sourceOf } from "./options.ts"
+import { type Asked, askedOf, type CacheRequest } from "./request.ts"
+import type { LookUp } from "./results.ts"
+import type { Counters } from "./statistics.ts"
+import { isReadable, isStream, Recording, readableOf, replayed } from "./streams.ts"
+import { bypassed, type Looked, type Tiers } from "./tiers.ts"
+
+/** What a model is asked with. */
+export interface AskContext {
+  /** Fires when nobody waits for the answer any more. */
+  readonly signal: AbortSignal
+}
+
+/** Asks a model: for a value, or for a `ReadableStream` or other `AsyncIterable` of chunks. */
+export type AskModel<R extends CacheRequest, A> = (request: R, context: AskContext) => A | Promise<A>
+
+export interface Answered<A> {
+  /** The answer: of the model, or an equal one of JSON from the cache; a stream where the model answers with one. */
+  readonly value: A
+  readonly lookUp: LookUp
+  /** Whether it is of a call that another caller had started. */
+  readonly isShared: boolean
+}
+
+/** What a call of a model came to, for all who wait for it. */
+type Made = { readonly value: unknown } | { readonly recording: Recording; readonly isReadable: boolean }
+
+interface Parts {
+  readonly settings: CacheSettings
+  readonly tiers: Tiers
+  readonly keeping: Keeping
+  readonly invalidations: Invalidations
+  readonly counters: Counters
+  readonly lookUp: (asked: Asked, options: AskOptions, signal: AbortSignal) => Promise<Looked>
+}
+
+export class Asking {
+  readonly #parts: Parts
+  readonly #flights = new Flights<Made>()
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Aborts the calls under way; settles when they have ended. */
+  async close(): Promise<void> {
+    this.#flights.abort()
+    await this.#flights.ended()
+  }
+
+  /** Answers a request from the cache, or asks the model and keeps what it says. */
+  async ask<R extends CacheRequest, A>(
+    model: AskModel<R, A>,
+    request: R,
+    options: AskOptions,
+    signal: AbortSignal | undefined
+  ): Promise<Answered<A>> {
+    const { tiers, counters, lookUp, settings } = this.#parts
+    const source = sourceOf(options)
+    const asked = askedOf(request, settings.tenant)
+    const looksUp = source === "default" || source === "only"
+    // Who asks while the same is being answered waits for that answer: a look-up would only miss.
+    const isFlying = source === "default" && this.#flights.has(asked.key)
+    const looked =
+      looksUp && !isFlying ? await lookUp(asked, options, signal ?? new AbortController().signal) : undefined
+    const result = looked?.result ?? bypassed(asked)
+    if (result.isHit) {
+      if (result.isStale && source === "default") this.#refresh(model, { request, asked }, options)
+      return { value: served(result) as A, lookUp: result, isShared: false }
+    }
+    if (source === "only") throw new NotCached({ key: asked.key, reason: result.reason })
+    if (source === "bypass") {
+      const value = await model(request, { signal: signal ?? new AbortController().signal })
+      return { value, lookUp: result, isShared: false }
+    }
+    // Somebody's answer may have been kept while this caller looked.
+    const landed = source === "default" && !this.#flights.has(asked.key) ? tiers.exact(asked, options) : undefined
+    if (landed !== undefined) return { value: served(landed) as A, lookUp: landed, isShared: true }
+    const isShared = this.#flights.has(asked.key)
+    if (isShared) counters.shared++
+    const { vector, nearest } = looked ?? {}
+    const made = await this.#fly(model, { request, asked, vector, nearest }, options, signal)
+    const value = delivered(made, signal)
+    return { value: (isShared ? copied(value) : value) as A, lookUp: result, isShared }
+  }
+
+  #fly<R extends CacheRequest, A>(
+    model: AskModel<R, A>,
+    pending: Pending & { readonly request: R },
+    options: AskOptions,
+    signal: AbortSignal | undefined
+  ): Promise<Made> {
+    return this.#flights.board(pending.asked.key, signal, (aborted, landed) =>
+      this.#call(model, pending, options, aborted, landed)
+    )
+  }
+
+  /** Fetches anew what is served stale meanwhile; nobody is told when it fails, and the next who asks tries again. */
+  #refresh<R extends CacheRequest, A>(
+    model: AskModel<R, A>,
+    pending: Pending & { readonly request: R },
+    options: AskOptions
+  ): void {
+    const refreshed = this.#fly(model, pending, options, undefined).then(async (made) => {
+      if (!("recording" in made)) return
+      for await (const _ of made.recording.iterate());
+    })
+    refreshed.catch(() => {
+      this.#parts.counters.failures++
+    })
+  }
+
+  async #call<R extends CacheRequest, A>(
+    model: AskModel<R, A>,
+    pending: Pending & { readonly request: R },
+    options: AskOptions,
+    signal: AbortSignal,
+    landed: () => void
+  ): Promise<Made> {
+    const making = this.#parts.invalidations.begin()
+    const start = performance.now()
+    const { tags, sources, ttlMs, vector } = options
+    const keep = async (answer: unknown, form: "value" | "iterable" | "readable") => {
+      const tookMs = performance.now() - start
+      try {
+        // Kept for those to come, whether or not this one still waits.
+        const never = new AbortController().signal
+        await this.#parts.keeping.keep(
+          { ...pending, making },
+          answer,
+          { tags, sources, ttlMs, vector, form, tookMs },
+          never
+        )
+      } catch {
+        // The answer is there, whatever became of the cache.
+        this.#parts.counters.failures++
+      } finally {
+        making.end()
+        landed()
+      }
+    }
+    let value: A
+    try {
+      value = await model(pending.request, { signal })
+    } catch (error) {
+      making.end()
+      throw error
+    }
+    if (!isStream(value)) {
+      await keep(value, "value")
+      return { value }
+    }
+    const form = isReadable(value) ? "readable" : "iterable"
+    const recording = new Recording(value, this.#parts.settings.maxAnswerBytes, {
+      onTooLarge: landed,
+      onEnd: async (recorded) => {
+        if (recorded.json !== undefined) return keep(JSON.parse(recorded.json), form)
+        this.#parts.keeping.unkept(recorded.reason === "cut" ? "unfinished" : recorded.reason)
+        making.end()
+        landed()
+      }
+    })
+    return { recording, isReadable: form === "readable" }
+  }
+}
+
+/** What a hit holds, in the form that it had. */
+const served = ({ form, value }: LookUp & { readonly isHit: true }): unknown => {
+  if (form === "value") return value
+  const chunks = replayed(value as ReadonlyArray<unknown>)
+  return form === "readable" ? readableOf(chunks) : chunks
+}
+
+/** What a model answered, for one caller: a stream ends for a caller whose signal fires. */
+const delivered = (made: Made, signal: AbortSignal | undefined): unknown => {
+  if (!("recording" in made)) return made.value
+  const iterator = made.recording.iterate(signal)
+  return made.isReadable ? readableOf(iterator) : iterator
+}
+
+/** A value of its own for one who shares it, where it can be copied: what one caller does to it no other sees. */
+const copied = (value: unknown): unknown => {
+  if (isStream(value)) return value
+  try {
+    return structuredClone(value)
+  } catch (error) {
+    if (error instanceof DOMException) return value
+    throw error
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * The semantic cache: answers of language models, served again when the same is asked in other words.
+ *
+ * An Effect is one call of a caller; within it everything is plain code, because a look-up takes less time than a fiber.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { object } from "../checked.ts"
+import type { Collection } from "../collection/collection.ts"
+import type { CollectionOptions } from "../collection/options.ts"
+import type { SabineError } from "../errors.ts"
+import { abortable, attempt, direct, limited } from "../lift.ts"
+import { checkLimits } from "../limits.ts"
+import { forEachSliced } from "../slice.ts"
+import { type Answered, Asking, type AskModel } from "./asking.ts"
+import { CacheEntries } from "./entries.ts"
+import { Eviction } from "./eviction.ts"
+import type { Unkept } from "./facts.ts"
+import { type Invalidation, Invalidations } from "./invalidation.ts"
+import { Keeping } from "./keeping.ts"
+import {
+  type AskOptions,
+  type CacheOptions,
+  type CacheSettings,
+  type GetOptions,
+  type SetOptions,
+  settingsOf
+} from "./options.ts"
+import { type Asked, askedOf, type CacheRequest } from "./request.ts"
+import type { Kept, LookUp } from "./results.ts"
+import { type CacheStatistics, Counters } from "./statistics.ts"
+import { type Looked, Tiers } from "./tiers.ts"
+
+/** Which entries are to be gone: those for which every part holds. At least one part is needed. */
+export interface Invalidated extends Omit<Invalidation, "scope"> {
+  /** Entries of the scope of this request: all that `get` could find for it, whatever its last message says. */
+  readonly scope?: CacheRequest | undefined
+}
+
+interface SemanticCacheService {
+  /** Looks for an answer: a `Hit`, or a `Miss` that says why not. */
+  readonly get: (request: CacheRequest, options?: GetOptions) => Effect.Effect<LookUp, SabineError>
+  /**
+   * Keeps the answer to a request, in place of the one there was. Answers that are errors, call tools, are cut, refused or
+   * not validated are not kept, and the result says so. In a folder what is kept is durable when this is done.
+   */
+  readonly set: (
+    request: CacheRequest,
+    answer: unknown,
+    options?: SetOptions
+  ) => Effect.Effect<Kept<Unkept>, SabineError>
+  /**
+   * A function that answers from the cache, or asks `model` and keeps the answer. Callers who ask the same at the same
+   * time share one call. Its result rejects with what the model rejects with; that is never kept.
+   */
+  readonly wrap: <R extends CacheRequest, A>(
+    model: AskModel<R, A>
+  ) => (request: R, options?: AskOptions) => Effect.Effect<Answered<A>, SabineError>
+  /** Deletes entries; how many. None of them is served from the call on, and they are gone for good when it is done. */
+  readonly invalidate: (which: Invalidated) => Effect.Effect<number, SabineError>
+  readonly stats: () => CacheStatistics
+}
+
+/** Opens a collection of the database that the cache is to live in. */
+type OpenCollection = (name: string, options: CollectionOptions) => Effect.Effect<Collection, SabineError>
+
+export class SemanticCache extends Context.Service<SemanticCache, SemanticCacheService>()("sabine/SemanticCache") {
+  /** A cache in a collection that `open` opens, for the length of the layer's scope. */
+  static readonly in = (open: OpenCollection, options: CacheOptions = {}) =>
+    Layer.effect(SemanticCache, acquire(open, options))
+}
+
+const acquire = Effect.fnUntraced(function* (open: OpenCollection, options: CacheOptions) {
+  const settings = yield* attempt(() => settingsOf(options))
+  const collection = yield* open(settings.name, settings.collection)
+  const running = yield* Effect.acquireRelease(
+    abortable((signal) => Running.start(collection, settings, signal)),
+    (running) => Effect.promise(() => running.close())
+  )
+  return SemanticCache.of({
+    get: (request, options = {}) =>
+      called(options.signal, async (signal) => (await running.lookUp(running.asked(request), options, signal)).result),
+    set: (request, answer, options = {}) =>
+      called(undefined, (signal) => running.set(request, answer, options, signal)),
+    wrap:
+      (model) =>
+      (request, options = {}) =>
+        called(options.signal, (signal) => running.asking.ask(model, request, options, signal)),
+    invalidate: (which) => called(undefined, () => running.invalidate(which)),
+    stats: () => running.stats()
+  })
+})
+
+/** One call as an Effect that a door of Promises starts without a fiber. `work` is told by its signal to stop. */
+const called = <A>(
+  given: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<A>
+): Effect.Effect<A, SabineError> => {
+  const call = direct<A>((done, fail) => {
+    const controller = new AbortController()
+    const working = work(controller.signal)
+    working.then(done, fail)
+    return async () => {
+      controller.abort()
+      await Promise.allSettled([working])
+    }
+  })
+  return given === undefined
+    ? call
+    : Effect.andThen(
+        attempt(() => checkLimits({ signal: given })),
+        limited(call, { signal: given })
+      )
+}
+
+/** A cache that is open. */
+class Running {
+  readonly #settings: CacheSettings
+  readonly #counters = new Counters()
+  readonly #entries: CacheEntries
+  readonly #eviction: Eviction
+  readonly #invalidations: Invalidations
+  readonly #keeping: Keeping
+  readonly #tiers: Tiers
+  readonly asking: Asking
+
+  private constructor(collection: Collection, settings: CacheSettings) {
+    const entries = new CacheEntries(collection)
+    const eviction = new Eviction(entries, settings.policy(entries), settings, Math.random)
+    const invalidations = new Invalidations(entries, settings.clock)
+    const counters = this.#counters
+    const tiers = new Tiers({
+      entries,
+      settings,
+      invalidations,
+      eviction,
+      confirm: () => this.#keeping.confirm(),
+      reject: (asked, hit) => this.#keeping.reject(asked, hit)
+    })
+    const keeping = new Keeping({ entries, settings, invalidations, eviction, counters, tiers })
+    this.#settings = settings
+    this.#entries = entries
+    this.#eviction = eviction
+    this.#invalidations = invalidations
+    this.#tiers = tiers
+    this.#keeping = keeping
+    this.asking = new Asking({
+      settings,
+      tiers,
+      keeping,
+      invalidations,
+      counters,
+      lookUp: (asked, options, signal) => this.lookUp(asked, options, signal)
+    })
+  }
+
+  /** Counts what the collection holds. */
+  static async start(collection: Collection, settings: CacheSettings, signal: AbortSignal): Promise<Running> {
+    const running = new Running(collection, settings)
+    const entries = running.#entries
+    await forEachSliced(entries.rows, signal, (row) => {
+      if (entries.isThere(row)) running.#eviction.counted(row)
+    })
+    running.#eviction.relieve()
+    return running
+  }
+
+  async close(): Promise<void> {
+    await this.asking.close()
+    await this.#eviction.close()
+  }
+
+  asked(request: CacheRequest): Asked {
+    return askedOf(request, this.#settings.tenant)
+  }
+
+  async lookUp(asked: Asked, options: GetOptions, signal: AbortSignal): Promise<Looked> {
+    const start = performance.now()
+    const looked = await this.#tiers.lookUp(asked, object("options", options), signal)
+    this.#counters.lookedUp(looked.result, (performance.now() - start) * 1000)
+    return looked
+  }
+
+  set(request: CacheRequest, answer: unknown, options: SetOptions, signal: AbortSignal): Promise<Kept<Unkept>> {
+    const making = this.#invalidations.begin()
+    const pending = { request, asked: this.asked(request), making }
+    return this.#keeping.keep(pending, answer, object("options", options), signal).finally(making.end)
+  }
+
+  async invalidate({ scope, ...which }: Invalidated): Promise<number> {
+    const count = await this.#invalidations.run({ ...which, scope: scope && this.asked(scope).scope })
+    this.#counters.invalidated += count
+    return count
+  }
+
+  stats(): CacheStatistics {
+    const { size: entries } = this.#entries
+    const { bytes, evicted } = this.#eviction
+    return this.#counters.get({ entries, bytes, evicted })
+  }
+}

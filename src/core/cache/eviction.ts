@@ -1,0 +1,127 @@
+/**
+ * Keeps a cache within its bounds, a few rows at a time: what gives way is the least worthy of a sample, so a look-up
+ * never waits for more than one sample.
+ */
+import { inNextTurn, leftInTurn } from "../turn.ts"
+import type { CacheEntries } from "./entries.ts"
+import type { EvictionPolicy, Neighbour } from "./policies/policy.ts"
+
+/** Eviction begins above the first share of the bytes and ends at the second. */
+const FULL = 0.9
+const RELIEVED = 0.8
+/** Rows that one to give way is chosen from. */
+const SAMPLE = 32
+/** Places looked at for a sample: slots of rows that were deleted are reused, so few are empty. */
+const TRIES = 8 * SAMPLE
+/** Rows that wait for the log at one time. */
+const AT_ONCE = 16
+/** What a turn is left at least while rows are chosen, in milliseconds. */
+const LEFT_MS = 0.5
+
+interface Bounds {
+  readonly maxEntries: number
+  readonly maxBytes: number
+}
+
+export class Eviction {
+  readonly #entries: CacheEntries
+  readonly #policy: EvictionPolicy
+  readonly #bounds: Bounds
+  readonly #random: () => number
+  #bytes = 0
+  #running: Promise<void> | undefined
+  #isOver = false
+  evicted = 0
+
+  constructor(entries: CacheEntries, policy: EvictionPolicy, bounds: Bounds, random: () => number) {
+    this.#entries = entries
+    this.#policy = policy
+    this.#bounds = bounds
+    this.#random = random
+    entries.onFreed = (bytes) => {
+      this.#bytes -= bytes
+    }
+  }
+
+  /** Bytes of all entries, columns and payloads. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get wantsNeighbours(): boolean {
+    return this.#policy.wantsNeighbours === true
+  }
+
+  /** Counts a row that was there when the cache was opened. */
+  counted(row: number): void {
+    this.#bytes += this.#entries.bytesOf(row)
+  }
+
+  served(row: number): void {
+    this.#policy.served(row)
+  }
+
+  /** Takes note of a row that was written; settles when there is room for others. */
+  async stored(row: number, neighbour: Neighbour | undefined): Promise<void> {
+    this.#bytes += this.#entries.bytesOf(row)
+    this.#policy.stored(row, neighbour)
+    this.relieve()
+    if (this.#isBeyond(1)) await this.#running
+  }
+
+  /** Starts to evict where a bound asks for it. */
+  relieve(): void {
+    if (this.#isOver || this.#running !== undefined || !this.#isBeyond(FULL)) return
+    this.#running = this.#evict().finally(() => {
+      this.#running = undefined
+    })
+    // A write that waits for room is told; the next one tries again.
+    this.#running.catch(() => undefined)
+  }
+
+  /** Stops, and settles when nothing is being evicted any more. */
+  async close(): Promise<void> {
+    this.#isOver = true
+    await this.#running?.catch(() => undefined)
+  }
+
+  #isBeyond(share: number): boolean {
+    const { maxEntries, maxBytes } = this.#bounds
+    return this.#entries.size > maxEntries || this.#bytes > share * maxBytes
+  }
+
+  async #evict(): Promise<void> {
+    const removals = new Set<Promise<void>>()
+    while (!this.#isOver && this.#isBeyond(RELIEVED)) {
+      const row = this.#leastWorthy()
+      if (row < 0) break
+      const removal = this.#entries.remove(row)
+      this.evicted++
+      removals.add(removal)
+      removal.then(
+        () => removals.delete(removal),
+        () => undefined
+      )
+      if (removals.size >= AT_ONCE) await Promise.race(removals)
+      if (leftInTurn() < LEFT_MS) await inNextTurn()
+    }
+    await Promise.all(removals)
+  }
+
+  /** The least worthy of a random sample of rows; -1 when none was met. */
+  #leastWorthy(): number {
+    const { rows } = this.#entries
+    let least = -1
+    let worth = Number.POSITIVE_INFINITY
+    for (let tries = 0, met = 0; tries < TRIES && met < SAMPLE; tries++) {
+      const row = Math.floor(this.#random() * rows)
+      if (!this.#entries.isThere(row)) continue
+      met++
+      const its = this.#policy.worth(row)
+      if (its >= worth) continue
+      worth = its
+      least = row
+    }
+    return least
+  }
+}

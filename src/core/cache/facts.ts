@@ -1,0 +1,125 @@
+/**
+ * What is known of an answer beside its value, and whether it may be kept: an answer that is served again and again must
+ * have been whole, and must not ask for anything to be done.
+ */
+import type { Form } from "./packed.ts"
+
+/** How an answer came out. What is not told is taken as good. */
+export interface AnswerFacts {
+  /** Default `"stop"`: it is whole. */
+  readonly finish?: "stop" | "unfinished" | "refused" | "error" | undefined
+  /** Whether it calls a tool. Default: no. */
+  readonly hasToolCalls?: boolean | undefined
+  /** Whether it was asked for as structured output that nobody has validated yet. Default: no. */
+  readonly isUnvalidated?: boolean | undefined
+  readonly inputTokens?: number | undefined
+  readonly outputTokens?: number | undefined
+  /** What the answer cost, in whatever money the caller counts. */
+  readonly cost?: number | undefined
+}
+
+/** Why an answer was not kept. */
+export type Unkept =
+  | "error"
+  | "tool-calls"
+  | "unfinished"
+  | "refused"
+  | "unvalidated"
+  /** Longer than `maxAnswerBytes`. */
+  | "too-large"
+  /** JSON has no form for it. */
+  | "not-json"
+  /** The request has no text of a user, or the embedder finds nothing in it. */
+  | "no-text"
+  /** What it was made from was invalidated while it was made. */
+  | "invalidated"
+
+/** Why these facts forbid to keep an answer; undefined when they do not. */
+export const unkeptBy = ({ finish = "stop", hasToolCalls, isUnvalidated }: AnswerFacts): Unkept | undefined => {
+  if (hasToolCalls) return "tool-calls"
+  if (finish !== "stop") return finish
+  return isUnvalidated ? "unvalidated" : undefined
+}
+
+type Bag = Readonly<Record<string, unknown>>
+
+const isBag = (value: unknown): value is Bag => typeof value === "object" && value !== null
+const bagsOf = (value: unknown): ReadonlyArray<Bag> => (Array.isArray(value) ? value.filter(isBag) : [])
+const isFilled = (value: unknown): boolean => (Array.isArray(value) ? value.length > 0 : isBag(value))
+
+/** Words for an end that OpenAI, Anthropic, the AI SDK and LangChain use. */
+const ENDS: Readonly<Record<string, NonNullable<AnswerFacts["finish"]>>> = {
+  stop: "stop",
+  end_turn: "stop",
+  stop_sequence: "stop",
+  completed: "stop",
+  length: "unfinished",
+  max_tokens: "unfinished",
+  incomplete: "unfinished",
+  pause_turn: "unfinished",
+  cancelled: "unfinished",
+  in_progress: "unfinished",
+  other: "unfinished",
+  unknown: "unfinished",
+  refusal: "refused",
+  "content-filter": "refused",
+  content_filter: "refused",
+  error: "error",
+  failed: "error"
+}
+const TOOL_ENDS = ["tool-calls", "tool_calls", "tool_use", "function_call"]
+const TOOL_PARTS = /^(tool-call|tool-input|tool_use|tool_call|function_call|input_json_delta)/
+
+/** What one object of an answer says: a whole answer, a message, a part or a chunk of a stream. */
+class Reader {
+  finish: AnswerFacts["finish"]
+  hasToolCalls = false
+  /** Whether it is of a protocol whose streams say how they end. */
+  isTold = false
+
+  read(bag: Bag, depth = 0): void {
+    if (bag["error"] || bag["type"] === "error" || bag instanceof Error) this.#ends("error")
+    if (typeof bag["type"] === "string" && TOOL_PARTS.test(bag["type"])) this.hasToolCalls = true
+    if (isFilled(bag["tool_calls"]) || isFilled(bag["toolCalls"]) || isFilled(bag["function_call"])) {
+      this.hasToolCalls = true
+    }
+    if (typeof bag["refusal"] === "string" && bag["refusal"] !== "") this.#ends("refused")
+    for (const name of ["finish_reason", "stop_reason", "finishReason", "done_reason"]) this.#end(bag[name])
+    if (bag["object"] === "response" || isBag(bag["output"])) this.#end(bag["status"])
+    if (Array.isArray(bag["choices"]) || (depth === 0 && typeof bag["type"] === "string")) this.isTold = true
+    if (depth === 3) return
+    for (const name of ["choices", "content", "output", "generations"]) {
+      for (const part of bagsOf(bag[name]).concat(bagsOf(bagsOf(bag[name])))) this.read(part, depth + 1)
+    }
+    for (const name of ["message", "delta", "response_metadata", "response", "content_block"]) {
+      const part = bag[name]
+      if (isBag(part)) this.read(part, depth + 1)
+    }
+  }
+
+  #end(reason: unknown): void {
+    const word = isBag(reason) ? reason["unified"] : reason
+    if (typeof word !== "string") return
+    if (TOOL_ENDS.includes(word)) this.hasToolCalls = true
+    else this.#ends(ENDS[word] ?? "unfinished")
+  }
+
+  /** A bad end is not made good by what comes after it. */
+  #ends(finish: NonNullable<AnswerFacts["finish"]>): void {
+    if (this.finish === undefined || this.finish === "stop") this.finish = finish
+  }
+}
+
+/**
+ * What an answer in one of the usual forms says of itself: those of OpenAI, Anthropic, Ollama, the AI SDK and LangChain,
+ * and chunks of their streams. A text, or an object of no such form, is whole.
+ */
+export const usualFacts = (answer: unknown, form: Form): AnswerFacts => {
+  const reader = new Reader()
+  const parts = form === "value" ? [answer] : (answer as ReadonlyArray<unknown>)
+  for (const part of parts) if (isBag(part)) reader.read(part)
+  const { finish, hasToolCalls, isTold } = reader
+  // A stream that would have said how it ended, and did not, was cut.
+  const isCut = form !== "value" && isTold && finish === undefined
+  return { finish: finish ?? (isCut ? "unfinished" : "stop"), hasToolCalls }
+}

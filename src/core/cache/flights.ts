@@ -1,0 +1,74 @@
+/** One call of a model for all who ask the same at the same time. */
+import { Cancelled } from "../errors.ts"
+
+interface Flight<A> {
+  readonly made: Promise<A>
+  readonly controller: AbortController
+  /** Callers that have not turned away. */
+  waiting: number
+}
+
+/**
+ * Starts a call, for who boards first. It calls `landed` when the answer can be found otherwise, so that nobody boards
+ * any more.
+ */
+type Launch<A> = (signal: AbortSignal, landed: () => void) => Promise<A>
+
+export class Flights<A> {
+  readonly #flying = new Map<string, Flight<A>>()
+
+  has(key: string): boolean {
+    return this.#flying.has(key)
+  }
+
+  /**
+   * What the call under way for `key` comes to, which is started when there is none. A caller whose signal fires is told
+   * at once; the call is aborted only when all have turned away. A failure is everybody's, and is forgotten.
+   */
+  async board(key: string, signal: AbortSignal | undefined, launch: Launch<A>): Promise<A> {
+    if (signal?.aborted) throw new Cancelled()
+    const flight = this.#flying.get(key) ?? this.#start(key, launch)
+    flight.waiting++
+    if (signal === undefined) return flight.made
+    let turnAway: () => void = () => undefined
+    const cancelled = new Promise<never>((_, reject) => {
+      turnAway = () => {
+        reject(new Cancelled())
+        if (--flight.waiting > 0) return
+        this.#forget(key, flight)
+        flight.controller.abort()
+      }
+      signal.addEventListener("abort", turnAway, { once: true })
+    })
+    try {
+      return await Promise.race([flight.made, cancelled])
+    } finally {
+      signal.removeEventListener("abort", turnAway)
+    }
+  }
+
+  /** Settles when all calls under way have. */
+  async ended(): Promise<void> {
+    await Promise.allSettled(Array.from(this.#flying.values(), ({ made }) => made))
+  }
+
+  /** Aborts every call under way. */
+  abort(): void {
+    for (const { controller } of this.#flying.values()) controller.abort()
+  }
+
+  #start(key: string, launch: Launch<A>): Flight<A> {
+    const controller = new AbortController()
+    const landed = () => this.#forget(key, flight)
+    const made = Promise.resolve().then(() => launch(controller.signal, landed))
+    const flight: Flight<A> = { made, controller, waiting: 0 }
+    this.#flying.set(key, flight)
+    // Told to those who board; where all have turned away, to nobody.
+    made.catch(landed)
+    return flight
+  }
+
+  #forget(key: string, flight: Flight<A>): void {
+    if (this.#flying.get(key) === flight) this.#flying.delete(key)
+  }
+}

@@ -1,0 +1,133 @@
+/** What is kept: answers that are whole and ask for nothing to be done, and what callers say of them. */
+import type { CacheEntries, Found } from "./entries.ts"
+import type { Eviction } from "./eviction.ts"
+import { type Unkept, unkeptBy } from "./facts.ts"
+import type { Invalidations } from "./invalidation.ts"
+import { jsonOf } from "./json.ts"
+import { type CacheSettings, expiryOf, type SetOptions } from "./options.ts"
+import { type Notes, type PackedEntry, packed } from "./packed.ts"
+import type { Asked, CacheRequest } from "./request.ts"
+import type { Hit, Kept } from "./results.ts"
+import type { Counters } from "./statistics.ts"
+import { REJECTED_CHARACTERS, type Tiers } from "./tiers.ts"
+
+/** Questions that an entry remembers to be no answer to. */
+const MOST_REJECTED = 32
+
+interface Parts {
+  readonly entries: CacheEntries
+  readonly settings: CacheSettings
+  readonly invalidations: Invalidations
+  readonly eviction: Eviction
+  readonly counters: Counters
+  readonly tiers: Tiers
+}
+
+/** What is known of a request that is about to be answered. */
+export interface Pending {
+  readonly request: CacheRequest
+  readonly asked: Asked
+  /** Found by the look-up that missed. */
+  readonly vector?: Float32Array | undefined
+  readonly nearest?: Found | undefined
+  /** Told of invalidations since the model was asked. */
+  readonly making?: ReturnType<Invalidations["begin"]> | undefined
+}
+
+/** Least cosine of a neighbour that a policy is told of. */
+const NEIGHBOUR = 0.7
+
+export class Keeping {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Keeps an answer, durably when this resolves, or says why not. */
+  async keep(pending: Pending, answer: unknown, options: SetOptions, signal: AbortSignal): Promise<Kept<Unkept>> {
+    const { counters } = this.#parts
+    const { key } = pending.asked
+    const reason = await this.#write(pending, answer, options, signal)
+    if (reason === undefined) {
+      counters.stored++
+      return { isKept: true, key }
+    }
+    counters.unkept(reason)
+    return { isKept: false, key, reason }
+  }
+
+  /** Counts a stream that ended and was not kept. */
+  unkept(reason: Unkept): void {
+    this.#parts.counters.unkept(reason)
+  }
+
+  /** What callers say of a hit that is right. */
+  confirm = async (): Promise<void> => {
+    this.#parts.counters.confirmed++
+  }
+
+  /** A wrong answer: to the same question it goes; to a question that was found to be near it is not served again. */
+  reject = async (asked: Asked, { key, tier }: Pick<Hit, "key" | "tier">): Promise<void> => {
+    const { entries, counters } = this.#parts
+    counters.rejected++
+    const row = entries.findIn(asked.namespace, key)
+    const entry = row < 0 ? undefined : entries.at(row)
+    if (entry === undefined) return
+    if (tier === "exact") return entries.remove(row)
+    const { rejected = [], ...notes } = entry.notes
+    const question = asked.key.slice(0, REJECTED_CHARACTERS)
+    await entries.rewrite(
+      row,
+      repacked(asked, entry, { ...notes, rejected: [...rejected, question].slice(-MOST_REJECTED) })
+    )
+  }
+
+  /** Why an answer was not kept; undefined when it was. */
+  async #write(
+    { request, asked, nearest, making, ...pending }: Pending,
+    answer: unknown,
+    options: SetOptions,
+    signal: AbortSignal
+  ): Promise<Unkept | undefined> {
+    const { entries, settings, eviction, tiers } = this.#parts
+    const form = options.form ?? "value"
+    const facts = { ...settings.facts(answer, form), ...given(options) }
+    const unkept = unkeptBy(facts)
+    if (unkept !== undefined) return unkept
+    if (asked.text === "") return "no-text"
+    const json = jsonOf(answer)
+    if (json === undefined) return "not-json"
+    if (json.length > settings.maxAnswerBytes || Buffer.byteLength(json) > settings.maxAnswerBytes) return "too-large"
+    const expires = expiryOf(settings, request, options.ttlMs)
+    const { inputTokens, outputTokens, cost } = facts
+    const notes: Notes = { tags: options.tags, sources: options.sources, inputTokens, outputTokens, cost }
+    const vector = pending.vector ?? (await tiers.vectorOf(asked, options.vector, signal))
+    if (vector === undefined) return "no-text"
+    const neighbour =
+      nearest ?? (eviction.wantsNeighbours ? (await tiers.nearest(asked, vector, NEIGHBOUR, signal))[0] : undefined)
+    const made = settings.clock()
+    const isOf = (scope: Buffer) => scope.equals(asked.scope)
+    if (making?.isStale({ key: asked.key, made, notes: () => notes, isOf })) return "invalidated"
+    const entry = { scope: asked.scope, text: asked.text, form, made, expires, took: options.tookMs ?? 0, notes, json }
+    const row = await entries.put(asked, vector, packed(entry))
+    if (row < 0) return undefined
+    const isNear = neighbour !== undefined && neighbour.key !== asked.key && entries.isStill(neighbour)
+    await eviction.stored(row, isNear ? neighbour : undefined)
+    return undefined
+  }
+}
+
+/** The facts that a caller gave: what is undefined stands for nothing. */
+const given = ({ finish, hasToolCalls, isUnvalidated, inputTokens, outputTokens, cost }: SetOptions) =>
+  Object.fromEntries(
+    Object.entries({ finish, hasToolCalls, isUnvalidated, inputTokens, outputTokens, cost }).filter(
+      ([, value]) => value !== undefined
+    )
+  )
+
+/** An entry with other notes. */
+const repacked = ({ scope }: Asked, entry: PackedEntry, notes: Notes): Buffer => {
+  const { text, form, made, expires, took, answer } = entry
+  return packed({ scope, text, form, made, expires, took, notes, json: JSON.stringify(answer) })
+}

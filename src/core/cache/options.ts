@@ -1,0 +1,179 @@
+/** What a cache is, and what a caller may ask of it: options with their defaults. */
+import { finite, object, optionalFunction, shown, wholeNumber } from "../checked.ts"
+import type { CollectionOptions } from "../collection/options.ts"
+import { staticEmbedder } from "../embed/static.ts"
+import { InvalidParameter } from "../errors.ts"
+import { type AnswerFacts, usualFacts } from "./facts.ts"
+import type { Form } from "./packed.ts"
+import { diversity } from "./policies/diversity.ts"
+import { fifo } from "./policies/fifo.ts"
+import { lfu } from "./policies/lfu.ts"
+import { lru } from "./policies/lru.ts"
+import type { MakePolicy } from "./policies/policy.ts"
+import type { CacheRequest } from "./request.ts"
+import { nearestVerifier } from "./verify/threshold.ts"
+import type { Verifier } from "./verify/verifier.ts"
+
+const POLICIES = { lru, lfu, fifo, diversity } as const
+export type EvictionName = keyof typeof POLICIES
+
+/**
+ * Asks something dearer whether two questions want the same answer: a cross-encoder or a language model. It is asked of
+ * the one candidate that would be served. A number is a probability, of which 0.5 or more is yes.
+ */
+export type Judge = (
+  question: string,
+  cached: string,
+  signal: AbortSignal
+) => boolean | number | Promise<boolean | number>
+
+export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dimensions" | "precision" | "seed"> {
+  /** Name of the collection that holds the entries. Default `"cache"`. */
+  readonly name?: string | undefined
+  /** Tenant of requests that name none. */
+  readonly tenant?: string | undefined
+  /**
+   * Least cosine of a cached question that is served for another, -1..1; higher is nearer. Default 0.9. A caller may ask
+   * for another, not below `floor`.
+   */
+  readonly threshold?: number | undefined
+  /** Least cosine that any caller can ask for, -1..1. Default: 0.7, or the threshold where that is lower. */
+  readonly floor?: number | undefined
+  /** Decides which of the nearest candidates asks for the same. Default: the nearest does. */
+  readonly verifier?: Verifier | undefined
+  readonly judge?: Judge | undefined
+  /** Nearest candidates that are verified, 1..32. Default 5. */
+  readonly candidates?: number | undefined
+  /** Milliseconds that answers live, 1 or more, or what tells it for a request: `undefined` for ever. Default: for ever. */
+  readonly ttlMs?: number | ((request: CacheRequest) => number | undefined) | undefined
+  /** Milliseconds after the time to live that an answer is still served while a new one is fetched. Default 0. */
+  readonly staleMs?: number | undefined
+  /** Entries at most, 1 or more. Default: no bound. */
+  readonly maxEntries?: number | undefined
+  /**
+   * Bytes of memory of all entries, 65,536 or more. Above nine tenths of them entries give way until eight tenths are left;
+   * a write waits while there is no room. Default 500,000,000.
+   */
+  readonly maxBytes?: number | undefined
+  /** Longest answer that is kept, as bytes of JSON, 1..2^28. Default 1,048,576. */
+  readonly maxAnswerBytes?: number | undefined
+  /** What gives way when a bound is met: a name, or a policy of your own. Default `"lru"`. */
+  readonly eviction?: EvictionName | MakePolicy | undefined
+  /** What is known of an answer that `set` and `wrap` are given. Default: what it says itself in the usual forms. */
+  readonly facts?: ((answer: unknown, form: Form) => AnswerFacts) | undefined
+  /** Milliseconds since 1970. Default `Date.now`. */
+  readonly clock?: (() => number) | undefined
+}
+
+/** Where answers come from. */
+const SOURCES = ["default", "refresh", "bypass", "only"] as const
+
+export interface GetOptions {
+  /** The vector of the text, where the caller has it already. */
+  readonly vector?: ArrayLike<number> | undefined
+  /** Least cosine, from the floor of the cache to 1. Default: that of the cache. */
+  readonly threshold?: number | undefined
+  /** Oldest answer that is served, in milliseconds. Default: any. */
+  readonly maxAgeMs?: number | undefined
+  /** Gives the call up: it rejects with `Cancelled`. What others wait for goes on. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface SetOptions extends AnswerFacts {
+  readonly vector?: ArrayLike<number> | undefined
+  /** Labels to invalidate it by. */
+  readonly tags?: ReadonlyArray<string> | undefined
+  /** Documents that it was made from, to invalidate it when one changes. */
+  readonly sources?: ReadonlyArray<string> | undefined
+  /** Default: that of the cache. */
+  readonly ttlMs?: number | undefined
+  /** Milliseconds that the model took. */
+  readonly tookMs?: number | undefined
+  /** Whether the answer is the array of the chunks of a stream, and of which kind. Default `"value"`. */
+  readonly form?: Form | undefined
+}
+
+export interface AskOptions extends GetOptions, Pick<SetOptions, "tags" | "sources" | "ttlMs"> {
+  /**
+   * - `default`: from the cache, else from the model, and kept.
+   * - `refresh`: from the model, and kept.
+   * - `bypass`: from the model, and not kept.
+   * - `only`: from the cache; the call rejects with `NotCached` where there is nothing.
+   */
+  readonly source?: (typeof SOURCES)[number] | undefined
+}
+
+/** Options with their defaults. */
+export type CacheSettings = ReturnType<typeof settingsOf>
+
+const cosine = (parameter: string, value: number, least = -1): number => {
+  if (finite(parameter, value) >= least && value <= 1) return value
+  throw new InvalidParameter({ parameter, reason: `wanted a cosine from ${least} to 1, got ${shown(value)}` })
+}
+
+const duration = (parameter: string, value: number, least: number): number => {
+  if (typeof value === "number" && value >= least) return value
+  throw new InvalidParameter({ parameter, reason: `wanted milliseconds, ${least} or more, got ${shown(value)}` })
+}
+
+const policyOf = (eviction: EvictionName | MakePolicy): MakePolicy => {
+  if (typeof eviction === "function") return eviction
+  if (Object.hasOwn(POLICIES, eviction)) return POLICIES[eviction]
+  const reason = `wanted a policy or one of ${Object.keys(POLICIES).join(", ")}, got ${shown(eviction)}`
+  throw new InvalidParameter({ parameter: "eviction", reason })
+}
+
+/** Applies bounds and defaults; throws `InvalidParameter`. */
+export const settingsOf = (options: CacheOptions) => {
+  const { threshold = 0.9, ttlMs, verifier = nearestVerifier() } = object("options", options)
+  cosine("threshold", threshold)
+  const floor = cosine("floor", options.floor ?? Math.min(0.7, threshold))
+  cosine("threshold", threshold, floor)
+  const bound = (parameter: "maxEntries" | "maxBytes", least: number, usual: number): number => {
+    const value = options[parameter]
+    return value === undefined ? usual : wholeNumber(parameter, value, least, Number.MAX_SAFE_INTEGER)
+  }
+  if (typeof object("verifier", verifier).verify !== "function") {
+    throw new InvalidParameter({ parameter: "verifier", reason: "it has no function verify" })
+  }
+  if (typeof ttlMs === "number") duration("ttlMs", ttlMs, 1)
+  return {
+    name: options.name ?? "cache",
+    tenant: options.tenant,
+    collection: collectionOf(options),
+    threshold,
+    floor,
+    verifier,
+    judge: optionalFunction("judge", options.judge),
+    candidates: wholeNumber("candidates", options.candidates ?? 5, 1, 32),
+    ttlMs: typeof ttlMs === "function" ? ttlMs : () => ttlMs,
+    staleMs: duration("staleMs", options.staleMs ?? 0, 0),
+    maxEntries: bound("maxEntries", 1, Number.POSITIVE_INFINITY),
+    maxBytes: bound("maxBytes", 65_536, 500_000_000),
+    maxAnswerBytes: wholeNumber("maxAnswerBytes", options.maxAnswerBytes ?? 1 << 20, 1, 1 << 28),
+    policy: policyOf(options.eviction ?? "lru"),
+    facts: optionalFunction("facts", options.facts) ?? usualFacts,
+    clock: optionalFunction("clock", options.clock) ?? Date.now
+  }
+}
+
+/** The collection of a cache: lists are no use where every search is of one scope. */
+const collectionOf = ({ embedder, dimensions, precision = "int8", seed }: CacheOptions): CollectionOptions => {
+  const encoder = embedder ?? (dimensions === undefined ? staticEmbedder() : undefined)
+  return { embedder: encoder, dimensions, precision, seed, metric: "cosine", index: "none" }
+}
+
+/** The least cosine of a call; throws `InvalidParameter` below the floor. */
+export const thresholdOf = ({ threshold, floor }: CacheSettings, options: GetOptions): number =>
+  options.threshold === undefined ? threshold : cosine("threshold", options.threshold, floor)
+
+/** When an answer that is made now is over; infinite for never. */
+export const expiryOf = (settings: CacheSettings, request: CacheRequest, asked: number | undefined): number => {
+  const ttlMs = asked ?? settings.ttlMs(request)
+  return ttlMs === undefined ? Number.POSITIVE_INFINITY : settings.clock() + duration("ttlMs", ttlMs, 1)
+}
+
+export const sourceOf = ({ source = "default" }: AskOptions): (typeof SOURCES)[number] => {
+  if (SOURCES.includes(source)) return source
+  throw new InvalidParameter({ parameter: "source", reason: `wanted one of ${SOURCES.join(", ")}` })
+}

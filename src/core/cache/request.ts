@@ -1,0 +1,106 @@
+/**
+ * What is asked of a model, as the cache tells requests apart: the text of the last message of the user, which may be
+ * near another, and everything else, which must be the same.
+ */
+import { hash } from "node:crypto"
+import { object } from "../checked.ts"
+import { InvalidParameter } from "../errors.ts"
+import { canonical } from "./canonical.ts"
+
+export interface CacheMessage {
+  /** `"user"`, `"assistant"`, `"system"`, `"tool"` or any other. */
+  readonly role: string
+  /** A text, or parts, of which those like `{ type: "text", text }` are text. */
+  readonly content: unknown
+}
+
+/**
+ * A request to a model. All of it but the text of the last message of the user is its scope: an answer is served only
+ * where the scope is the same to the last character. Values are JSON or bytes; functions are left out.
+ */
+export interface CacheRequest {
+  /** Whose it is. Answers never cross tenants. Default: that of the cache. */
+  readonly tenant?: string | undefined
+  readonly model?: string | undefined
+  /** The system prompt, where it is not among the messages. */
+  readonly system?: unknown
+  readonly tools?: unknown
+  /** Sampling parameters, and whatever else an answer depends on. */
+  readonly parameters?: Readonly<Record<string, unknown>> | undefined
+  /** One message of the user: short for `messages`. */
+  readonly prompt?: string | undefined
+  /** The conversation. One of `prompt` and `messages` is needed. */
+  readonly messages?: ReadonlyArray<CacheMessage> | undefined
+}
+
+/** A request as it is looked up. */
+export interface Asked {
+  /** SHA-256 of the scope, 32 bytes. */
+  readonly scope: Buffer
+  /** Where entries of the scope lie: one of 65,536 namespaces, by the start of the hash. */
+  readonly namespace: string
+  /** What may be near another, in Unicode normal form C. */
+  readonly text: string
+  /** SHA-256 of scope and text, base64url: the key of the entry. */
+  readonly key: string
+}
+
+/** Hexadecimal digits of a namespace: enough to make scopes of one rare, few enough to be remembered for ever. */
+const NAMESPACE_DIGITS = 4
+/** Stands in a scope where the text was taken out; no JSON value has the form. */
+const TAKEN = new Uint8Array()
+
+/** A request taken apart; throws `InvalidParameter` when it is none. */
+export const askedOf = (request: CacheRequest, usualTenant: string | undefined): Asked => {
+  const { tenant = usualTenant, model, system, tools, parameters, prompt, messages } = object("request", request)
+  const conversation = messagesOf(prompt, messages)
+  const at = conversation.findLastIndex(({ role }) => role === "user")
+  const { text, rest } = at < 0 ? { text: "", rest: null } : textOf(conversation[at]!, at)
+  const others = conversation.map((message, i) => (i === at ? rest : message))
+  const scope = hash("sha256", canonical("request", [tenant, model, system, tools, parameters, others]), "hex")
+  const normal = text.normalize("NFC")
+  return {
+    scope: Buffer.from(scope, "hex"),
+    namespace: scope.slice(0, NAMESPACE_DIGITS),
+    text: normal,
+    // JSON escapes what UTF-8 has no form for: two texts with different halves of pairs are two keys.
+    key: hash("sha256", `${scope}${JSON.stringify(normal)}`, "base64url")
+  }
+}
+
+const messagesOf = (prompt: unknown, messages: unknown): ReadonlyArray<CacheMessage> => {
+  const wrong = (parameter: string, reason: string) => new InvalidParameter({ parameter, reason })
+  if (messages === undefined) {
+    if (typeof prompt !== "string") throw wrong("prompt", "wanted a text, where there are no messages")
+    return [{ role: "user", content: prompt }]
+  }
+  if (prompt !== undefined) throw wrong("prompt", "wanted a prompt or messages, not both")
+  if (!Array.isArray(messages)) throw wrong("messages", "wanted an array")
+  return messages.map((message, i) => object(`messages[${i}]`, message))
+}
+
+const isText = (part: unknown): part is { readonly type: string; readonly text: string } =>
+  typeof part === "object" &&
+  part !== null &&
+  "text" in part &&
+  typeof part.text === "string" &&
+  "type" in part &&
+  (part.type === "text" || part.type === "input_text")
+
+/** The text of a message, and the message without it. */
+const textOf = (message: CacheMessage, at: number): { readonly text: string; readonly rest: unknown } => {
+  const { content } = message
+  if (typeof content === "string") return { text: content, rest: { ...message, content: TAKEN } }
+  if (!Array.isArray(content)) {
+    const reason = "wanted a text or an array of parts"
+    throw new InvalidParameter({ parameter: `messages[${at}].content`, reason })
+  }
+  const texts = content.filter(isText)
+  const text = texts.map((part) => part.text).join("\n")
+  // One part that is nothing but text is the same as the text.
+  if (content.length === 1 && texts.length === 1 && Object.keys(texts[0]!).length === 2) {
+    return { text, rest: { ...message, content: TAKEN } }
+  }
+  const others = content.map((part) => (isText(part) ? { ...part, text: TAKEN } : part))
+  return { text, rest: { ...message, content: others } }
+}

@@ -1,0 +1,128 @@
+/** What a cache did, in counters that cost a few nanoseconds each. */
+import type { Unkept } from "./facts.ts"
+import type { LookUp, MissReason } from "./results.ts"
+
+/** Times in buckets of powers of two. */
+export interface Histogram {
+  readonly count: number
+  readonly p50Us: number
+  readonly p99Us: number
+  readonly maxUs: number
+  /** Times of bucket `i` are below `2^i` microseconds, and those of the one before are not. */
+  readonly buckets: ReadonlyArray<number>
+}
+
+export interface CacheStatistics {
+  readonly entries: number
+  /** Memory of all entries, keys and answers included. */
+  readonly bytes: number
+  readonly lookUps: number
+  readonly hits: { readonly exact: number; readonly semantic: number; readonly stale: number }
+  readonly misses: Readonly<Partial<Record<MissReason, number>>>
+  readonly stored: number
+  readonly unkept: Readonly<Partial<Record<Unkept, number>>>
+  /** Callers that were served by a call that another had started. */
+  readonly shared: number
+  readonly evicted: number
+  readonly invalidated: number
+  /** Answers that could not be written, though callers got them. */
+  readonly failures: number
+  readonly confirmed: number
+  readonly rejected: number
+  /** What the answers that were served had taken when they were made. */
+  readonly saved: {
+    readonly inputTokens: number
+    readonly outputTokens: number
+    readonly cost: number
+    readonly ms: number
+  }
+  /** Look-ups, embedding included. */
+  readonly latency: Histogram
+}
+
+const BUCKETS = 32
+
+class LatencyHistogram {
+  readonly #buckets = new Float64Array(BUCKETS)
+  #count = 0
+  #max = 0
+
+  add(us: number): void {
+    this.#count++
+    this.#max = Math.max(this.#max, us)
+    this.#buckets[Math.min(BUCKETS - 1, 32 - Math.clz32(Math.ceil(us)))]!++
+  }
+
+  get(): Histogram {
+    const at = (share: number): number => {
+      let left = share * this.#count
+      // Within a bucket times are taken as spread evenly.
+      for (let i = 0; i < BUCKETS; i++) {
+        const inside = this.#buckets[i]!
+        if (inside > 0 && left <= inside) return Math.min(this.#max, 2 ** (i - 1) * (1 + left / inside))
+        left -= inside
+      }
+      return this.#max
+    }
+    return {
+      count: this.#count,
+      p50Us: at(0.5),
+      p99Us: at(0.99),
+      maxUs: this.#max,
+      buckets: Array.from(this.#buckets)
+    }
+  }
+}
+
+export class Counters {
+  readonly #hits = { exact: 0, semantic: 0, stale: 0 }
+  readonly #misses = new Map<MissReason, number>()
+  readonly #unkept = new Map<Unkept, number>()
+  readonly #saved = { inputTokens: 0, outputTokens: 0, cost: 0, ms: 0 }
+  readonly #latency = new LatencyHistogram()
+  stored = 0
+  shared = 0
+  invalidated = 0
+  failures = 0
+  confirmed = 0
+  rejected = 0
+
+  lookedUp(result: LookUp, us: number): void {
+    this.#latency.add(us)
+    if (!result.isHit) {
+      this.#misses.set(result.reason, (this.#misses.get(result.reason) ?? 0) + 1)
+      return
+    }
+    this.#hits[result.tier]++
+    if (result.isStale) this.#hits.stale++
+    const { inputTokens = 0, outputTokens = 0, cost = 0 } = result.notes
+    this.#saved.inputTokens += inputTokens
+    this.#saved.outputTokens += outputTokens
+    this.#saved.cost += cost
+    this.#saved.ms += result.tookMs
+  }
+
+  unkept(reason: Unkept): void {
+    this.#unkept.set(reason, (this.#unkept.get(reason) ?? 0) + 1)
+  }
+
+  get(parts: Pick<CacheStatistics, "entries" | "bytes" | "evicted">): CacheStatistics {
+    const latency = this.#latency.get()
+    const { stored, shared, invalidated, failures, confirmed, rejected } = this
+    return {
+      ...parts,
+      lookUps: latency.count,
+      hits: { ...this.#hits },
+      misses: Object.fromEntries(this.#misses),
+      stored,
+      unkept: Object.fromEntries(this.#unkept),
+      shared,
+      invalidated,
+      failures,
+      confirmed,
+      rejected,
+      saved: { ...this.#saved },
+      latency
+    }
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * A look-up: the same request, then the nearest questions of its scope, then whoever decides which of them asks for the
+ * same. Nothing is served that is not of the scope, expired, invalidated or told to be wrong.
+ */
+import { EmptyEmbedding } from "../errors.ts"
+import type { CacheEntries, Found } from "./entries.ts"
+import type { Eviction } from "./eviction.ts"
+import type { Invalidations } from "./invalidation.ts"
+import { type CacheSettings, type GetOptions, thresholdOf } from "./options.ts"
+import type { PackedEntry } from "./packed.ts"
+import type { Asked } from "./request.ts"
+import type { Hit, LookUp, Miss, MissReason } from "./results.ts"
+import type { Judgement } from "./verify/verifier.ts"
+
+/** Nearest entries that are looked at where those of other scopes crowd the first few. */
+const CROWDED = 64
+/** What is nearer than the threshold by less is still told as the nearest of a miss. */
+const REACH = 0.2
+/** Characters of a key by which a rejected question is remembered. */
+export const REJECTED_CHARACTERS = 16
+
+/** A look-up, with what a write of the same request need not find out again. */
+export interface Looked {
+  readonly result: LookUp
+  readonly vector: Float32Array | undefined
+  /** The nearest entry of the scope. */
+  readonly nearest: Found | undefined
+}
+
+interface Parts {
+  readonly entries: CacheEntries
+  readonly settings: CacheSettings
+  readonly invalidations: Invalidations
+  readonly eviction: Eviction
+  readonly confirm: Feedback
+  readonly reject: Feedback
+}
+
+/** Takes note of what a caller says of a hit. */
+type Feedback = (asked: Asked, hit: Pick<Hit, "key" | "tier" | "probability">) => Promise<void>
+
+type State = "fresh" | "stale" | "expired"
+
+export class Tiers {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** The answer of the same request, found without searching; undefined when there is none that may be served. */
+  exact(asked: Asked, options: GetOptions): Hit | undefined {
+    const row = this.#parts.entries.find(asked)
+    if (row < 0) return undefined
+    return this.#hit(asked, { row, key: asked.key, similarity: 1 }, "exact", 1, options)
+  }
+
+  async lookUp(asked: Asked, options: GetOptions, signal: AbortSignal): Promise<Looked> {
+    const { entries, settings } = this.#parts
+    const threshold = thresholdOf(settings, options)
+    const isKnown = entries.find(asked) >= 0
+    const exact = this.exact(asked, options)
+    if (exact !== undefined) return { result: exact, vector: undefined, nearest: undefined }
+    const early = this.#missEarly(asked)
+    if (early !== undefined) {
+      return { result: miss(asked, isKnown ? "expired" : early), vector: undefined, nearest: undefined }
+    }
+    const vector = await this.vectorOf(asked, options.vector, signal)
+    if (vector === undefined) return { result: miss(asked, "no-text"), vector, nearest: undefined }
+    const found = await this.nearest(asked, vector, Math.max(-1, Math.min(settings.floor, threshold - REACH)), signal)
+    const result =
+      found.length === 0
+        ? miss(asked, isKnown ? "expired" : "below-threshold")
+        : await this.#verified(asked, found, threshold, options, signal)
+    return { result, vector, nearest: found[0] }
+  }
+
+  /** Vector of the text of a request, as given or embedded; undefined when the embedder finds nothing in it. */
+  async vectorOf(
+    asked: Asked,
+    given: ArrayLike<number> | undefined,
+    signal: AbortSignal
+  ): Promise<Float32Array | undefined> {
+    const { entries } = this.#parts
+    if (given !== undefined) return entries.ownVector(given)
+    try {
+      return await entries.embed(asked.text, signal)
+    } catch (error) {
+      if (error instanceof EmptyEmbedding) return undefined
+      throw error
+    }
+  }
+
+  /** The nearest entries of the scope, at least `minScore` near. */
+  async nearest(
+    asked: Asked,
+    vector: Float32Array,
+    minScore: number,
+    signal: AbortSignal
+  ): Promise<ReadonlyArray<Found>> {
+    const { entries, settings } = this.#parts
+    const { candidates } = settings
+    const { found, strangers } = await entries.nearest(asked, vector, candidates, minScore, { signal })
+    if (strangers === 0) return found
+    const more = await entries.nearest(asked, vector, candidates + CROWDED, minScore, { signal })
+    return more.found.slice(0, candidates)
+  }
+
+  #missEarly(asked: Asked): MissReason | undefined {
+    const { entries } = this.#parts
+    if (asked.text === "") return "no-text"
+    if (entries.size === 0) return "empty"
+    return entries.knows(asked) ? undefined : "scope"
+  }
+
+  async #verified(
+    asked: Asked,
+    found: ReadonlyArray<Found>,
+    threshold: number,
+    options: GetOptions,
+    signal: AbortSignal
+  ): Promise<LookUp> {
+    const { entries, settings } = this.#parts
+    const nearMiss = (reason: MissReason, one: Found = found[0]!): Miss => miss(asked, reason, one, settings.clock())
+    const alive = found.filter((one) => this.#state(one, options) !== "expired")
+    if (alive.length === 0) return nearMiss("expired")
+    const judgement = settings.verifier.verify(asked.text, alive, entries.size)
+    const { best, refused } = isPromise(judgement) ? await judgement : judgement
+    if (best === undefined) return nearMiss(refused[0] === undefined ? "abstained" : `gate:${refused[0].gate}`)
+    const chosen = alive[best.index]!
+    if (chosen.similarity < threshold) return nearMiss("below-threshold", chosen)
+    if (settings.judge !== undefined) {
+      const verdict = await settings.judge(asked.text, chosen.text, signal)
+      if (verdict === false || (verdict !== true && !(verdict >= 0.5))) return nearMiss("judge", chosen)
+    }
+    // Whoever judged took time: what was found may be gone, or may be another's by now.
+    if (!entries.isStill(chosen)) return nearMiss("expired", chosen)
+    if (this.#isRejected(asked, chosen)) return nearMiss("rejected", chosen)
+    return this.#hit(asked, chosen, "semantic", best.probability, options) ?? nearMiss("expired", chosen)
+  }
+
+  #state({ made, expires }: { readonly made: number; readonly expires: number }, { maxAgeMs }: GetOptions): State {
+    const { settings } = this.#parts
+    const now = settings.clock()
+    if (maxAgeMs !== undefined && now - made > maxAgeMs) return "expired"
+    if (now < expires) return "fresh"
+    return now < expires + settings.staleMs ? "stale" : "expired"
+  }
+
+  #isRejected(asked: Asked, { row }: Found): boolean {
+    const entry = this.#parts.entries.at(row)
+    return (
+      entry !== undefined &&
+      contentOf(entry)?.notes.rejected?.includes(asked.key.slice(0, REJECTED_CHARACTERS)) === true
+    )
+  }
+
+  /** Serves a row that is there; undefined when its answer may not be served after all. */
+  #hit(
+    asked: Asked,
+    { row, key, similarity }: Pick<Found, "row" | "key" | "similarity">,
+    tier: Hit["tier"],
+    probability: number,
+    options: GetOptions
+  ): Hit | undefined {
+    const { entries, settings, invalidations, eviction, confirm, reject } = this.#parts
+    const entry = entries.at(row)
+    if (entry === undefined || !entry.isOf(asked.scope)) return undefined
+    const state = this.#state(entry, options)
+    if (state === "expired") {
+      if (settings.clock() >= entry.expires + settings.staleMs) entries.removeSoon(row)
+      return undefined
+    }
+    if (invalidations.covers(key, entry)) return undefined
+    const content = contentOf(entry)
+    if (content === undefined) return undefined
+    eviction.served(row)
+    const hit = { key, tier, probability }
+    return {
+      isHit: true,
+      ...hit,
+      similarity,
+      ageMs: settings.clock() - entry.made,
+      isStale: state === "stale",
+      text: entry.text,
+      form: entry.form,
+      ...content,
+      tookMs: entry.took,
+      confirm: () => confirm(asked, hit),
+      reject: () => reject(asked, hit)
+    }
+  }
+}
+
+/** What an entry holds; undefined where somebody else wrote what is no JSON. */
+const contentOf = (entry: PackedEntry): Pick<Hit, "value" | "notes"> | undefined => {
+  try {
+    return { value: entry.answer, notes: entry.notes }
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+const isPromise = (judgement: Judgement | Promise<Judgement>): judgement is Promise<Judgement> => "then" in judgement
+
+const miss = ({ key }: Asked, reason: MissReason, nearest?: Found, now = 0): Miss => ({
+  isHit: false,
+  key,
+  reason,
+  similarity: nearest?.similarity,
+  nearest: nearest && {
+    key: nearest.key,
+    text: nearest.text,
+    similarity: nearest.similarity,
+    ageMs: now - nearest.made
+  }
+})
+
+/** The miss of a caller who wanted no look-up. */
+export const bypassed = (asked: Asked): Miss => miss(asked, "bypass")

@@ -1,0 +1,27 @@
+/** What a memory that keeps its entries in a collection reaches of it, beside what every caller can. */
+import { InvalidParameter } from "../errors.ts"
+import type { Store } from "../store/store.ts"
+import type { Searching } from "./reading.ts"
+import type { EmbedTexts } from "./texts.ts"
+
+interface Inside {
+  /** Rows by number: hits and records are read in place, without an object for each. */
+  readonly store: Store
+  readonly searching: Searching
+  readonly embed: EmbedTexts
+}
+
+const insides = new WeakMap<object, Inside>()
+
+/** Lets `insideOf` find what a collection is made of. */
+export const reveal = <C extends object>(collection: C, inside: Inside): C => {
+  insides.set(collection, inside)
+  return collection
+}
+
+/** What a collection is made of; throws `InvalidParameter` for what is none of this thread's own. */
+export const insideOf = (collection: object): Inside => {
+  const inside = insides.get(collection)
+  if (inside !== undefined) return inside
+  throw new InvalidParameter({ parameter: "collection", reason: "wanted a collection that this thread opened" })
+}

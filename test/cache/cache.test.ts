@@ -1,0 +1,207 @@
+/** The cache as a program uses it: what is served, what is not, and what is said of it. */
+import assert from "node:assert/strict"
+import { describe, test } from "node:test"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type CacheRequest, type Hit, type Miss, semanticCache } from "../../src/cache.ts"
+import { Database, SemanticCache } from "../../src/effect.ts"
+import { Closed, InvalidParameter, open } from "../../src/index.ts"
+import { ask, withCache } from "./caches.ts"
+
+const hit = (found: Hit | Miss): Hit => {
+  assert.ok(found.isHit, `a miss: ${found.isHit || found.reason}`)
+  return found
+}
+const miss = (found: Hit | Miss): Miss => {
+  assert.ok(!found.isHit, "a hit")
+  return found
+}
+
+describe("looking up", () => {
+  test("the same request is an exact hit, a near one a semantic hit, one further away a miss that says how far", async () => {
+    await withCache({ threshold: 0.9 }, async ({ cache, pass }) => {
+      assert.equal(miss(await cache.get(ask("cat 0"))).reason, "empty")
+      await cache.set(ask("cat 0"), { text: "meow" })
+      pass(250)
+      const exact = hit(await cache.get(ask("cat 0")))
+      assert.deepEqual([exact.tier, exact.similarity, exact.probability, exact.ageMs], ["exact", 1, 1, 250])
+      assert.deepEqual(exact.value, { text: "meow" })
+      const near = hit(await cache.get(ask("cat 10")))
+      assert.deepEqual([near.tier, near.text, near.key], ["semantic", "cat 0", exact.key])
+      assert.ok(Math.abs(near.similarity - Math.cos(Math.PI / 18)) < 1e-5)
+      const far = miss(await cache.get(ask("cat 40")))
+      assert.equal(far.reason, "below-threshold")
+      assert.equal(far.nearest?.text, "cat 0")
+      assert.ok(Math.abs(far.similarity! - Math.cos((40 * Math.PI) / 180)) < 1e-5)
+      assert.deepEqual([miss(await cache.get(ask("dog 0"))).nearest], [undefined])
+    })
+  })
+
+  test("a hit is an object of its own", async () => {
+    await withCache({}, async ({ cache }) => {
+      const answer = { parts: ["a"] }
+      await cache.set(ask("cat 0"), answer)
+      answer.parts.push("changed after it was kept")
+      const first = hit(await cache.get(ask("cat 0"))).value as typeof answer
+      first.parts.push("changed by who was served")
+      assert.deepEqual(hit(await cache.get(ask("cat 0"))).value, { parts: ["a"] })
+    })
+  })
+
+  test("one prompt and one message of the user are the same request, as text or as its only part", async () => {
+    await withCache({}, async ({ cache }) => {
+      await cache.set(ask("cat 0"), 1)
+      const message = (content: unknown): CacheRequest => ({ model: "m", messages: [{ role: "user", content }] })
+      for (const content of ["cat 0", [{ type: "text", text: "cat 0" }]]) {
+        assert.equal(hit(await cache.get(message(content))).tier, "exact")
+      }
+      // An image beside the text is part of the scope.
+      const image = { type: "image", data: new Uint8Array([1]) }
+      assert.equal((await cache.get(message([{ type: "text", text: "cat 0" }, image]))).isHit, false)
+    })
+  })
+
+  test("texts that look the same are the same, whichever way they are composed", async () => {
+    await withCache({ embedder: undefined, dimensions: 2 }, async ({ cache }) => {
+      const vector = [1, 0]
+      await cache.set(ask("caf\u00e9"), 1, { vector })
+      assert.equal(hit(await cache.get(ask("cafe\u0301"), { vector })).tier, "exact")
+      // Half of a pair is no text; it is told from another half, and from what UTF-8 makes of both.
+      await cache.set(ask("\ud800"), 2, { vector: [0, 1] })
+      assert.equal(hit(await cache.get(ask("\ud800"), { vector: [0, 1] })).tier, "exact")
+      for (const other of ["\ud801", "\ufffd"]) {
+        const found = await cache.get(ask(other), { vector: [0, 1] })
+        assert.ok(!found.isHit || found.tier === "semantic", other)
+      }
+    })
+  })
+
+  test("a caller may ask for less than the threshold, but not below the floor", async () => {
+    await withCache({ threshold: 0.95, floor: 0.8 }, async ({ cache }) => {
+      await cache.set(ask("cat 0"), 1)
+      assert.equal((await cache.get(ask("cat 30"))).isHit, false)
+      assert.equal((await cache.get(ask("cat 30"), { threshold: 0.85 })).isHit, true)
+      await assert.rejects(cache.get(ask("cat 40"), { threshold: 0.7 }), InvalidParameter)
+    })
+  })
+
+  test("what has no text that can be embedded is not looked for and not kept", async () => {
+    await withCache({}, async ({ cache }) => {
+      await cache.set(ask("cat 0"), 1)
+      assert.equal(miss(await cache.get(ask("?!"))).reason, "no-text")
+      assert.equal(miss(await cache.get({ model: "m", messages: [{ role: "tool", content: 1 }] })).reason, "no-text")
+      const kept = await cache.set(ask("?!"), 1)
+      assert.ok(!kept.isKept && kept.reason === "no-text")
+    })
+  })
+
+  test("gates, judges and verifiers that answer later decide", async () => {
+    const judged: Array<ReadonlyArray<string>> = []
+    const verifier = {
+      id: "test",
+      verify: async (query: string, candidates: ReadonlyArray<{ readonly text: string }>) => {
+        const refused = candidates.flatMap(({ text }, index) =>
+          text === "cat 0" ? [{ index, gate: "number" as const }] : []
+        )
+        const index = candidates.findIndex(({ text }) => text !== "cat 0")
+        return { best: index < 0 || query === "cat 9" ? undefined : { index, probability: 0.5 }, refused }
+      }
+    }
+    const judge = (question: string, cached: string) => {
+      judged.push([question, cached])
+      return question !== "cat 3"
+    }
+    await withCache({ verifier, judge }, async ({ cache }) => {
+      await cache.set(ask("cat 0"), 0)
+      assert.equal(miss(await cache.get(ask("cat 1"))).reason, "gate:number")
+      await cache.set(ask("cat 5"), 5)
+      const found = hit(await cache.get(ask("cat 1")))
+      assert.deepEqual([found.value, found.probability], [5, 0.5])
+      assert.equal(miss(await cache.get(ask("cat 3"))).reason, "judge")
+      assert.deepEqual(judged, [
+        ["cat 1", "cat 5"],
+        ["cat 3", "cat 5"]
+      ])
+    })
+  })
+})
+
+describe("time", () => {
+  test("an answer lives as long as its entry, its scope or the cache says", async () => {
+    const ttlMs = ({ model }: CacheRequest) => (model === "brief" ? 10 : undefined)
+    await withCache({ ttlMs }, async ({ cache, pass }) => {
+      await cache.set({ model: "brief", prompt: "cat 0" }, 1)
+      await cache.set(ask("cat 0"), 2)
+      await cache.set(ask("dog 0"), 3, { ttlMs: 20 })
+      pass(10)
+      assert.equal(miss(await cache.get({ model: "brief", prompt: "cat 0" })).reason, "expired")
+      assert.equal((await cache.get(ask("dog 1"))).isHit, true)
+      pass(10)
+      assert.equal(miss(await cache.get(ask("dog 1"))).reason, "expired")
+      assert.equal((await cache.get(ask("cat 0"))).isHit, true)
+      assert.equal(miss(await cache.get(ask("cat 0"), { maxAgeMs: 5 })).reason, "expired")
+    })
+  })
+})
+
+describe("feedback", () => {
+  test("an answer told to be wrong is not served again: to that question, or at all where it is its own", async () => {
+    await withCache({ threshold: 0.9 }, async ({ cache }) => {
+      await cache.set(ask("cat 0"), 1, { tags: ["t"], inputTokens: 7 })
+      await hit(await cache.get(ask("cat 5"))).confirm()
+      await hit(await cache.get(ask("cat 5"))).reject()
+      const question = miss(await cache.get(ask("cat 5"))).key.slice(0, 16)
+      assert.equal(miss(await cache.get(ask("cat 5"))).reason, "rejected")
+      assert.deepEqual(hit(await cache.get(ask("cat 6"))).notes, { tags: ["t"], inputTokens: 7, rejected: [question] })
+      await hit(await cache.get(ask("cat 0"))).reject()
+      assert.equal((await cache.get(ask("cat 0"))).isHit, false)
+      const { confirmed, rejected, entries } = cache.stats()
+      assert.deepEqual([confirmed, rejected, entries], [1, 2, 0])
+    })
+  })
+})
+
+describe("the doors", () => {
+  test("options out of range are refused", async () => {
+    await using db = await open(":memory:")
+    const bad = [
+      { threshold: 2 },
+      { floor: 0.95, threshold: 0.9 },
+      { candidates: 0 },
+      { maxBytes: 1 },
+      { eviction: "newest" as "lru" },
+      { ttlMs: 0 },
+      { verifier: {} as never }
+    ]
+    for (const options of bad) await assert.rejects(semanticCache(db, options), InvalidParameter)
+    await assert.rejects(semanticCache({} as never), InvalidParameter)
+    await using cache = await semanticCache(db)
+    await assert.rejects(cache.get({} as never), InvalidParameter)
+    await assert.rejects(cache.get({ ...ask("a"), parameters: { f: Number.NaN } }), InvalidParameter)
+    await assert.rejects(cache.invalidate({}), InvalidParameter)
+  })
+
+  test("a closed cache rejects, and leaves its entries in the database", async () => {
+    await using db = await open(":memory:")
+    const cache = await semanticCache(db)
+    await cache.set(ask("a small cat"), 1)
+    await cache.close()
+    await assert.rejects(cache.get(ask("a small cat")), Closed)
+    await using again = await semanticCache(db)
+    assert.equal((await again.get(ask("a small cat"))).isHit, true)
+    assert.equal(again.stats().entries, 1)
+    assert.ok(again.stats().bytes > 100)
+  })
+
+  test("Effects", async () => {
+    const layer = Layer.unwrap(Effect.map(Database, (db) => SemanticCache.in(db.collection)))
+    const program = Effect.gen(function* () {
+      const cache = yield* SemanticCache
+      const ask = cache.wrap(async ({ prompt }) => `answer to ${prompt}`)
+      yield* ask({ prompt: "a small cat" })
+      return yield* cache.get({ prompt: "a small cat" })
+    })
+    const provided = program.pipe(Effect.provide(layer), Effect.provide(Database.layer(":memory:")))
+    assert.equal(hit(await Effect.runPromise(provided)).value, "answer to a small cat")
+  })
+})
