@@ -85,7 +85,8 @@ export class Asking {
     if (isShared) counters.shared++
     const { vector, nearest } = looked ?? {}
     const made = await this.#fly(model, { request, asked, vector, nearest }, options, signal)
-    const value = delivered(made, signal)
+    // The signal of this call is over with it; the caller's goes on to end the stream.
+    const value = delivered(made, options.signal)
     return { value: (isShared ? copied(value) : value) as A, lookUp: result, isShared }
   }
 

@@ -11,7 +11,6 @@ import type { Collection } from "../collection/collection.ts"
 import type { CollectionOptions } from "../collection/options.ts"
 import type { SabineError } from "../errors.ts"
 import { abortable, attempt, direct, limited } from "../lift.ts"
-import { checkLimits } from "../limits.ts"
 import { forEachSliced } from "../slice.ts"
 import { type Answered, Asking, type AskModel } from "./asking.ts"
 import { CacheEntries } from "./entries.ts"
@@ -106,12 +105,7 @@ const called = <A>(
       await Promise.allSettled([working])
     }
   })
-  return given === undefined
-    ? call
-    : Effect.andThen(
-        attempt(() => checkLimits({ signal: given })),
-        limited(call, { signal: given })
-      )
+  return limited(call, { signal: given })
 }
 
 /** A cache that is open. */
@@ -182,10 +176,11 @@ class Running {
     return looked
   }
 
-  set(request: CacheRequest, answer: unknown, options: SetOptions, signal: AbortSignal): Promise<Kept<Unkept>> {
+  async set(request: CacheRequest, answer: unknown, options: SetOptions, signal: AbortSignal): Promise<Kept<Unkept>> {
+    const asked = this.asked(request)
     const making = this.#invalidations.begin()
-    const pending = { request, asked: this.asked(request), making }
-    return this.#keeping.keep(pending, answer, object("options", options), signal).finally(making.end)
+    const keeping = this.#keeping.keep({ request, asked, making }, answer, object("options", options), signal)
+    return await keeping.finally(making.end)
   }
 
   async invalidate({ scope, ...which }: Invalidated): Promise<number> {

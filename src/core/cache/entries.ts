@@ -25,6 +25,9 @@ import { settled } from "./settled.ts"
 /** Namespaces whose masks and views are at hand. */
 const REMEMBERED = 256
 
+/** Candidates that are scored again with their vectors. */
+const RERANK = 128
+
 /** A cached question near the one that was asked, as it was when it was found. */
 export interface Found {
   readonly row: number
@@ -279,7 +282,10 @@ export class CacheEntries {
     const name = `${k} ${minScore}`
     const known = this.#choices.get(name)
     if (known !== undefined) return known
-    const choice = choose({ k, minScore }, this.#inside.store.shape)
+    const { shape } = this.#inside.store
+    // Few pass the least score: as many as it takes to rank them, and no more than a short search may score again.
+    const rerank = shape.precision === "none" ? 0 : Math.max(RERANK, k)
+    const choice = choose({ k, minScore, rerank }, shape)
     if (this.#choices.size >= REMEMBERED) this.#choices.clear()
     this.#choices.set(name, choice)
     return choice
