@@ -11,6 +11,7 @@ import { checkVectors, ownVector } from "../collection/vectors.ts"
 import { DuplicateKey, KeyNotFound } from "../errors.ts"
 import type { Hits } from "../kernels/contract.ts"
 import type { Limits } from "../limits.ts"
+import type { ScanCost } from "../search/cost.ts"
 import type { Passing } from "../search/filter/passing.ts"
 import { choose, type SearchChoice } from "../search/plan.ts"
 import { SLOTS } from "../store/layout.ts"
@@ -51,6 +52,8 @@ interface Nearest {
 interface View {
   readonly writing: NamespaceView
   readonly passing: Passing
+  /** A scope that is a small part of a large cache is searched quickly: that is learned for each. */
+  readonly cost: ScanCost
 }
 
 export class CacheEntries {
@@ -168,9 +171,9 @@ export class CacheEntries {
     const { store, searching } = this.#inside
     const code = store.tags.code(asked.namespace)
     if (code === UNKNOWN) return Promise.resolve({ found: [], strangers: 0 })
-    const { cost, dispatcher } = searching
+    const { dispatcher } = searching
     const choice = this.#choice(k, minScore)
-    const { passing } = this.#view(asked.namespace)
+    const { passing, cost } = this.#view(asked.namespace)
     return new Promise((done, fail) => {
       let found: Array<Found> = []
       let strangers = 0
@@ -271,7 +274,8 @@ export class CacheEntries {
     if (known !== undefined) return known
     const view = {
       writing: this.#collection.namespace(namespace),
-      passing: passingNamespace(this.#inside.store, namespace)(undefined)
+      passing: passingNamespace(this.#inside.store, namespace)(undefined),
+      cost: this.#inside.searching.cost.ofOneFilter()
     }
     if (this.#views.size >= REMEMBERED) this.#views.delete(this.#views.keys().next().value!)
     this.#views.set(namespace, view)

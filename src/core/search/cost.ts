@@ -31,16 +31,24 @@ export class ScanCost {
   readonly #queryNs: number
   readonly #candidateNs: number
   readonly #filterNs: number
+  /** Whether all searches have the same filter: then what it leaves out is part of what is learned of a row. */
+  readonly isOfOneFilter: boolean
 
   /**
    * Nanoseconds a row or step by mode, to prepare a query for codes, to score a candidate again, and for an operation of a
    * filter a row.
    */
-  constructor(unitNs: ReadonlyArray<number>, queryNs = 0, candidateNs = 0, filterNs = 0) {
+  constructor(unitNs: ReadonlyArray<number>, queryNs = 0, candidateNs = 0, filterNs = 0, isOfOneFilter = false) {
     this.#unitNs = [...unitNs]
     this.#queryNs = queryNs
     this.#candidateNs = candidateNs
     this.#filterNs = filterNs
+    this.isOfOneFilter = isOfOneFilter
+  }
+
+  /** The same guesses, for searches that all have one filter. */
+  ofOneFilter(): ScanCost {
+    return new ScanCost(this.#unitNs, this.#queryNs, this.#candidateNs, this.#filterNs, true)
   }
 
   microseconds(plan: Priced, rows: number, queries: number): number {

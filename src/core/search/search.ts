@@ -112,8 +112,10 @@ export const searchInPlace = (search: Search): void => {
       memory.kernels.search(whole, memory.columns, queries, memory.directory.words, hits, filter)
       const microseconds = (performance.now() - start) * 1000
       // What a filter left out was not scanned: its time says nothing of a row.
-      if (filter === undefined) cost.observe(whole, scannedRows(whole, memory), count, microseconds)
-      else search.passing?.filled(filter)
+      if (filter === undefined || cost.isOfOneFilter) {
+        cost.observe(whole, scannedRows(whole, memory), count, microseconds)
+      }
+      if (filter !== undefined) search.passing?.filled(filter)
       if (counts(read(search, whole, hits)) || run === MAX_RUNS) return
     }
   } finally {
@@ -191,7 +193,8 @@ const scanInPool = async (
   const found = results.map((result, i) => {
     if (result.status === "rejected") throw result.reason
     const plan = plans[i]!
-    if (filter === undefined) cost.observe(plan, scannedRows(plan, memory), count, result.value.microseconds)
+    if (filter === undefined || cost.isOfOneFilter)
+      cost.observe(plan, scannedRows(plan, memory), count, result.value.microseconds)
     return result.value.hits
   })
   return plans.length === 1 ? found[0]! : merge(found, whole, count, filter !== undefined)
