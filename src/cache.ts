@@ -20,7 +20,7 @@ export type {
   SetOptions
 } from "./core/cache/options.ts"
 export type { Form, Notes, PackedEntry } from "./core/cache/packed.ts"
-export type { EvictionPolicy, MakePolicy, Neighbour, PolicyRows } from "./core/cache/policies/policy.ts"
+export type { EvictionPolicy, MakePolicy, PolicyRows } from "./core/cache/policies/policy.ts"
 export type { CacheMessage, CacheRequest } from "./core/cache/request.ts"
 export type { Hit, Kept, LookUp, Miss, MissReason, NearMiss } from "./core/cache/results.ts"
 export type { CacheStatistics, Histogram } from "./core/cache/statistics.ts"

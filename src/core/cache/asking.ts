@@ -83,8 +83,7 @@ export class Asking {
     if (landed !== undefined) return { value: served(landed) as A, lookUp: landed, isShared: true }
     const isShared = this.#flights.has(asked.key)
     if (isShared) counters.shared++
-    const { vector, nearest } = looked ?? {}
-    const made = await this.#fly(model, { request, asked, vector, nearest }, options, signal)
+    const made = await this.#fly(model, { request, asked, vector: looked?.vector }, options, signal)
     // The signal of this call is over with it; the caller's goes on to end the stream.
     const value = delivered(made, options.signal)
     return { value: (isShared ? copied(value) : value) as A, lookUp: result, isShared }

@@ -120,7 +120,7 @@ class Running {
   readonly asking: Asking
 
   private constructor(collection: Collection, settings: CacheSettings) {
-    const entries = new CacheEntries(collection)
+    const entries = new CacheEntries(collection, settings)
     const eviction = new Eviction(entries, settings.policy(entries), settings, Math.random)
     const invalidations = new Invalidations(entries, settings.clock)
     const counters = this.#counters

@@ -19,6 +19,7 @@ import { isLive } from "../store/memory.ts"
 import { addressOf, encodeKey, isCurrent, scopeOf } from "../store/rows.ts"
 import { UNKNOWN } from "../store/tags.ts"
 import { bytesAnEntry } from "./bytes.ts"
+import type { CacheSettings } from "./options.ts"
 import { PackedEntry } from "./packed.ts"
 import type { Asked } from "./request.ts"
 import { settled } from "./settled.ts"
@@ -59,6 +60,8 @@ interface View {
 export class CacheEntries {
   readonly #collection: Collection
   readonly #inside: ReturnType<typeof insideOf>
+  readonly #clock: () => number
+  readonly #staleMs: number
   readonly #views = new Map<string, View>()
   readonly #choices = new Map<string, SearchChoice>()
   /** Rows that are being deleted: nobody finds them while the log is written. */
@@ -66,8 +69,10 @@ export class CacheEntries {
   /** Called with the bytes that entries take less from now on. */
   onFreed: (bytes: number) => void = () => undefined
 
-  constructor(collection: Collection) {
+  constructor(collection: Collection, { clock, staleMs }: Pick<CacheSettings, "clock" | "staleMs">) {
     this.#collection = collection
+    this.#clock = clock
+    this.#staleMs = staleMs
     this.#inside = insideOf(collection)
   }
 
@@ -167,7 +172,13 @@ export class CacheEntries {
   }
 
   /** The nearest entries of the scope of a request whose cosine is at least `minScore`, of the `k` nearest of its namespace. */
-  nearest(asked: Asked, vector: Float32Array, k: number, minScore: number, limits: Limits): Promise<Nearest> {
+  nearest(
+    asked: Pick<Asked, "namespace" | "scope">,
+    vector: Float32Array,
+    k: number,
+    minScore: number,
+    limits: Limits
+  ): Promise<Nearest> {
     const { store, searching } = this.#inside
     const code = store.tags.code(asked.namespace)
     if (code === UNKNOWN) return Promise.resolve({ found: [], strangers: 0 })
@@ -227,6 +238,12 @@ export class CacheEntries {
         if (before < 0 && this.find(asked) < 0) await settled(writing.delete(asked.key))
       }
     }
+  }
+
+  /** Whether the time of an entry is over, that to be served stale included. */
+  isOver(row: number): boolean {
+    const expires = this.at(row)?.expires
+    return expires === undefined || this.#clock() >= expires + this.#staleMs
   }
 
   /** Deletes an entry: nobody finds it from now on, and it is gone for good when this resolves. */

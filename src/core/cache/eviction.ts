@@ -4,7 +4,7 @@
  */
 import { inNextTurn, leftInTurn } from "../turn.ts"
 import type { CacheEntries } from "./entries.ts"
-import type { EvictionPolicy, Neighbour } from "./policies/policy.ts"
+import type { EvictionPolicy } from "./policies/policy.ts"
 
 /** Eviction begins above the first share of the bytes and ends at the second. */
 const FULL = 0.9
@@ -13,6 +13,8 @@ const RELIEVED = 0.8
 const SAMPLE = 32
 /** Places looked at for a sample: slots of rows that were deleted are reused, so few are empty. */
 const TRIES = 8 * SAMPLE
+/** Rows up to which all are looked at. */
+const SMALL = 64
 /** Rows that wait for the log at one time. */
 const AT_ONCE = 16
 /** What a turn is left at least while rows are chosen, in milliseconds. */
@@ -48,23 +50,19 @@ export class Eviction {
     return this.#bytes
   }
 
-  get wantsNeighbours(): boolean {
-    return this.#policy.wantsNeighbours === true
-  }
-
   /** Counts a row that was there when the cache was opened. */
   counted(row: number): void {
     this.#bytes += this.#entries.bytesOf(row)
   }
 
-  served(row: number): void {
-    this.#policy.served(row)
+  served(row: number, isCovered: boolean): void {
+    this.#policy.served(row, isCovered)
   }
 
   /** Takes note of a row that was written; settles when there is room for others. */
-  async stored(row: number, neighbour: Neighbour | undefined): Promise<void> {
+  async stored(row: number): Promise<void> {
     this.#bytes += this.#entries.bytesOf(row)
-    this.#policy.stored(row, neighbour)
+    this.#policy.stored(row)
     this.relieve()
     if (this.#isBeyond(1)) await this.#running
   }
@@ -108,16 +106,17 @@ export class Eviction {
     await Promise.all(removals)
   }
 
-  /** The least worthy of a random sample of rows; -1 when none was met. */
+  /** The least worthy of a random sample of rows, or of all where there are few; -1 when none was met. */
   #leastWorthy(): number {
     const { rows } = this.#entries
+    const isSmall = rows <= SMALL
     let least = -1
     let worth = Number.POSITIVE_INFINITY
-    for (let tries = 0, met = 0; tries < TRIES && met < SAMPLE; tries++) {
-      const row = Math.floor(this.#random() * rows)
+    for (let tries = 0, met = 0; tries < (isSmall ? rows : TRIES) && met < (isSmall ? rows : SAMPLE); tries++) {
+      const row = isSmall ? tries : Math.floor(this.#random() * rows)
       if (!this.#entries.isThere(row)) continue
       met++
-      const its = this.#policy.worth(row)
+      const its = this.#entries.isOver(row) ? Number.NEGATIVE_INFINITY : this.#policy.worth(row)
       if (its >= worth) continue
       worth = its
       least = row

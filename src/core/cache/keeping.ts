@@ -1,5 +1,5 @@
 /** What is kept: answers that are whole and ask for nothing to be done, and what callers say of them. */
-import type { CacheEntries, Found } from "./entries.ts"
+import type { CacheEntries } from "./entries.ts"
 import type { Eviction } from "./eviction.ts"
 import { type Unkept, unkeptBy } from "./facts.ts"
 import type { Invalidations } from "./invalidation.ts"
@@ -29,13 +29,9 @@ export interface Pending {
   readonly asked: Asked
   /** Found by the look-up that missed. */
   readonly vector?: Float32Array | undefined
-  readonly nearest?: Found | undefined
   /** Told of invalidations since the model was asked. */
   readonly making?: ReturnType<Invalidations["begin"]> | undefined
 }
-
-/** Least cosine of a neighbour that a policy is told of. */
-const NEIGHBOUR = 0.7
 
 export class Keeping {
   readonly #parts: Parts
@@ -85,7 +81,7 @@ export class Keeping {
 
   /** Why an answer was not kept; undefined when it was. */
   async #write(
-    { request, asked, nearest, making, ...pending }: Pending,
+    { request, asked, making, ...pending }: Pending,
     answer: unknown,
     options: SetOptions,
     signal: AbortSignal
@@ -104,16 +100,12 @@ export class Keeping {
     const notes: Notes = { tags: options.tags, sources: options.sources, inputTokens, outputTokens, cost }
     const vector = pending.vector ?? (await tiers.vectorOf(asked, options.vector, signal))
     if (vector === undefined) return "no-text"
-    const neighbour =
-      nearest ?? (eviction.wantsNeighbours ? (await tiers.nearest(asked, vector, NEIGHBOUR, signal))[0] : undefined)
     const made = settings.clock()
     const isOf = (scope: Buffer) => scope.equals(asked.scope)
     if (making?.isStale({ key: asked.key, made, notes: () => notes, isOf })) return "invalidated"
     const entry = { scope: asked.scope, text: asked.text, form, made, expires, took: options.tookMs ?? 0, notes, json }
     const row = await entries.put(asked, vector, packed(entry))
-    if (row < 0) return undefined
-    const isNear = neighbour !== undefined && neighbour.key !== asked.key && entries.isStill(neighbour)
-    await eviction.stored(row, isNear ? neighbour : undefined)
+    if (row >= 0) await eviction.stored(row)
     return undefined
   }
 }

@@ -23,8 +23,6 @@ export const REJECTED_CHARACTERS = 16
 export interface Looked {
   readonly result: LookUp
   readonly vector: Float32Array | undefined
-  /** The nearest entry of the scope. */
-  readonly nearest: Found | undefined
 }
 
 interface Parts {
@@ -52,7 +50,8 @@ export class Tiers {
   exact(asked: Asked, options: GetOptions): Hit | undefined {
     const row = this.#parts.entries.find(asked)
     if (row < 0) return undefined
-    return this.#hit(asked, { row, key: asked.key, similarity: 1 }, "exact", 1, options)
+    const same = { tier: "exact", probability: 1, isCovered: false } as const
+    return this.#hit(asked, { row, key: asked.key, similarity: 1 }, same, options)
   }
 
   async lookUp(asked: Asked, options: GetOptions, signal: AbortSignal): Promise<Looked> {
@@ -60,19 +59,19 @@ export class Tiers {
     const threshold = thresholdOf(settings, options)
     const isKnown = entries.find(asked) >= 0
     const exact = this.exact(asked, options)
-    if (exact !== undefined) return { result: exact, vector: undefined, nearest: undefined }
+    if (exact !== undefined) return { result: exact, vector: undefined }
     const early = this.#missEarly(asked)
     if (early !== undefined) {
-      return { result: miss(asked, isKnown ? "expired" : early), vector: undefined, nearest: undefined }
+      return { result: miss(asked, isKnown ? "expired" : early), vector: undefined }
     }
     const vector = await this.vectorOf(asked, options.vector, signal)
-    if (vector === undefined) return { result: miss(asked, "no-text"), vector, nearest: undefined }
+    if (vector === undefined) return { result: miss(asked, "no-text"), vector }
     const found = await this.nearest(asked, vector, Math.max(-1, Math.min(settings.floor, threshold - REACH)), signal)
     const result =
       found.length === 0
         ? miss(asked, isKnown ? "expired" : "below-threshold")
         : await this.#verified(asked, found, threshold, options, signal)
-    return { result, vector, nearest: found[0] }
+    return { result, vector }
   }
 
   /** Vector of the text of a request, as given or embedded; undefined when the embedder finds nothing in it. */
@@ -136,7 +135,9 @@ export class Tiers {
     // Whoever judged took time: what was found may be gone, or may be another's by now.
     if (!entries.isStill(chosen)) return nearMiss("expired", chosen)
     if (this.#isRejected(asked, chosen)) return nearMiss("rejected", chosen)
-    return this.#hit(asked, chosen, "semantic", best.probability, options) ?? nearMiss("expired", chosen)
+    const isCovered = alive.some((one) => one !== chosen && one.similarity >= threshold)
+    const verified = { tier: "semantic", probability: best.probability, isCovered } as const
+    return this.#hit(asked, chosen, verified, options) ?? nearMiss("expired", chosen)
   }
 
   #state({ made, expires }: { readonly made: number; readonly expires: number }, { maxAgeMs }: GetOptions): State {
@@ -159,8 +160,7 @@ export class Tiers {
   #hit(
     asked: Asked,
     { row, key, similarity }: Pick<Found, "row" | "key" | "similarity">,
-    tier: Hit["tier"],
-    probability: number,
+    { isCovered, ...judged }: Pick<Hit, "tier" | "probability"> & { readonly isCovered: boolean },
     options: GetOptions
   ): Hit | undefined {
     const { entries, settings, invalidations, eviction, confirm, reject } = this.#parts
@@ -168,14 +168,14 @@ export class Tiers {
     if (entry === undefined || !entry.isOf(asked.scope)) return undefined
     const state = this.#state(entry, options)
     if (state === "expired") {
-      if (settings.clock() >= entry.expires + settings.staleMs) entries.removeSoon(row)
+      if (entries.isOver(row)) entries.removeSoon(row)
       return undefined
     }
     if (invalidations.covers(key, entry)) return undefined
     const content = contentOf(entry)
     if (content === undefined) return undefined
-    eviction.served(row)
-    const hit = { key, tier, probability }
+    eviction.served(row, isCovered)
+    const hit = { key, ...judged }
     return {
       isHit: true,
       ...hit,

@@ -18,8 +18,7 @@ export class Ageing {
   /** One event: something was stored or served. */
   step(): void {
     const { rows } = this.#rows
-    // Where there are few rows it does not go round more than once an event.
-    for (let i = Math.min(ROWS_AN_EVENT, Math.ceil(rows / ROWS_AN_EVENT)); i > 0; i--) {
+    for (let i = Math.min(ROWS_AN_EVENT, rows); i > 0; i--) {
       if (this.#hand >= rows) this.#hand = 0
       this.#age(this.#hand++)
     }

@@ -1,62 +1,48 @@
 /**
- * Frequency x recomputation cost x (1 - coverage by near neighbours): of a cluster of near duplicates some give way first,
- * because those that stay answer for them.
+ * Frequency x recomputation cost x (1 - coverage by near neighbours): of a cluster of near duplicates some give way
+ * first, because those that stay answer for them.
  *
- * The frequency of a row is a byte that is halved as a hand passes, its coverage another. Coverage is given when the later
- * of two neighbours is written, to the one that answered less: were both covered by each other, both would go.
+ * Coverage is not guessed from distances, it is seen: a hit that another entry near it would have been counts for a fifth.
+ * So what is kept of a row is one number of two bytes, how often it alone had the answer of late.
  */
 import { Ageing } from "./ageing.ts"
-import type { EvictionPolicy, Neighbour, PolicyRows } from "./policy.ts"
+import type { EvictionPolicy, PolicyRows } from "./policy.ts"
 
-/** A served row counts so much, so that halving leaves something of it. */
-const USE = 16
-const MOST = 255
-/** The hand halves a frequency once in so many rounds. */
-const ROUNDS_A_HALVING = 16
-/** Cosine from which one question may answer for another. */
-const LEAST_SIMILARITY = 0.75
+/** What a use counts where nothing else would have been served, and where something would. */
+const USE = 2048
+const COVERED_USE = 410
+const MOST = 0xffff
+/** The hand takes a twelfth once in so many rounds: uses count for half after four events for each row. */
+const ROUNDS_A_STEP = 32
+const KEPT = 11 / 12
 /** Milliseconds of an answer of which nothing is known. */
 const USUAL_COST_MS = 1
 
 export const diversity = (rows: PolicyRows): EvictionPolicy => {
+  const usesOf = (row: number): number => {
+    const { frequency, flags, slot } = rows.marks(row)
+    return 256 * frequency[slot]! + flags[slot]!
+  }
+  const setUses = (row: number, uses: number): void => {
+    const { frequency, flags, slot } = rows.marks(row)
+    frequency[slot] = uses >>> 8
+    flags[slot] = uses & 0xff
+  }
   let round = 0
   const ageing = new Ageing(rows, (row) => {
-    if (row === 0) round = (round + 1) % ROUNDS_A_HALVING
-    if (round !== 0) return
-    const { frequency, slot } = rows.marks(row)
-    frequency[slot]! >>>= 1
+    if (row === 0) round = (round + 1) % ROUNDS_A_STEP
+    if (round === 0) setUses(row, Math.floor(usesOf(row) * KEPT))
   })
-  const use = (row: number) => {
-    const { frequency, slot } = rows.marks(row)
-    frequency[slot] = Math.min(MOST, frequency[slot]! + USE)
-  }
-  const cover = (row: number, { similarity }: Neighbour) => {
-    const { flags, slot } = rows.marks(row)
-    const share = Math.max(0, (similarity - LEAST_SIMILARITY) / (1 - LEAST_SIMILARITY))
-    flags[slot] = Math.max(flags[slot]!, Math.min(MOST, Math.round(MOST * share)))
-  }
   return {
     name: "diversity",
-    wantsNeighbours: true,
-    stored: (row, neighbour) => {
+    stored: (row) => {
       ageing.step()
-      const { frequency, flags, slot } = rows.marks(row)
-      frequency[slot] = USE
-      flags[slot] = 0
-      if (neighbour === undefined) return
-      const before = rows.marks(neighbour.row)
-      // The newer one is what is asked now: the older gives way, unless it was served since.
-      if (before.frequency[before.slot]! > USE) cover(row, neighbour)
-      else cover(neighbour.row, { row, similarity: neighbour.similarity })
+      setUses(row, USE)
     },
-    served: (row) => {
+    served: (row, isCovered) => {
       ageing.step()
-      use(row)
+      setUses(row, Math.min(MOST, usesOf(row) + (isCovered ? COVERED_USE : USE)))
     },
-    worth: (row) => {
-      const { frequency, flags, slot } = rows.marks(row)
-      const cost = Math.max(USUAL_COST_MS, rows.at(row)?.took ?? 0)
-      return (1 + frequency[slot]!) * cost * (1 - flags[slot]! / (MOST + 1))
-    }
+    worth: (row) => (1 + usesOf(row)) * Math.max(USUAL_COST_MS, rows.at(row)?.took ?? 0)
   }
 }

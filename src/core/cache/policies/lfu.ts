@@ -11,13 +11,13 @@ export const lfu = (rows: PolicyRows): EvictionPolicy => {
   const sketch = new FrequencySketch()
   return {
     name: "lfu",
-    stored: (row, neighbour) => {
+    stored: (row) => {
       sketch.add(rows.hashOf(row), rows.size)
-      recency.stored(row, neighbour)
+      recency.stored(row)
     },
-    served: (row) => {
+    served: (row, isCovered) => {
       sketch.add(rows.hashOf(row), rows.size)
-      recency.served(row)
+      recency.served(row, isCovered)
     },
     worth: (row) => sketch.estimate(rows.hashOf(row)) + RECENCY * recency.worth(row)
   }

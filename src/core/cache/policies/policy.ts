@@ -19,22 +19,14 @@ export interface PolicyRows {
   hashOf(row: number): number
 }
 
-/** The nearest entry of the same scope that there was when a row was written. */
-export interface Neighbour {
-  readonly row: number
-  /** Cosine. */
-  readonly similarity: number
-}
-
 export interface EvictionPolicy {
   readonly name: string
-  /** A row was written; `neighbour` is told only to a policy that `wantsNeighbours`. */
-  stored(row: number, neighbour: Neighbour | undefined): void
-  /** The entry of a row was served. */
-  served(row: number): void
+  /** A row was written. */
+  stored(row: number): void
+  /** The entry of a row was served; `isCovered` when another one near it would have been served in its place. */
+  served(row: number, isCovered: boolean): void
   /** What a row is worth keeping, beside others at this moment: the least gives way first. */
   worth(row: number): number
-  readonly wantsNeighbours?: boolean
 }
 
 /** Makes a policy for the rows of a cache. */
