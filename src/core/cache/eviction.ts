@@ -14,7 +14,7 @@ const SAMPLE = 32
 /** Places looked at for a sample: slots of rows that were deleted are reused, so few are empty. */
 const TRIES = 8 * SAMPLE
 /** Rows up to which all are looked at. */
-const SMALL = 64
+const SMALL = 256
 /** Rows that wait for the log at one time. */
 const AT_ONCE = 16
 /** What a turn is left at least while rows are chosen, in milliseconds. */
