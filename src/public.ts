@@ -1,4 +1,6 @@
 /** What both doors export: the types that callers name, the embedders, and every error. */
+
+export * from "./core/cache/verifying.ts"
 export type { Calibration, Setting } from "./core/calibration.ts"
 export type { Checkpoint } from "./core/checkpoint/manifest.ts"
 export type { AttachOptions } from "./core/collection/attached.ts"

@@ -27,12 +27,15 @@ export class WordPieces {
     const { units, bounds } = words
     if (this.ids.length < units.length) this.ids = new Uint32Array(units.length)
     let count = 0
-    for (let i = 0; i < words.count; i++) count = this.#cut(units, bounds[2 * i]!, bounds[2 * i + 1]!, count)
+    for (let i = 0; i < words.count; i++) count = this.cut(units, bounds[2 * i]!, bounds[2 * i + 1]!, count)
     this.count = count
   }
 
-  /** Appends the pieces of one word at `count` and returns the new count: the old one when a part matches nothing. */
-  #cut(units: Uint16Array, from: number, to: number, count: number): number {
+  /**
+   * Appends the pieces of one word, `units[from..to)`, at `count` of `ids` and returns the new count: the old one when
+   * a part matches nothing. `ids` has room for as many pieces as the word has units.
+   */
+  cut(units: Uint16Array, from: number, to: number, count: number): number {
     const { starts, heads, tails } = this.#vocabulary
     let end = count
     for (let at = from; at < to; ) {

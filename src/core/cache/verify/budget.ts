@@ -1,0 +1,138 @@
+/**
+ * An error budget instead of a threshold: the least probability that may be served so that wrong answers stay within a
+ * share of all look-ups. It comes from look-ups whose right answers are known, and abstains where these are too few.
+ */
+import { InvalidParameter } from "../../errors.ts"
+import { clopperPearson } from "./interval.ts"
+import type { SimilarityScale } from "./scale.ts"
+
+/** What serving everything of at least some probability was measured to do. */
+export interface Cut {
+  /** The least probability that is served. */
+  readonly probability: number
+  /** Wrong answers to questions whose right answer is cached. */
+  readonly wrongDuplicates: number
+  /** Wrong answers to questions that have none: every answer to them is wrong. */
+  readonly wrongOthers: number
+  readonly rightDuplicates: number
+}
+
+/** Look-ups at one number of cached questions. */
+export interface CutCurve {
+  readonly cached: number
+  /** Look-ups whose right answer was cached. */
+  readonly duplicates: number
+  /** Look-ups whose right answer was not. */
+  readonly others: number
+  /** By falling probability: each serves more than those before it. */
+  readonly cuts: ReadonlyArray<Cut>
+}
+
+/** How sure a verifier has to be, by how much is cached. Plain JSON. */
+export interface CacheCalibration {
+  /** Identity of the verifier whose probabilities these are. */
+  readonly verifier: string
+  /** Identity of the embedder whose neighbours it judged. */
+  readonly embedder: string
+  /** What the verifier needs to read similarities of that embedder; absent for the static one. */
+  readonly scale?: SimilarityScale | undefined
+  /** By growing `cached`. */
+  readonly curves: ReadonlyArray<CutCurve>
+}
+
+export interface BudgetOptions {
+  /** Wrong answers served / all look-ups, above 0 and below 1. */
+  readonly maxFalseHitRate: number
+  /** Entries in the scope that is searched. */
+  readonly cached: number
+  /**
+   * Share of look-ups whose answer is cached, 0 to 1; what is not cached draws more wrong answers. Default 0.5.
+   */
+  readonly duplicates?: number | undefined
+}
+
+/**
+ * The least probability to serve, or undefined where the calibration is too small to bound the rate: then nothing may be
+ * served but the same request. The bound holds with a confidence of 95 %. Fails with `InvalidParameter` on numbers out
+ * of range.
+ */
+export const leastProbability = (
+  { curves }: CacheCalibration,
+  { maxFalseHitRate, cached, duplicates = 0.5 }: BudgetOptions
+): number | undefined => {
+  if (!(maxFalseHitRate > 0 && maxFalseHitRate < 1)) {
+    throw new InvalidParameter({ parameter: "maxFalseHitRate", reason: "wanted a share above 0 and below 1" })
+  }
+  if (!(duplicates >= 0 && duplicates <= 1)) {
+    throw new InvalidParameter({ parameter: "duplicates", reason: "wanted a share from 0 to 1" })
+  }
+  const after = curves.findIndex((curve) => curve.cached >= cached)
+  const cutOf = (curve: CutCurve | undefined) => curve && cutFor(curve, maxFalseHitRate, duplicates)
+  if (after === 0) return cutOf(curves[0])
+  // Beyond the last curve the line through the last two goes on: more entries are never safer.
+  const place = after < 0 ? curves.length - 1 : after
+  const [low, high] = [curves[place - 1], curves[place]]
+  const [from, to] = [cutOf(low), cutOf(high)]
+  if (low === undefined || high === undefined) return after < 0 ? undefined : to
+  if (from === undefined || to === undefined) return undefined
+  const share = Math.log(cached / low.cached) / Math.log(high.cached / low.cached)
+  const between = logit(from) + share * (logit(to) - logit(from))
+  return sigmoid(after < 0 ? Math.max(between, logit(to)) : between)
+}
+
+/** The lowest cut whose rate is bounded by the budget. */
+const cutFor = (curve: CutCurve, budget: number, duplicates: number): number | undefined =>
+  curve.cuts.findLast((cut) => boundOf(curve, cut, duplicates) <= budget)?.probability
+
+/** One-sided: above the high end of an interval of 90 % is the true rate in 5 % of all cases. */
+const ONE_SIDED = 0.9
+
+/** Most wrong answers / look-ups that what was counted is compatible with, in traffic of this mix. */
+const boundOf = (curve: CutCurve, cut: Cut, duplicates: number): number => {
+  const known = clopperPearson(cut.wrongDuplicates, curve.duplicates, ONE_SIDED)
+  const unknown = clopperPearson(cut.wrongOthers, curve.others, ONE_SIDED)
+  const others = 1 - duplicates
+  // Two independent estimates: their distances to the bound add up in squares.
+  const reach = Math.hypot(duplicates * (known.high - known.rate), others * (unknown.high - unknown.rate))
+  return duplicates * known.rate + others * unknown.rate + reach
+}
+
+const logit = (p: number): number => Math.log(p / (1 - p))
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
+
+/** A look-up whose right answer is known, and what the verifier made of it. */
+export interface Served {
+  /** Of the best candidate; absent when every one was refused. */
+  readonly probability: number | undefined
+  readonly right: boolean
+  /** Whether its right answer was cached. */
+  readonly duplicate: boolean
+}
+
+/** Growth of the number of wrong answers from one cut to the next. */
+const STEP = 1.15
+/** A probability of 1 has no odds. */
+const MOST = 1 - 1e-9
+
+/** The cuts that let through 0, 1, 2 and then ever more wrong answers. */
+export const cutCurve = (cached: number, lookUps: ReadonlyArray<Served>): CutCurve => {
+  const duplicates = lookUps.filter(({ duplicate }) => duplicate).length
+  const order = lookUps
+    .flatMap((lookUp) => (lookUp.probability === undefined ? [] : [{ ...lookUp, probability: lookUp.probability }]))
+    .sort((a, b) => b.probability - a.probability)
+  const cuts: Array<Cut> = []
+  const counted = { wrongDuplicates: 0, wrongOthers: 0, rightDuplicates: 0 }
+  let next = 0
+  for (const [i, { probability, right, duplicate }] of order.entries()) {
+    if (right) counted.rightDuplicates++
+    else if (duplicate) counted.wrongDuplicates++
+    else counted.wrongOthers++
+    const following = order[i + 1]
+    const wrong = counted.wrongDuplicates + counted.wrongOthers
+    // A cut is as low as it can be without another wrong answer; what has one probability is served together.
+    if (following?.right || following?.probability === probability || wrong < next) continue
+    cuts.push({ probability: Math.min(MOST, probability), ...counted })
+    next = Math.max(wrong + 1, Math.floor(wrong * STEP))
+  }
+  return { cached, duplicates, others: lookUps.length - duplicates, cuts }
+}
