@@ -12,6 +12,7 @@ import type { CollectionOptions } from "../collection/options.ts"
 import type { SabineError } from "../errors.ts"
 import { abortable, attempt, direct, limited } from "../lift.ts"
 import { forEachSliced } from "../slice.ts"
+import { Acceptance } from "./acceptance.ts"
 import { type Answered, Asking, type AskModel } from "./asking.ts"
 import { CacheEntries } from "./entries.ts"
 import { Eviction } from "./eviction.ts"
@@ -30,6 +31,7 @@ import { type Asked, askedOf, type CacheRequest } from "./request.ts"
 import type { Kept, LookUp } from "./results.ts"
 import { type CacheStatistics, Counters } from "./statistics.ts"
 import { type Looked, Tiers } from "./tiers.ts"
+import { Told } from "./told.ts"
 
 /** Which entries are to be gone: those for which every part holds. At least one part is needed. */
 export interface Invalidated extends Omit<Invalidation, "scope"> {
@@ -119,7 +121,9 @@ class Running {
   readonly #tiers: Tiers
   readonly asking: Asking
 
-  private constructor(collection: Collection, settings: CacheSettings) {
+  readonly #told: Told
+
+  private constructor(collection: Collection, settings: CacheSettings, acceptance: Acceptance, told: Told) {
     const entries = new CacheEntries(collection, settings)
     const eviction = new Eviction(entries, settings.policy(entries), settings, Math.random)
     const invalidations = new Invalidations(entries, settings.clock)
@@ -129,10 +133,13 @@ class Running {
       settings,
       invalidations,
       eviction,
-      confirm: () => this.#keeping.confirm(),
+      acceptance,
+      confirm: (asked, hit) => this.#keeping.confirm(asked, hit),
       reject: (asked, hit) => this.#keeping.reject(asked, hit)
     })
-    const keeping = new Keeping({ entries, settings, invalidations, eviction, counters, tiers })
+    const keeping = new Keeping({ entries, settings, invalidations, eviction, counters, tiers, told })
+    entries.onRemoved = (key) => told.feedback.forget(key)
+    this.#told = told
     this.#settings = settings
     this.#entries = entries
     this.#eviction = eviction
@@ -151,10 +158,11 @@ class Running {
 
   /** Counts what the collection holds. */
   static async start(collection: Collection, settings: CacheSettings, signal: AbortSignal): Promise<Running> {
-    const running = new Running(collection, settings)
+    const told = await Told.in(collection)
+    const running = new Running(collection, settings, await Acceptance.of(settings, told.feedback), told)
     const entries = running.#entries
     await forEachSliced(entries.rows, signal, (row) => {
-      if (entries.isThere(row)) running.#eviction.counted(row)
+      if (entries.count(row)) running.#eviction.counted(row)
     })
     running.#eviction.relieve()
     return running
@@ -192,6 +200,6 @@ class Running {
   stats(): CacheStatistics {
     const { size: entries } = this.#entries
     const { bytes, evicted } = this.#eviction
-    return this.#counters.get({ entries, bytes, evicted })
+    return this.#counters.get({ entries, bytes, evicted }, this.#told.feedback)
   }
 }

@@ -16,7 +16,7 @@ import type { Passing } from "../search/filter/passing.ts"
 import { choose, type SearchChoice } from "../search/plan.ts"
 import { SLOTS } from "../store/layout.ts"
 import { isLive } from "../store/memory.ts"
-import { addressOf, encodeKey, isCurrent, scopeOf } from "../store/rows.ts"
+import { addressOf, encodeKey, isCurrent, NO_NAMESPACE, scopeOf } from "../store/rows.ts"
 import { UNKNOWN } from "../store/tags.ts"
 import { bytesAnEntry } from "./bytes.ts"
 import type { CacheSettings } from "./options.ts"
@@ -66,8 +66,13 @@ export class CacheEntries {
   readonly #choices = new Map<string, SearchChoice>()
   /** Rows that are being deleted: nobody finds them while the log is written. */
   readonly #hidden = new Set<number>()
+  /** Entries of each namespace, by its code. */
+  readonly #counts: Array<number> = []
+  #size = 0
   /** Called with the bytes that entries take less from now on. */
   onFreed: (bytes: number) => void = () => undefined
+  /** Called with the key of an entry that is gone. */
+  onRemoved: (key: string) => void = () => undefined
 
   constructor(collection: Collection, { clock, staleMs }: Pick<CacheSettings, "clock" | "staleMs">) {
     this.#collection = collection
@@ -78,7 +83,19 @@ export class CacheEntries {
 
   /** Entries of all scopes. */
   get size(): number {
-    return this.#inside.store.directory.live - this.#hidden.size
+    return this.#size
+  }
+
+  /** Entries of the namespace of a request: of its scope, and of the few that share it. */
+  sizeOf({ namespace }: Pick<Asked, "namespace">): number {
+    return this.#counts[this.#inside.store.tags.code(namespace)] ?? 0
+  }
+
+  /** Counts the entry of a row that was there when the cache was opened; false when there is none. */
+  count(row: number): boolean {
+    if (!this.isThere(row)) return false
+    this.#counted(scopeOf(this.#inside.store, row), 1)
+    return true
   }
 
   /** One past the highest row. */
@@ -95,7 +112,9 @@ export class CacheEntries {
   /** Whether a row holds an entry that may be found. */
   isThere(row: number): boolean {
     const segment = this.#inside.store.segments[Math.floor(row / SLOTS)]
-    return segment !== undefined && isLive(segment, row % SLOTS) && !this.#hidden.has(row)
+    if (segment === undefined || !isLive(segment, row % SLOTS) || this.#hidden.has(row)) return false
+    // What lies outside of all namespaces is no entry.
+    return segment.scope[row % SLOTS] !== NO_NAMESPACE
   }
 
   /** The entry of a row that is there; undefined when it holds something else. Valid until the turn ends. */
@@ -231,11 +250,12 @@ export class CacheEntries {
         const bytes = before >= 0 ? this.bytesOf(before) : 0
         await settled(before >= 0 ? writing.update(entry) : writing.add(entry))
         this.onFreed(bytes)
+        if (before < 0) this.#counted(this.#inside.store.tags.code(asked.namespace), 1)
         return this.find(asked)
       } catch (error) {
         // Somebody else wrote or deleted it meanwhile.
         if (!(error instanceof DuplicateKey || error instanceof KeyNotFound)) throw error
-        if (before < 0 && this.find(asked) < 0) await settled(writing.delete(asked.key))
+        if (before < 0 && this.findIn(asked.namespace, asked.key) < 0) await settled(writing.delete(asked.key))
       }
     }
   }
@@ -253,12 +273,16 @@ export class CacheEntries {
     const namespace = store.tags.text(scopeOf(store, row))!
     const key = this.keyOf(row)
     const bytes = this.bytesOf(row)
+    const code = scopeOf(store, row)
     this.#hidden.add(row)
+    this.#counted(code, -1)
     this.onFreed(bytes)
     try {
       await settled(this.#view(namespace).writing.delete(key))
+      this.onRemoved(key)
     } catch (error) {
       this.onFreed(-bytes)
+      this.#counted(code, 1)
       throw error
     } finally {
       this.#hidden.delete(row)
@@ -284,6 +308,11 @@ export class CacheEntries {
     }
     this.onFreed(before - this.bytesOf(row))
     return true
+  }
+
+  #counted(code: number, difference: number): void {
+    this.#size += difference
+    this.#counts[code] = (this.#counts[code] ?? 0) + difference
   }
 
   #view(namespace: string): View {

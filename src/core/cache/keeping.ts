@@ -7,9 +7,10 @@ import { jsonOf } from "./json.ts"
 import { type CacheSettings, expiryOf, type SetOptions } from "./options.ts"
 import { type Notes, type PackedEntry, packed } from "./packed.ts"
 import type { Asked, CacheRequest } from "./request.ts"
-import type { Hit, Kept } from "./results.ts"
+import type { Kept } from "./results.ts"
 import type { Counters } from "./statistics.ts"
-import { REJECTED_CHARACTERS, type Tiers } from "./tiers.ts"
+import { REJECTED_CHARACTERS, type Tiers, type Verified } from "./tiers.ts"
+import type { Told } from "./told.ts"
 
 /** Questions that an entry remembers to be no answer to. */
 const MOST_REJECTED = 32
@@ -21,6 +22,7 @@ interface Parts {
   readonly eviction: Eviction
   readonly counters: Counters
   readonly tiers: Tiers
+  readonly told: Told
 }
 
 /** What is known of a request that is about to be answered. */
@@ -59,14 +61,17 @@ export class Keeping {
   }
 
   /** What callers say of a hit that is right. */
-  confirm = async (): Promise<void> => {
+  confirm = async (asked: Asked, hit: Verified): Promise<void> => {
     this.#parts.counters.confirmed++
+    await this.#note(asked, hit, true)
   }
 
   /** A wrong answer: to the same question it goes; to a question that was found to be near it is not served again. */
-  reject = async (asked: Asked, { key, tier }: Pick<Hit, "key" | "tier">): Promise<void> => {
+  reject = async (asked: Asked, hit: Verified): Promise<void> => {
     const { entries, counters } = this.#parts
+    const { key, tier } = hit
     counters.rejected++
+    await this.#note(asked, hit, false)
     const row = entries.findIn(asked.namespace, key)
     const entry = row < 0 ? undefined : entries.at(row)
     if (entry === undefined) return
@@ -77,6 +82,11 @@ export class Keeping {
       row,
       repacked(asked, entry, { ...notes, rejected: [...rejected, question].slice(-MOST_REJECTED) })
     )
+  }
+
+  /** Of the same request a verifier said nothing. */
+  async #note({ namespace }: Asked, { key, tier, said }: Verified, right: boolean): Promise<void> {
+    if (tier === "semantic") await this.#parts.told.note({ entry: key, cluster: namespace, probability: said, right })
   }
 
   /** Why an answer was not kept; undefined when it was. */

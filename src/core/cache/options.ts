@@ -11,6 +11,8 @@ import { lfu } from "./policies/lfu.ts"
 import { lru } from "./policies/lru.ts"
 import type { MakePolicy } from "./policies/policy.ts"
 import type { CacheRequest } from "./request.ts"
+import type { CacheCalibration } from "./verify/budget.ts"
+import { learnedVerifier } from "./verify/learned.ts"
 import { nearestVerifier } from "./verify/threshold.ts"
 import type { Verifier } from "./verify/verifier.ts"
 
@@ -37,9 +39,17 @@ export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dime
    * for another, not below `floor`.
    */
   readonly threshold?: number | undefined
+  /**
+   * Wrong answers / all look-ups that are accepted, above 0 and below 1, in place of `threshold`: an answer is served when
+   * the verifier is sure enough to keep to it, by `calibration`. Where that cannot be told, only the same request is
+   * served. What callers confirm and reject makes it surer or less sure of an entry, its scope and everything.
+   */
+  readonly maxFalseHitRate?: number | undefined
+  /** How sure the verifier has to be. Default: that which ships, of the learned verifier with the static embedder. */
+  readonly calibration?: CacheCalibration | undefined
   /** Least cosine that any caller can ask for, -1..1. Default: 0.7, or the threshold where that is lower. */
   readonly floor?: number | undefined
-  /** Decides which of the nearest candidates asks for the same. Default: the nearest does. */
+  /** Decides which of the nearest candidates asks for the same. Default: the nearest does; with a budget, the learned one. */
   readonly verifier?: Verifier | undefined
   readonly judge?: Judge | undefined
   /** Nearest candidates that are verified, 1..32. Default 5. */
@@ -125,7 +135,10 @@ const policyOf = (eviction: EvictionName | MakePolicy): MakePolicy => {
 
 /** Applies bounds and defaults; throws `InvalidParameter`. */
 export const settingsOf = (options: CacheOptions) => {
-  const { threshold = 0.9, ttlMs, verifier = nearestVerifier() } = object("options", options)
+  const { threshold = 0.9, ttlMs, maxFalseHitRate, calibration } = object("options", options)
+  const usual = () =>
+    maxFalseHitRate === undefined ? nearestVerifier() : learnedVerifier({ scale: calibration?.scale })
+  const { verifier = usual() } = options
   cosine("threshold", threshold)
   const floor = cosine("floor", options.floor ?? Math.min(0.7, threshold))
   cosine("threshold", threshold, floor)
@@ -142,6 +155,8 @@ export const settingsOf = (options: CacheOptions) => {
     tenant: options.tenant,
     collection: collectionOf(options),
     threshold,
+    maxFalseHitRate: maxFalseHitRate === undefined ? undefined : finite("maxFalseHitRate", maxFalseHitRate),
+    calibration,
     floor,
     verifier,
     judge: optionalFunction("judge", options.judge),

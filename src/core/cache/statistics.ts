@@ -1,6 +1,8 @@
 /** What a cache did, in counters that cost a few nanoseconds each. */
 import type { Unkept } from "./facts.ts"
 import type { LookUp, MissReason } from "./results.ts"
+import type { CacheFeedback } from "./verify/feedback.ts"
+import type { Estimate } from "./verify/interval.ts"
 
 /** Times in buckets of powers of two. */
 export interface Histogram {
@@ -29,6 +31,11 @@ export interface CacheStatistics {
   readonly failures: number
   readonly confirmed: number
   readonly rejected: number
+  /**
+   * Wrong answers, as far as callers have said, with intervals of 95 %: of semantic hits that were served, and of all
+   * look-ups.
+   */
+  readonly wrong: { readonly ofServed: Estimate; readonly ofLookUps: Estimate }
   /** What the answers that were served had taken when they were made. */
   readonly saved: {
     readonly inputTokens: number
@@ -106,12 +113,17 @@ export class Counters {
     this.#unkept.set(reason, (this.#unkept.get(reason) ?? 0) + 1)
   }
 
-  get(parts: Pick<CacheStatistics, "entries" | "bytes" | "evicted">): CacheStatistics {
+  get(parts: Pick<CacheStatistics, "entries" | "bytes" | "evicted">, feedback: CacheFeedback): CacheStatistics {
     const latency = this.#latency.get()
+    const lookUps = latency.count
+    const wrong = {
+      ofServed: feedback.wrongOfServed(),
+      ofLookUps: feedback.wrongOfLookUps(this.#hits.semantic, lookUps)
+    }
     const { stored, shared, invalidated, failures, confirmed, rejected } = this
     return {
       ...parts,
-      lookUps: latency.count,
+      lookUps,
       hits: { ...this.#hits },
       misses: Object.fromEntries(this.#misses),
       stored,
@@ -121,6 +133,7 @@ export class Counters {
       failures,
       confirmed,
       rejected,
+      wrong,
       saved: { ...this.#saved },
       latency
     }

@@ -3,6 +3,7 @@
  * same. Nothing is served that is not of the scope, expired, invalidated or told to be wrong.
  */
 import { EmptyEmbedding } from "../errors.ts"
+import type { Acceptance } from "./acceptance.ts"
 import type { CacheEntries, Found } from "./entries.ts"
 import type { Eviction } from "./eviction.ts"
 import type { Invalidations } from "./invalidation.ts"
@@ -14,8 +15,6 @@ import type { Judgement } from "./verify/verifier.ts"
 
 /** Nearest entries that are looked at where those of other scopes crowd the first few. */
 const CROWDED = 64
-/** What is nearer than the threshold by less is still told as the nearest of a miss. */
-const REACH = 0.2
 /** Characters of a key by which a rejected question is remembered. */
 export const REJECTED_CHARACTERS = 16
 
@@ -30,12 +29,25 @@ interface Parts {
   readonly settings: CacheSettings
   readonly invalidations: Invalidations
   readonly eviction: Eviction
+  readonly acceptance: Acceptance
   readonly confirm: Feedback
   readonly reject: Feedback
 }
 
 /** Takes note of what a caller says of a hit. */
-type Feedback = (asked: Asked, hit: Pick<Hit, "key" | "tier" | "probability">) => Promise<void>
+type Feedback = (asked: Asked, judged: Verified) => Promise<void>
+
+/** What a hit was judged by. */
+export interface Verified extends Pick<Hit, "key" | "tier"> {
+  /** Probability as the verifier said it, whatever callers said since. */
+  readonly said: number
+}
+
+/** What a candidate is served by. */
+interface Judged extends Pick<Hit, "tier" | "probability">, Pick<Verified, "said"> {
+  /** Whether another one near it would have been served in its place. */
+  readonly isCovered: boolean
+}
 
 type State = "fresh" | "stale" | "expired"
 
@@ -50,13 +62,14 @@ export class Tiers {
   exact(asked: Asked, options: GetOptions): Hit | undefined {
     const row = this.#parts.entries.find(asked)
     if (row < 0) return undefined
-    const same = { tier: "exact", probability: 1, isCovered: false } as const
+    const same = { tier: "exact", probability: 1, said: 1, isCovered: false } as const
     return this.#hit(asked, { row, key: asked.key, similarity: 1 }, same, options)
   }
 
   async lookUp(asked: Asked, options: GetOptions, signal: AbortSignal): Promise<Looked> {
-    const { entries, settings } = this.#parts
-    const threshold = thresholdOf(settings, options)
+    const { entries, settings, acceptance } = this.#parts
+    // Checked whether or not it is needed.
+    thresholdOf(settings, options)
     const isKnown = entries.find(asked) >= 0
     const exact = this.exact(asked, options)
     if (exact !== undefined) return { result: exact, vector: undefined }
@@ -66,11 +79,11 @@ export class Tiers {
     }
     const vector = await this.vectorOf(asked, options.vector, signal)
     if (vector === undefined) return { result: miss(asked, "no-text"), vector }
-    const found = await this.nearest(asked, vector, Math.max(-1, Math.min(settings.floor, threshold - REACH)), signal)
+    const found = await this.nearest(asked, vector, acceptance.reach(options), signal)
     const result =
       found.length === 0
         ? miss(asked, isKnown ? "expired" : "below-threshold")
-        : await this.#verified(asked, found, threshold, options, signal)
+        : await this.#verified(asked, found, options, signal)
     return { result, vector }
   }
 
@@ -115,19 +128,21 @@ export class Tiers {
   async #verified(
     asked: Asked,
     found: ReadonlyArray<Found>,
-    threshold: number,
     options: GetOptions,
     signal: AbortSignal
   ): Promise<LookUp> {
-    const { entries, settings } = this.#parts
+    const { entries, settings, acceptance } = this.#parts
     const nearMiss = (reason: MissReason, one: Found = found[0]!): Miss => miss(asked, reason, one, settings.clock())
     const alive = found.filter((one) => this.#state(one, options) !== "expired")
     if (alive.length === 0) return nearMiss("expired")
-    const judgement = settings.verifier.verify(asked.text, alive, entries.size)
+    const cached = entries.sizeOf(asked)
+    const judgement = settings.verifier.verify(asked.text, alive, cached)
     const { best, refused } = isPromise(judgement) ? await judgement : judgement
     if (best === undefined) return nearMiss(refused[0] === undefined ? "abstained" : `gate:${refused[0].gate}`)
     const chosen = alive[best.index]!
-    if (chosen.similarity < threshold) return nearMiss("below-threshold", chosen)
+    const probability = acceptance.adjusted(best.probability, chosen.key, asked.namespace)
+    const refusal = acceptance.isNear(chosen, options) ? acceptance.refusal(probability, cached) : "below-threshold"
+    if (refusal !== undefined) return nearMiss(refusal, chosen)
     if (settings.judge !== undefined) {
       const verdict = await settings.judge(asked.text, chosen.text, signal)
       if (verdict === false || (verdict !== true && !(verdict >= 0.5))) return nearMiss("judge", chosen)
@@ -135,8 +150,8 @@ export class Tiers {
     // Whoever judged took time: what was found may be gone, or may be another's by now.
     if (!entries.isStill(chosen)) return nearMiss("expired", chosen)
     if (this.#isRejected(asked, chosen)) return nearMiss("rejected", chosen)
-    const isCovered = alive.some((one) => one !== chosen && one.similarity >= threshold)
-    const verified = { tier: "semantic", probability: best.probability, isCovered } as const
+    const isCovered = alive.some((one) => one !== chosen && acceptance.isNear(one, options))
+    const verified = { tier: "semantic", probability, said: best.probability, isCovered } as const
     return this.#hit(asked, chosen, verified, options) ?? nearMiss("expired", chosen)
   }
 
@@ -160,7 +175,7 @@ export class Tiers {
   #hit(
     asked: Asked,
     { row, key, similarity }: Pick<Found, "row" | "key" | "similarity">,
-    { isCovered, ...judged }: Pick<Hit, "tier" | "probability"> & { readonly isCovered: boolean },
+    { tier, probability, said, isCovered }: Judged,
     options: GetOptions
   ): Hit | undefined {
     const { entries, settings, invalidations, eviction, confirm, reject } = this.#parts
@@ -175,10 +190,12 @@ export class Tiers {
     const content = contentOf(entry)
     if (content === undefined) return undefined
     eviction.served(row, isCovered)
-    const hit = { key, ...judged }
+    const verified = { key, tier, said }
     return {
       isHit: true,
-      ...hit,
+      key,
+      tier,
+      probability,
       similarity,
       ageMs: settings.clock() - entry.made,
       isStale: state === "stale",
@@ -186,8 +203,8 @@ export class Tiers {
       form: entry.form,
       ...content,
       tookMs: entry.took,
-      confirm: () => confirm(asked, hit),
-      reject: () => reject(asked, hit)
+      confirm: () => confirm(asked, verified),
+      reject: () => reject(asked, verified)
     }
   }
 }

@@ -1,0 +1,90 @@
+/** An error budget in place of a threshold, and what callers say of hits. */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { type CacheOptions, semanticCache, type Verifier } from "../../src/cache.ts"
+import { type CacheCalibration, InvalidParameter, open } from "../../src/index.ts"
+import { ask, degrees, withCache } from "./caches.ts"
+
+/** As sure as the question says: `"cat 10"` is the same as any other question about cats by .10. */
+const verifier: Verifier = {
+  id: "told",
+  verify: (query) => ({ best: { index: 0, probability: Number(query.split(" ")[1]) / 100 }, refused: [] })
+}
+
+/** Of a thousand look-ups none was wrong from .9 on, and a fifth from .5 on. */
+const calibration: CacheCalibration = {
+  verifier: "told",
+  embedder: degrees().id,
+  curves: [1, 1000].map((cached) => ({
+    cached,
+    duplicates: 1000,
+    others: 1000,
+    cuts: [
+      { probability: 0.09, wrongDuplicates: 0, wrongOthers: 0, rightDuplicates: 500 },
+      { probability: 0.05, wrongDuplicates: 200, wrongOthers: 200, rightDuplicates: 700 }
+    ]
+  }))
+}
+const OPTIONS: CacheOptions = { verifier, calibration, maxFalseHitRate: 0.01, floor: 0.9 }
+
+test("what is sure enough for the budget is served, however near", async () => {
+  await withCache(OPTIONS, async ({ cache }) => {
+    await cache.set(ask("cat 0"), "meow")
+    const sure = await cache.get(ask("cat 10"))
+    assert.ok(sure.isHit && sure.tier === "semantic" && sure.probability === 0.1)
+    const unsure = await cache.get(ask("cat 7"))
+    assert.ok(!unsure.isHit && unsure.reason === "below-threshold" && unsure.nearest?.text === "cat 0")
+    // Below the floor nothing is served, however sure the verifier is.
+    assert.equal((await cache.get(ask("cat 40"))).isHit, false)
+  })
+})
+
+test("a budget that cannot be kept to is not tried: only the same request is served", async () => {
+  await withCache({ ...OPTIONS, maxFalseHitRate: 0.001 }, async ({ cache }) => {
+    await cache.set(ask("cat 0"), "meow")
+    const found = await cache.get(ask("cat 20"))
+    assert.ok(!found.isHit && found.reason === "abstained")
+    assert.equal((await cache.get(ask("cat 0"))).isHit, true)
+  })
+})
+
+test("a calibration of another verifier or embedder is refused, as is a budget out of range", async () => {
+  await using db = await open(":memory:")
+  const bad: ReadonlyArray<CacheOptions> = [
+    { ...OPTIONS, calibration: { ...calibration, verifier: "another" } },
+    { ...OPTIONS, calibration: { ...calibration, embedder: "another" } },
+    { ...OPTIONS, maxFalseHitRate: 0 },
+    { ...OPTIONS, maxFalseHitRate: 1.5 }
+  ]
+  for (const options of bad) {
+    await assert.rejects(semanticCache(db, { embedder: degrees(), ...options }), InvalidParameter)
+  }
+})
+
+test("what callers say is counted, moves probabilities, and is there when the cache is opened again", async () => {
+  await using db = await open(":memory:")
+  const options = { embedder: degrees(), ...OPTIONS }
+  {
+    await using cache = await semanticCache(db, options)
+    await cache.set(ask("cat 0"), "meow")
+    await cache.set(ask("dog 0"), "woof")
+    const dog = await cache.get(ask("dog 25"))
+    assert.ok(dog.isHit)
+    await dog.confirm()
+    const rejecting = [10, 11, 12, 13].map(async (angle) => {
+      const found = await cache.get(ask(`cat ${angle}`))
+      assert.ok(found.isHit)
+      await found.reject()
+    })
+    await Promise.all(rejecting)
+    const { wrong, entries, confirmed, rejected } = cache.stats()
+    assert.deepEqual([entries, confirmed, rejected, wrong.ofServed.rate], [2, 1, 4, 0.8])
+    assert.ok(wrong.ofServed.low < 0.8 && wrong.ofServed.high > 0.8 && wrong.ofLookUps.rate <= wrong.ofServed.rate)
+  }
+  await using cache = await semanticCache(db, options)
+  assert.equal(cache.stats().entries, 2)
+  assert.equal(cache.stats().wrong.ofServed.rate, 0.8)
+  // Another question, as sure as the verifier was of those that were wrong.
+  const found = await cache.get(ask("cat 14"))
+  assert.ok(!found.isHit && found.reason === "below-threshold")
+})
