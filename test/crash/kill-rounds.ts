@@ -31,6 +31,9 @@ export interface KillCounts {
   entries: number
   /** Rounds that found an image. */
   images: number
+  /** Checkpoints that were acknowledged, and restores that were begun. */
+  checkpoints: number
+  restores: number
   lost: number
   resurrected: number
   partial: number
@@ -56,6 +59,8 @@ export const killRounds = async (options: KillOptions): Promise<KillCounts> => {
     acked: 0,
     entries: 0,
     images: 0,
+    checkpoints: 0,
+    restores: 0,
     lost: 0,
     resurrected: 0,
     partial: 0,
@@ -69,7 +74,11 @@ export const killRounds = async (options: KillOptions): Promise<KillCounts> => {
     next = start()
     for (let i = 0; i < ROUNDS_A_FOLDER && counts.rounds < rounds; i++) {
       const victim: Victim = next
-      await victim.run({ folder, seed: bits(), durability }, oracle, momentOf(bits))
+      await victim.run(
+        { folder, seed: bits(), durability, checkpoints: [...oracle.checkpoints] },
+        oracle,
+        momentOf(bits)
+      )
       next = start()
       await afterKill?.(folder, bits)
       if ((await readdir(folder)).includes("rows.image")) counts.images++
@@ -86,6 +95,8 @@ export const killRounds = async (options: KillOptions): Promise<KillCounts> => {
     }
     next.discard()
     counts.acked += oracle.acked
+    counts.checkpoints += oracle.kept
+    counts.restores += oracle.restores
     await rm(folder, { recursive: true })
   }
   return counts
@@ -98,6 +109,8 @@ export const totalled = (all: ReadonlyArray<KillCounts>): KillCounts =>
     acked: a.acked + b.acked,
     entries: a.entries + b.entries,
     images: a.images + b.images,
+    checkpoints: a.checkpoints + b.checkpoints,
+    restores: a.restores + b.restores,
     lost: a.lost + b.lost,
     resurrected: a.resurrected + b.resurrected,
     partial: a.partial + b.partial,

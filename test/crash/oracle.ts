@@ -5,6 +5,7 @@ import type { State } from "./rows.ts"
 export interface Begun {
   readonly begun: number
   readonly changes: ReadonlyArray<readonly [number: number, state: State | null]>
+  readonly isRestore?: boolean
 }
 
 /** The call of this number was acknowledged. */
@@ -12,7 +13,18 @@ export interface Acked {
   readonly acked: number
 }
 
-export type Event = Begun | Acked
+/** A checkpoint of this name was acknowledged; a restore of it sets all entries to these. */
+export interface Kept {
+  readonly kept: string
+  readonly states: ReadonlyArray<readonly [number: number, state: string]>
+}
+
+/** A checkpoint is about to be deleted. */
+export interface Dropped {
+  readonly dropped: string
+}
+
+export type Event = Begun | Acked | Kept | Dropped
 
 /** How often something went wrong that must not. */
 export interface Losses {
@@ -28,11 +40,26 @@ export class Oracle {
   /** The state of each entry by acknowledged calls alone. */
   readonly #known = new Map<number, State>()
   readonly #open = new Map<number, Begun["changes"]>()
+  /** Checkpoints that must be there. */
+  readonly checkpoints = new Map<string, Kept["states"]>()
   acked = 0
+  kept = 0
+  /** Restores that were begun. */
+  restores = 0
 
   take(event: Event): void {
     if ("begun" in event) {
       this.#open.set(event.begun, event.changes)
+      if (event.isRestore) this.restores++
+      return
+    }
+    if ("kept" in event) {
+      this.checkpoints.set(event.kept, event.states)
+      this.kept++
+      return
+    }
+    if ("dropped" in event) {
+      this.checkpoints.delete(event.dropped)
       return
     }
     this.acked++

@@ -1,6 +1,6 @@
 /** A loss of power: what a dead process wrote and did not flush is taken out of its folder again. */
 import { closeSync, ftruncateSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import type { KillCounts } from "./kill-rounds.ts"
 import { killRounds } from "./kill-rounds.ts"
 import type { Start } from "./writer.ts"
@@ -13,7 +13,7 @@ interface Call {
 }
 
 /** How many bytes follow a record: the sum of its last numbers. */
-const COUNTS: Readonly<Record<string, number>> = { W: 1, C: 1, U: 1, R: 2, S: 0, D: 0 }
+const COUNTS: Readonly<Record<string, number>> = { W: 1, C: 1, U: 1, R: 2, S: 0, D: 1 }
 
 const callsOf = (journal: Buffer): ReadonlyArray<Call> => {
   const calls: Array<Call> = []
@@ -26,6 +26,13 @@ const callsOf = (journal: Buffer): ReadonlyArray<Call> => {
     calls.push({ kind, numbers, bytes: journal.subarray(end + 1, end + 1 + count) })
     at = end + 1 + count
   }
+}
+
+/** Gives a file a name again that it had, also where its folder is gone. */
+const putBack = (file: string, path: string): void => {
+  mkdirSync(dirname(path), { recursive: true })
+  rmSync(path, { force: true })
+  linkSync(file, path)
 }
 
 const journalOf = (folder: string): string => `${folder}-journal`
@@ -42,17 +49,19 @@ const cutPower = (folder: string, bits: () => number): number => {
     calls = []
   }
   const flushed = new Map<number, number>()
-  let namesFlushed = -1
-  for (const [i, { kind, numbers }] of calls.entries()) {
+  /** Folders whose names were flushed. */
+  const named = new Map<string, number>()
+  for (const [i, { kind, numbers, bytes }] of calls.entries()) {
     if (kind === "S") flushed.set(numbers[0]!, i)
-    if (kind === "D") namesFlushed = i
+    if (kind === "D") named.set(bytes.toString(), i)
   }
   const kept = bits() % 2 === 0 ? 0 : bits() % (calls.length + 1)
   let taken = 0
   for (let i = calls.length - 1; i >= kept; i--) {
     const { kind, numbers, bytes } = calls[i]!
     const isContent = kind === "W" && i > (flushed.get(numbers[0]!) ?? -1)
-    const isName = "CRU".includes(kind) && i > namesFlushed
+    const path = bytes.subarray(0, kind === "R" ? numbers[2]! : undefined).toString()
+    const isName = "CRU".includes(kind) && i > (named.get(dirname(path)) ?? -1)
     if (!isContent && !isName) continue
     taken++
     if (kind === "W") {
@@ -62,13 +71,13 @@ const cutPower = (folder: string, bits: () => number): number => {
       closeSync(file)
       continue
     }
-    if (kind === "C") rmSync(bytes.toString(), { force: true })
-    else if (kind === "U") linkSync(link(numbers[0]!), bytes.toString())
+    if (kind === "C") rmSync(path, { force: true })
+    else if (kind === "U") putBack(link(numbers[0]!), path)
     else {
-      const [from, to] = [bytes.subarray(0, numbers[2]!).toString(), bytes.subarray(numbers[2]!).toString()]
+      const to = bytes.subarray(numbers[2]!).toString()
       rmSync(to, { force: true })
-      if (numbers[1] !== 0) linkSync(link(numbers[1]!), to)
-      linkSync(link(numbers[0]!), from)
+      if (numbers[1] !== 0) putBack(link(numbers[1]!), to)
+      putBack(link(numbers[0]!), path)
     }
   }
   rmSync(journal, { recursive: true })

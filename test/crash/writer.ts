@@ -3,12 +3,13 @@
  * what it begins, before it does, and what was acknowledged, after.
  */
 
+import assert from "node:assert/strict"
 import { once } from "node:events"
 import { writeSync } from "node:fs"
 import { open } from "../../src/index.ts"
 import { keyOf } from "../concurrency/self-check.ts"
 import { randomBits } from "../property/kernels/random.ts"
-import type { Event } from "./oracle.ts"
+import type { Event, Kept } from "./oracle.ts"
 import { openRows, payloadOnly, type State, stateOf, statesOf, viewOf, wholeEntry } from "./rows.ts"
 
 /** What the parent says when it is to start: the modules are loaded by then. */
@@ -16,6 +17,8 @@ export interface Start {
   readonly folder: string
   readonly seed: number
   readonly durability: "full" | "relaxed"
+  /** Checkpoints that must be there, and what they hold. */
+  readonly checkpoints: ReadonlyArray<readonly [name: string, states: Kept["states"]]>
 }
 
 const EVENTS = 3
@@ -28,15 +31,22 @@ const BATCH_ENTRIES = [3, 12, 40, 200]
 /** One writer in so many adds batches that codes are trained on. */
 const TRAINING_WRITERS = 8
 const TRAINED_ENTRIES = 2300
+/** Checkpoints that are kept, and one session in so many that makes one, or goes back to one. */
+const CHECKPOINTS = 2
+const CHECKPOINT_SESSIONS = 4
 
 const say = (event: Event): void => {
   writeSync(EVENTS, `${JSON.stringify(event)}\n`)
 }
 
 let call = 0
-const told = async (changes: ReadonlyArray<readonly [number, State | null]>, write: Promise<unknown>) => {
+const told = async (
+  changes: ReadonlyArray<readonly [number, State | null]>,
+  write: Promise<unknown>,
+  isRestore = false
+) => {
   const mine = ++call
-  say({ begun: mine, changes })
+  say({ begun: mine, changes, isRestore })
   await write
   say({ acked: mine })
 }
@@ -47,7 +57,9 @@ const announced = (number: number, state: State | null, write: () => Promise<unk
 process.stdin.resume()
 say({ acked: 0 })
 const [message] = (await once(process.stdin, "data")) as [Buffer]
-const { folder, seed, durability } = JSON.parse(message.toString()) as Start
+const { folder, seed, durability, checkpoints } = JSON.parse(message.toString()) as Start
+/** Those that this process or one before it made; others may be half made, and are no promise. */
+const known = new Map(checkpoints)
 const bits = randomBits(seed)
 const batchEntries = seed % TRAINING_WRITERS === 0 ? [...BATCH_ENTRIES, TRAINED_ENTRIES] : BATCH_ENTRIES
 let version = (seed % 2 ** 20) + 1
@@ -55,8 +67,42 @@ let version = (seed % 2 ** 20) + 1
 /** Opens the folder, writes for a while in several lanes and closes it. */
 const session = async (): Promise<void> => {
   const db = await open(folder, { threads: 1, durability })
-  const collection = await openRows(db)
+  let collection = await openRows(db)
   const states = await statesOf(collection)
+
+  const checkpoint = async (): Promise<void> => {
+    const there = (await db.listCheckpoints()).map(({ name }) => name)
+    for (const [i, name] of there.entries()) {
+      if (known.has(name) && i >= there.length - CHECKPOINTS) continue
+      known.delete(name)
+      say({ dropped: name })
+      await db.deleteCheckpoint(name)
+    }
+    const name = `c${++version}`
+    await db.checkpoint(name)
+    known.set(name, [...states])
+    say({ kept: name, states: [...states] })
+  }
+
+  /** Goes back to a checkpoint: it has what it had, also when processes were killed since. */
+  const restore = async (): Promise<void> => {
+    const [name, entries] = [...known][bits() % known.size]!
+    const wanted = new Map(entries)
+    const numbers = [...new Set([...states.keys(), ...wanted.keys()])]
+    const changed = numbers.filter((number) => states.get(number) !== wanted.get(number))
+    const changes = changed.map((number) => [number, wanted.get(number) ?? null] as const)
+    const going = Promise.resolve().then(() => db.restore(name))
+    await told(changes, going, true)
+    collection = await openRows(db)
+    states.clear()
+    for (const [number, state] of await statesOf(collection)) states.set(number, state)
+    assert.deepEqual([...states].sort(), [...wanted].sort(), `checkpoint ${name} holds something else`)
+  }
+
+  // What is flushed when the system pleases may lose checkpoints as well.
+  const chance = durability === "full" ? bits() % CHECKPOINT_SESSIONS : CHECKPOINT_SESSIONS
+  if (chance === 0) await checkpoint()
+  else if (chance === 1 && known.size > 0) await restore()
   const rounds = 5 + (bits() % 200)
 
   const one = async (number: number): Promise<void> => {

@@ -3,7 +3,7 @@
 //! A record is a line of a letter and numbers, then the bytes that it announces:
 //! `W inode offset bytes-of-the-file count` a write or a cut, with the bytes that were there; `S inode` flushed;
 //! `C inode count` made, with its path; `R inode replaced-inode-or-0 count count` renamed, with both paths;
-//! `U inode count` removed, with its path; `D` the folder flushed.
+//! `U inode count` removed, with its path; `D count` a folder flushed, with its path.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -70,7 +70,8 @@ impl Journal {
     /// A file, or the folder, is flushed.
     pub fn flushes(&mut self, path: &Path) {
         if path.is_dir() {
-            self.put("D".to_owned(), &[]);
+            let name = path.as_os_str().as_bytes();
+            self.put(format!("D {}", name.len()), &[name]);
         } else if let Some(inode) = self.inode(path) {
             self.put(format!("S {inode}"), &[]);
         }
