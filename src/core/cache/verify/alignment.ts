@@ -32,27 +32,10 @@ export class Alignment {
   readonly cosines = new Float32Array(MOST_COMPARED * MOST_COMPARED)
 
   align(first: Analysis, second: Analysis): void {
-    this.#pair(first, second)
+    // Which of a word's repetitions find partners depends on who looks first: always the same of two texts.
+    if (isBefore(first, second)) pair(first, this.a, second, this.b)
+    else pair(second, this.b, first, this.a)
     this.#compare(first, second)
-  }
-
-  #pair(first: Analysis, second: Analysis): void {
-    const { a, b } = this
-    const { stems } = second
-    const { count } = second
-    a.count = 0
-    b.count = 0
-    b.partners.fill(-1, 0, count)
-    for (let i = 0, next = 0; i < first.count; i++) {
-      const partner = find(stems, b.partners, first.stems[i]!, next, count)
-      a.partners[i] = partner
-      if (partner < 0) a.lone[a.count++] = i
-      else {
-        b.partners[partner] = i
-        next = partner + 1
-      }
-    }
-    for (let j = 0; j < count; j++) if (b.partners[j]! < 0) b.lone[b.count++] = j
   }
 
   #compare(first: Analysis, second: Analysis): void {
@@ -72,6 +55,32 @@ export class Alignment {
       }
     }
   }
+}
+
+/** An order of texts by their words: fewer first, then by the first stems that differ. */
+const isBefore = (a: Analysis, b: Analysis): boolean => {
+  if (a.count !== b.count) return a.count < b.count
+  let i = 0
+  while (i < a.count && a.stems[i] === b.stems[i]) i++
+  return i === a.count || a.stems[i]! < b.stems[i]!
+}
+
+/** Pairs words of one stem, and lists those of both texts that are left alone. */
+const pair = (first: Analysis, own: Side, second: Analysis, other: Side): void => {
+  const { stems, count } = second
+  own.count = 0
+  other.count = 0
+  other.partners.fill(-1, 0, count)
+  for (let i = 0, next = 0; i < first.count; i++) {
+    const partner = find(stems, other.partners, first.stems[i]!, next, count)
+    own.partners[i] = partner
+    if (partner < 0) own.lone[own.count++] = i
+    else {
+      other.partners[partner] = i
+      next = partner + 1
+    }
+  }
+  for (let j = 0; j < count; j++) if (other.partners[j]! < 0) other.lone[other.count++] = j
 }
 
 /** A free word of this stem from `next` on, or else before it: repeated words keep their order. */

@@ -40,6 +40,11 @@ export interface FeedbackNote extends FeedbackPlace {
 
 /** Notes that what a level inherits is worth. */
 const INHERITED = { all: 50, cluster: 10, entry: 4 }
+/**
+ * Standard deviations by which an entry that was rejected is trusted less than is likely: better to ask the model again
+ * than to be wrong twice.
+ */
+const DOUBTED = 1
 /** Probabilities are kept this far from 0 and 1, which have no odds. */
 const LEAST = 1e-6
 const NOTHING: Told = { confirmed: 0, rejected: 0, expected: 0 }
@@ -61,7 +66,7 @@ export class CacheFeedback {
   adjusted(probability: number, { entry, cluster }: FeedbackPlace): number {
     let shift = shiftOf(this.#all, 0, INHERITED.all)
     if (cluster !== undefined) shift = shiftOf(this.#clusters.get(cluster) ?? NOTHING, shift, INHERITED.cluster)
-    shift = shiftOf(this.#entries.get(entry) ?? NOTHING, shift, INHERITED.entry)
+    shift = shiftOf(this.#entries.get(entry) ?? NOTHING, shift, INHERITED.entry, DOUBTED)
     return shift === 0 ? probability : sigmoid(logit(bounded(probability)) + shift)
   }
 
@@ -116,15 +121,14 @@ const more = ({ confirmed, rejected, expected }: Told = NOTHING, probability: nu
 })
 
 /** By how much log-odds are off at a level, whose parent is off by `inherited`. */
-const shiftOf = ({ confirmed, rejected, expected }: Told, inherited: number, weight: number): number => {
+const shiftOf = ({ confirmed, rejected, expected }: Told, inherited: number, weight: number, doubted = 0): number => {
   const notes = confirmed + rejected
   if (notes === 0) return inherited
   const said = logit(bounded(expected / notes))
   const parent = sigmoid(said + inherited)
   const rate = (confirmed + weight * parent) / (notes + weight)
-  // Who was rejected is trusted as little as is still likely: better to ask the model again than to be wrong twice.
-  const doubt = rejected === 0 ? 0 : Math.sqrt((rate * (1 - rate)) / (notes + weight + 1))
-  return logit(bounded(rate - doubt)) - said
+  const deviation = rejected === 0 ? 0 : Math.sqrt((rate * (1 - rate)) / (notes + weight + 1))
+  return logit(bounded(rate - doubted * deviation)) - said
 }
 
 const bounded = (probability: number): number => Math.min(1 - LEAST, Math.max(LEAST, probability))

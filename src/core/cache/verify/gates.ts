@@ -18,9 +18,9 @@ const MOST_REPLACED = 2
 
 /** The gate that refuses to serve what is cached for `b` to who asks `a`, or undefined. */
 export const refusingGate = (a: Analysis, b: Analysis, alignment: Alignment): Gate | undefined => {
+  if (a.facts.dates.contradicts(b.facts.dates)) return "date"
   if (a.facts.numbers.contradicts(b.facts.numbers)) return "number"
   if (a.facts.units.contradicts(b.facts.units)) return "unit"
-  if (a.facts.dates.contradicts(b.facts.dates)) return "date"
   if (a.facts.identifiers.contradicts(b.facts.identifiers)) return "identifier"
   const isNegated = (negations(a, alignment.a) + negations(b, alignment.b) + privatives(a, b, alignment)) % 2 === 1
   const isTurned = hasContrast(a, b, alignment) !== actorsAreSwapped(a, b, alignment)
@@ -31,7 +31,10 @@ export const refusingGate = (a: Analysis, b: Analysis, alignment: Alignment): Ga
   return undefined
 }
 
-/** Lone negations of what the other text says too; what is negated and new is an aside, as in "without a gym". */
+/**
+ * Lone negations of what the other text says too; what is negated and new is an aside, as in "without a gym",
+ * unless it is the opposite of something, as in "not forbidden".
+ */
 const negations = (text: Analysis, { lone, partners, count }: Side): number => {
   let found = 0
   for (let x = 0; x < count; x++) {
@@ -39,7 +42,8 @@ const negations = (text: Analysis, { lone, partners, count }: Side): number => {
     if ((text.kinds[i]! & NEGATION) === 0 || (text.kinds[i]! & RHETORICAL) !== 0) continue
     let next = i + 1
     while (next < text.count && (text.kinds[next]! & (FUNCTION | NEGATION)) !== 0) next++
-    if (next < text.count && partners[next]! >= 0) found++
+    const isOpposite = (text.entries[next]?.sides.length ?? 0) > 0
+    if (next < text.count && (partners[next]! >= 0 || isOpposite)) found++
   }
   return found
 }
