@@ -2,6 +2,7 @@
 
 export * from "./core/cache/verifying.ts"
 export type { Calibration, Setting } from "./core/calibration.ts"
+export type { ArchiveContents, ArchiveFormat, ExportOptions, ImportOptions } from "./core/checkpoint/archive.ts"
 export type { Checkpoint } from "./core/checkpoint/manifest.ts"
 export type { AttachOptions } from "./core/collection/attached.ts"
 export type { EntryColumns } from "./core/collection/batch.ts"

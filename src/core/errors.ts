@@ -226,7 +226,7 @@ export class LogInvalid extends Data.TaggedError("LogInvalid")<{
   }
 }
 
-/** A file of another program that is to be imported is missing, damaged or of another kind: nothing was imported. */
+/** A file that is to be imported, an archive or one of another program, is missing, damaged or of another kind: nothing was. */
 export class ImportInvalid extends Data.TaggedError("ImportInvalid")<{
   readonly path: string
   /** The header field at fault, `"file"`, `"length"`, `"checksum"`, or the byte or entry. */

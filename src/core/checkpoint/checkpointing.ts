@@ -5,14 +5,16 @@ import * as Scope from "effect/Scope"
 import { InvalidParameter, type SabineError } from "../errors.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import { abortable } from "../lift.ts"
+import type { RestoredCollection } from "../log/schema.ts"
 import type { CollectionLog } from "../log/storage.ts"
 import type { Saving } from "../saving.ts"
 import { Checkpoints } from "./checkpoints.ts"
 import type { Checkpoint } from "./manifest.ts"
 import type { Restoring } from "./restoring.ts"
+import { makeTransferring, type Transferring } from "./transferring.ts"
 
 /** What a database in a folder can do with checkpoints. In memory all of it fails with `InvalidParameter`. */
-export interface Checkpointing {
+export interface Checkpointing extends Transferring {
   /**
    * Saves every collection, also those that were not open, which are opened, and keeps the images under a name of 1 to
    * 64 letters, digits, hyphens and underscores. Images that did not change take no room a second time. A name that
@@ -61,7 +63,9 @@ export const inMemory: Checkpointing = {
   checkpoint: () => nowhere,
   listCheckpoints: () => nowhere,
   deleteCheckpoint: () => nowhere,
-  restore: () => nowhere
+  restore: () => nowhere,
+  export: () => nowhere,
+  import: () => nowhere
 }
 
 export const makeCheckpointing = ({ kernels, folder, restoring, openAll, open, alone }: Parts): Checkpointing => {
@@ -77,8 +81,11 @@ export const makeCheckpointing = ({ kernels, folder, restoring, openAll, open, a
   const whileAtRest = <A>(collections: ReadonlyArray<Saved>, effect: Effect.Effect<A, SabineError>) =>
     collections.reduce((inner, { saving }) => saving.alone(inner), effect)
 
-  const goBack = Effect.fnUntraced(function* (source: Checkpoints, name: string) {
-    const collections = yield* abortable(() => restoring.read(source, name))
+  const replaceBy = Effect.fnUntraced(function* (
+    source: Checkpoints,
+    name: string,
+    collections: ReadonlyArray<RestoredCollection>
+  ) {
     const opened = [...open.values()].flatMap(({ saved }) => saved ?? [])
     const begin = abortable(async () => {
       await restoring.begin(source, name, collections)
@@ -90,10 +97,17 @@ export const makeCheckpointing = ({ kernels, folder, restoring, openAll, open, a
     yield* abortable(() => restoring.finish())
   }, Effect.uninterruptible)
 
+  const restore = (name: string) =>
+    Effect.flatMap(
+      abortable(() => restoring.read(checkpoints, name)),
+      (collections) => replaceBy(checkpoints, name, collections)
+    )
+
   return {
     checkpoint: (name) => alone(saveInto(checkpoints, name)),
     listCheckpoints: () => alone(abortable(() => checkpoints.list())),
     deleteCheckpoint: (name) => alone(abortable(() => checkpoints.delete(name))),
-    restore: (name) => alone(goBack(checkpoints, name))
+    restore: (name) => alone(restore(name)),
+    ...makeTransferring({ kernels, folder, restoring, checkpoints, alone, saveInto, replaceBy })
   }
 }

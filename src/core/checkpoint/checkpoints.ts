@@ -10,9 +10,8 @@ import { checkName, imagePaths } from "../folder.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import { fails } from "../store/file-failure.ts"
 import { replaceFile, syncFolder } from "../store/replace-file.ts"
+import { MANIFEST } from "./archive.ts"
 import { type Checkpoint, decodeManifest, encodeManifest } from "./manifest.ts"
-
-const MANIFEST = "manifest"
 
 /** Where checkpoints are kept, or where those are that only an export or an import needs. */
 export type CheckpointKind = "checkpoints" | "transfer"

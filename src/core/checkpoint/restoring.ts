@@ -7,6 +7,7 @@ import { existsSync } from "node:fs"
 import { rename, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { shapeOfImage } from "../collection/encoding.ts"
+import { ImageInvalid } from "../errors.ts"
 import { imagePaths, savedCollections } from "../folder.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import type { RestoredCollection } from "../log/schema.ts"
@@ -16,6 +17,9 @@ import { loadImage } from "../store/image.ts"
 import { linkFile } from "../store/link-file.ts"
 import { syncFolder } from "../store/replace-file.ts"
 import { type CheckpointKind, Checkpoints } from "./checkpoints.ts"
+
+/** No database has counted this far, and beyond it there would be no numbers left to count with. */
+const MOST = 2 ** 52
 
 export class Restoring {
   readonly #kernels: Kernels
@@ -37,9 +41,13 @@ export class Restoring {
     const found: Array<RestoredCollection> = []
     for (const collection of (await checkpoints.read(name)).collections) {
       let shape = ""
-      const { meta } = await loadImage(this.#kernels, checkpoints.imageOf(name, collection), (identity) => {
+      const path = checkpoints.imageOf(name, collection)
+      const { meta } = await loadImage(this.#kernels, path, (identity) => {
         shape = JSON.stringify(shapeOfImage(identity))
       })
+      if (meta.generation > MOST || (meta.watermark ?? 0) > MOST) {
+        throw new ImageInvalid({ path, field: "watermark", from: 0, to: 0, reason: `it counts beyond ${MOST}` })
+      }
       found.push({ name: collection, shape, folded: meta.watermark ?? 0 })
     }
     return found
