@@ -1,7 +1,7 @@
 /** Checkpoints: what they hold, what becomes of them, and what is said of those that are not there or damaged. */
 import assert from "node:assert/strict"
 import { existsSync } from "node:fs"
-import { cp, mkdir, mkdtemp, readFile, rm, stat, unlink, writeFile } from "node:fs/promises"
+import { cp, mkdir, mkdtemp, open as openFile, readFile, rm, stat, unlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -266,6 +266,18 @@ describe("a restore", () => {
     assert.ok(!ends.slice(first).includes(false), `${ends}`)
   })
 
+  test("leaves two images that are damaged one by one", async () => {
+    const { path, db } = await changed()
+    await db.restore("first")
+    await db.close()
+    for (const damaged of ["notes.image", "more.previous.image"]) {
+      const file = await openFile(join(path, damaged), "r+")
+      await file.write(new Uint8Array(64), 0, 64, 700)
+      await file.close()
+    }
+    await isBack(path)
+  })
+
   test("finds a log of the version before", async () => {
     const { path, db } = await changed()
     await db.close()
@@ -295,7 +307,8 @@ describe("a restore", () => {
   test("waits for writes that are under way, and refuses those that come after it", async () => {
     const { path, db, notes } = await changed()
     const writes = Array.from({ length: 50 }, (_, i) => notes.add({ key: `${i}`, vector: [1, i] }))
-    const [, ...ends] = await Promise.allSettled([db.restore("first"), db.save(), ...writes])
+    const [, saved, ...ends] = await Promise.allSettled([db.restore("first"), db.save(), ...writes])
+    assert.equal(saved.status, "fulfilled")
     for (const end of ends) if (end.status === "rejected") assert.ok(end.reason instanceof CollectionReplaced)
     await db.close()
     await isBack(path)

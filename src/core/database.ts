@@ -254,7 +254,10 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
   const openAll = Effect.tap(names, (all) => Effect.forEach(all, (name) => collection(name)))
 
   const save = Effect.fnUntraced(function* () {
-    for (const { saved } of open.values()) if (saved !== undefined) yield* saved.saving.save
+    for (const { saved } of open.values()) {
+      // Where a checkpoint is restored meanwhile, nothing is left to save.
+      if (saved !== undefined) yield* Effect.catchTag(saved.saving.save, "CollectionReplaced", () => Effect.void)
+    }
   })
 
   const checkpointing =

@@ -24,7 +24,7 @@ export interface ExportOptions extends Limits {
 
 /** `signal` and `timeout` are of reading the archive: once all of it is found good they come too late. */
 export interface ImportOptions extends Limits {
-  /** Bytes of images that are unpacked at most, 1 or more. Default: what is free on the disk. */
+  /** Bytes of images that are unpacked at most, 1 or more. Default: half of what is free on the disk. */
   readonly maxBytes?: number | undefined
   /** Called with the bytes of images that were unpacked so far, and all that the archive says there are. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined

@@ -14,7 +14,7 @@ import type { RestoredCollection } from "../log/schema.ts"
 import type { Storage } from "../log/storage.ts"
 import { fails } from "../store/file-failure.ts"
 import { loadImage } from "../store/image.ts"
-import { linkFile } from "../store/link-file.ts"
+import { duplicate, linkFile } from "../store/link-file.ts"
 import { syncFolder } from "../store/replace-file.ts"
 import { type CheckpointKind, Checkpoints } from "./checkpoints.ts"
 
@@ -82,12 +82,10 @@ export class Restoring {
     const wanted = new Set(await this.#storage.names())
     for (const name of wanted) {
       const { newest, previous } = imagePaths(this.#folder, name)
-      const temporary = `${newest}.tmp`
-      await linkFile(checkpoints.imageOf(checkpoint, name), temporary)
-      await rename(temporary, newest).catch(fails("rename", newest))
-      // Two names of one file are not moved: the temporary one stays.
-      await remove(temporary)
-      await remove(previous)
+      const image = checkpoints.imageOf(checkpoint, name)
+      // A collection has two images, and its log reaches back to the older: damage to the link must not reach both.
+      await replace(previous, (temporary) => duplicate(image, temporary))
+      await replace(newest, (temporary) => linkFile(image, temporary))
     }
     for (const name of await savedCollections(this.#folder)) {
       if (wanted.has(name)) continue
@@ -97,6 +95,14 @@ export class Restoring {
     }
     await syncFolder(this.#folder)
   }
+}
+
+const replace = async (path: string, make: (temporary: string) => Promise<void>): Promise<void> => {
+  const temporary = `${path}.tmp`
+  await make(temporary)
+  await rename(temporary, path).catch(fails("rename", path))
+  // Two names of one file are not moved: the temporary one stays.
+  await remove(temporary)
 }
 
 const remove = (path: string): Promise<void> => rm(path, { force: true }).catch(fails("remove", path))

@@ -136,8 +136,9 @@ class ArchiveReader {
     const { folder, maxBytes = Number.POSITIVE_INFINITY } = this.#unpacking
     if (bytes > maxBytes) throw this.#invalid("length", `its images have ${bytes} bytes, and ${maxBytes} may be`)
     const { bavail, bsize } = await statfs(folder).catch(fails("stat", folder))
-    if (bytes <= bavail * bsize) return
-    const cause = `images of ${bytes} bytes, and ${bavail * bsize} bytes are free`
+    // Of each image a second is kept.
+    if (2 * bytes <= bavail * bsize) return
+    const cause = `twice ${bytes} bytes of images, and ${bavail * bsize} bytes are free`
     throw new StorageFailure({ operation: "import", path: folder, code: "ENOSPC", cause })
   }
 

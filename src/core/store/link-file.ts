@@ -13,12 +13,17 @@ export const linkFile = async (from: string, to: string): Promise<void> => {
   } catch (error) {
     const { code = "" } = error as NodeJS.ErrnoException
     if (!WITHOUT_LINKS.has(code)) return fails("link", to)(error as NodeJS.ErrnoException)
-    await copyFile(from, to, constants.COPYFILE_FICLONE).catch(fails("copy", to))
-    const file = await open(to, "r+").catch(fails("open", to))
-    try {
-      await file.sync().catch(fails("fsync", to))
-    } finally {
-      await file.close()
-    }
+    await duplicate(from, to, constants.COPYFILE_FICLONE)
+  }
+}
+
+/** Copies a file, so that damage to the one is none to the other. */
+export const duplicate = async (from: string, to: string, mode = 0): Promise<void> => {
+  await copyFile(from, to, mode).catch(fails("copy", to))
+  const file = await open(to, "r+").catch(fails("open", to))
+  try {
+    await file.sync().catch(fails("fsync", to))
+  } finally {
+    await file.close()
   }
 }
