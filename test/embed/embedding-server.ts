@@ -25,6 +25,9 @@ export class EmbeddingServer {
   readonly requests: Array<Request> = []
   /** Taken from the front, one a request. */
   readonly faults: Array<Fault> = []
+  /** Under which path it answers: what was cancelled in one test may arrive in the next. */
+  #turn = 0
+  #url = ""
   readonly #server = createServer((request, response) => void this.#serve(request, response))
   readonly #dimensions: number
 
@@ -32,9 +35,21 @@ export class EmbeddingServer {
     this.#dimensions = dimensions
   }
 
-  async listen(): Promise<string> {
+  async listen(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve))
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    this.#url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  /** Where it answers until `forget`. */
+  url(): string {
+    return `${this.#url}/${this.#turn}`
+  }
+
+  /** Starts anew: nothing was asked, nothing is to fail, and no request of before counts. */
+  forget(): void {
+    this.#turn++
+    this.requests.length = 0
+    this.faults.length = 0
   }
 
   close(): void {
@@ -46,7 +61,9 @@ export class EmbeddingServer {
     const chunks: Array<Buffer> = []
     for await (const chunk of request) chunks.push(chunk)
     const body: Request["body"] = JSON.parse(Buffer.concat(chunks).toString())
-    const { url = "" } = request
+    const path = request.url ?? ""
+    const url = path.slice(path.indexOf("/", 1))
+    if (path.slice(1) !== `${this.#turn}${url}`) return void request.socket.destroy()
     this.requests.push({ url, headers: request.headers, body })
     const fault = this.faults.shift()
     if (fault === "slow") return

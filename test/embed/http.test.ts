@@ -1,10 +1,11 @@
 /** What the embedders behind HTTP do when their server fails. */
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
+import { type Clock, systemClock } from "../../src/core/embed/clock.ts"
 import { Cancelled, EmbedderRequestFailed } from "../../src/core/errors.ts"
 import { embedderContract } from "../contract/embedder.ts"
 import type { Fault } from "./embedding-server.ts"
-import { DIMENSIONS, fails, ollama, openai, server } from "./served.ts"
+import { asked, DIMENSIONS, fails, ollama, openai, server } from "./served.ts"
 import { testClock } from "./test-clock.ts"
 
 embedderContract("openai", openai)
@@ -88,8 +89,11 @@ for (const [name, make] of [["openai", openai] as const, ["ollama", ollama] as c
     test("a wait between attempts can be cancelled", async () => {
       server.faults.push({ status: 429, body: "{}", headers: { "retry-after": "50" } })
       const controller = new AbortController()
-      const running = make().embed(["one"], { signal: controller.signal })
-      setTimeout(() => controller.abort(), 50)
+      const sleep: Clock["sleep"] = (ms, signal) => {
+        setImmediate(() => controller.abort())
+        return systemClock.sleep(ms, signal)
+      }
+      const running = make({ clock: { ...systemClock, sleep } }).embed(["one"], { signal: controller.signal })
       await assert.rejects(running, Cancelled)
       assert.equal(server.requests.length, 1)
     })
@@ -98,7 +102,8 @@ for (const [name, make] of [["openai", openai] as const, ["ollama", ollama] as c
       server.faults.push("slow")
       const controller = new AbortController()
       const running = make().embed(["one"], { signal: controller.signal })
-      setTimeout(() => controller.abort(), 10)
+      await asked(1)
+      controller.abort()
       await assert.rejects(running, Cancelled)
     })
 

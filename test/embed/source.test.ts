@@ -14,7 +14,7 @@ import { type EmbedderSource, type EmbedFunction, embedderOf } from "../../src/c
 import { Cancelled, EmbedderFailed } from "../../src/core/errors.ts"
 import { attach, open } from "../../src/index.ts"
 import { embedderContract } from "../contract/embedder.ts"
-import { DIMENSIONS, fails, server, url } from "./served.ts"
+import { DIMENSIONS, fails, server } from "./served.ts"
 import { testClock } from "./test-clock.ts"
 
 /** Vectors of no particular length, as many models return them. */
@@ -25,7 +25,7 @@ const rowsOf = async (texts: ReadonlyArray<string>): Promise<Array<Array<number>
 }
 
 const openai = (): EmbeddingModelV4 =>
-  createOpenAI({ baseURL: `${url}/v1`, apiKey: "sk-test" }).embeddingModel("text-embedding-3-small")
+  createOpenAI({ baseURL: `${server.url()}/v1`, apiKey: "sk-test" }).embeddingModel("text-embedding-3-small")
 
 /** Says at the start and the end of each call how many texts it has. */
 const v3 = (says: (event: string) => void = () => undefined): EmbeddingModelV3 => ({
@@ -156,10 +156,13 @@ describe("faults", () => {
     assert.equal(server.requests.length, 2)
   })
 
-  test("AI SDK: slow, too short, not a number and no JSON", async () => {
+  test("AI SDK: a slow answer runs out of time", async () => {
     server.faults.push("slow")
-    const { embedder: hasty } = await failing({ timeout: 30 })
-    await assert.rejects(hasty.embed(["one"]), fails("timeout"))
+    const { embedder } = await failing({ timeout: 30 })
+    await assert.rejects(embedder.embed(["one"]), fails("timeout"))
+  })
+
+  test("AI SDK: too short, not a number and no JSON", async () => {
     const { embedder } = await failing({ maxRetries: 0 })
     server.faults.push("wrong-dimension", { status: 200, body: "<html>" })
     await assert.rejects(embedder.embed(["one"]), fails("invalid-response"))

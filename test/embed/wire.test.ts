@@ -5,7 +5,7 @@ import { setTimeout } from "node:timers/promises"
 import { ollamaEmbedder } from "../../src/core/embed/ollama.ts"
 import { openaiEmbedder } from "../../src/core/embed/openai.ts"
 import { Cancelled, type EmbedderFailureReason } from "../../src/core/errors.ts"
-import { DIMENSIONS, fails, ollama, openai, server, url } from "./served.ts"
+import { asked, DIMENSIONS, fails, ollama, openai, server } from "./served.ts"
 import { testClock } from "./test-clock.ts"
 
 test("openai: the wire format, batches of 100 and counters", async () => {
@@ -31,7 +31,7 @@ test("openai: what the environment says, and what goes before it", async (t) => 
   for (const name of names) delete process.env[name]
   assert.throws(() => openaiEmbedder(), { _tag: "InvalidParameter", parameter: "apiKey" })
   process.env["OPENAI_API_KEY"] = "sk-environment"
-  process.env["OPENAI_BASE_URL"] = `${url}/other/v1`
+  process.env["OPENAI_BASE_URL"] = `${server.url()}/other/v1`
   process.env["OPENAI_ORG_ID"] = "org-environment"
   await openaiEmbedder({ dimensions: DIMENSIONS }).embed(["one"])
   await openai().embed(["one"])
@@ -45,7 +45,7 @@ test("openai: what the environment says, and what goes before it", async (t) => 
 })
 
 test("openai: dimensions are asked for only where the model shortens", async () => {
-  const at = { baseUrl: `${url}/v1` }
+  const at = { baseUrl: `${server.url()}/v1` }
   await openaiEmbedder({ ...at, model: "bge-small", dimensions: DIMENSIONS }).embed(["one"])
   await openaiEmbedder({ ...at, model: "text-embedding-3-large", dimensions: DIMENSIONS }).embed(["one"])
   assert.deepEqual(
@@ -66,7 +66,7 @@ test("openai: four requests at a time, or as many as may be; ollama: one", async
     server.faults.push(...texts.map(() => "slow" as const))
     const controller = new AbortController()
     const running = embedder.embed(texts, { signal: controller.signal })
-    while (server.requests.length < expected) await setTimeout(1)
+    await asked(expected)
     await setTimeout(20)
     assert.equal(server.requests.length, expected)
     controller.abort()
@@ -137,7 +137,7 @@ test("ollama: what it counts, and shorter vectors where the model has more", asy
   const embedder = ollama()
   await embedder.embed(["one"])
   assert.deepEqual(embedder.usage, { requests: 1, retries: 0, texts: 1, tokens: 5, cost: 0 })
-  await ollamaEmbedder({ host: url, model: "my-model", dimensions: DIMENSIONS }).embed(["one"])
+  await ollamaEmbedder({ host: server.url(), model: "my-model", dimensions: DIMENSIONS }).embed(["one"])
   assert.deepEqual(
     server.requests.map(({ body }) => [body.model, body.dimensions, body.input[0]]),
     [
@@ -151,7 +151,7 @@ test("ollama: OLLAMA_HOST may lack its scheme and port, and any address is this 
   t.after(() => {
     delete process.env["OLLAMA_HOST"]
   })
-  process.env["OLLAMA_HOST"] = url.replace("http://127.0.0.1", "0.0.0.0")
+  process.env["OLLAMA_HOST"] = server.url().replace("http://127.0.0.1", "0.0.0.0")
   await ollamaEmbedder({ dimensions: DIMENSIONS }).embed(["one"])
   assert.equal(server.requests.length, 1)
   assert.throws(() => ollamaEmbedder({ host: "http://[" }), { _tag: "InvalidParameter", parameter: "host" })
@@ -162,7 +162,7 @@ test("ollama: no server, a model that is not pulled, and one that embeds nothing
     assert.match(String((error as Error).message), text)
     return fails(reason, httpStatus)(error)
   }
-  const nowhere = ollamaEmbedder({ host: "127.0.0.1:1", clock: testClock() })
+  const nowhere = ollamaEmbedder({ host: "0.0.0.0:1", clock: testClock() })
   await assert.rejects(nowhere.embed(["one"]), says("unreachable", undefined, /127\.0\.0\.1:1.*ollama serve/))
   server.faults.push({ status: 404, body: '{"error":"model \\"x\\" not found, try pulling it first"}' })
   await assert.rejects(ollama().embed(["one"]), says("model-missing", 404, /ollama pull nomic-embed-text/))
