@@ -27,18 +27,18 @@ export class Acceptance {
     this.#feedback = feedback
   }
 
-  /** Takes in what a budget needs to know; fails where the calibration is of another verifier or embedder. */
-  static async of(settings: CacheSettings, feedback: CacheFeedback): Promise<Acceptance> {
-    const { maxFalseHitRate, verifier, collection } = settings
+  /** Takes in what a budget needs to know; fails where the calibration is of another verifier or embedder, told by its id. */
+  static async of(settings: CacheSettings, feedback: CacheFeedback, embedder: string): Promise<Acceptance> {
+    const { maxFalseHitRate, verifier } = settings
     if (maxFalseHitRate === undefined) return new Acceptance(settings, undefined, feedback)
     const calibration = settings.calibration ?? (await shippedCalibration())
-    const { embedder } = collection
     const wrong = (reason: string) => new InvalidParameter({ parameter: "calibration", reason })
     if (calibration.verifier !== verifier.id) {
       throw wrong(`it is of the verifier ${calibration.verifier}, and this is ${verifier.id}`)
     }
-    if (embedder !== undefined && calibration.embedder !== embedder.id) {
-      throw wrong(`it is of the embedder ${calibration.embedder}, and this is ${embedder.id}`)
+    // Where callers bring the vectors, they know where those come from.
+    if (embedder !== "" && calibration.embedder !== embedder) {
+      throw wrong(`it is of the embedder ${calibration.embedder}, and this is ${embedder}`)
     }
     // Also tells of shares out of range before anything is served.
     leastProbability(calibration, { maxFalseHitRate, cached: 1 })

@@ -159,7 +159,12 @@ class Running {
   /** Counts what the collection holds. */
   static async start(collection: Collection, settings: CacheSettings, signal: AbortSignal): Promise<Running> {
     const told = await Told.in(collection)
-    const running = new Running(collection, settings, await Acceptance.of(settings, told.feedback), told)
+    const running = new Running(
+      collection,
+      settings,
+      await Acceptance.of(settings, told.feedback, collection.shape.embedder),
+      told
+    )
     const entries = running.#entries
     await forEachSliced(entries.rows, signal, (row) => {
       if (entries.count(row)) running.#eviction.counted(row)
