@@ -1,8 +1,10 @@
-/** The character trigrams of a text as a sorted multiset of hashes. */
+/** The character trigrams of a text as a multiset of hashes. */
 
-/** Values that a hashed trigram may have. */
 const SPACE = 32
 const MASK = 0xffff
+
+/** How often each hash is in the text that is compared; all zero in between. */
+const counts = new Uint16Array(MASK + 1)
 
 export class CharacterGrams {
   count = 0
@@ -28,23 +30,22 @@ export class CharacterGrams {
       }
       from = end
     }
-    this.#values.subarray(0, n).sort()
     this.count = n
   }
 
   /** Trigrams in both, each as often as it is in both. */
   shared(other: CharacterGrams): number {
-    const a = this.#values
-    const b = other.#values
-    let i = 0
-    let j = 0
+    const own = this.#values
+    const others = other.#values
     let shared = 0
-    while (i < this.count && j < other.count) {
-      const difference = a[i]! - b[j]!
-      if (difference === 0) shared++
-      if (difference <= 0) i++
-      if (difference >= 0) j++
+    for (let i = 0; i < this.count; i++) counts[own[i]!]!++
+    for (let i = 0; i < other.count; i++) {
+      const value = others[i]!
+      if (counts[value]! === 0) continue
+      counts[value]!--
+      shared++
     }
+    for (let i = 0; i < this.count; i++) counts[own[i]!] = 0
     return shared
   }
 }

@@ -290,7 +290,8 @@ const K_HASH = wordHash("k")
 const isAsciiLetter = (unit: number): boolean => isLower(unit) || isUpper(unit)
 /** Quotes, brackets and the marks that end sentences are not part of what they enclose. */
 const TRIMMED = "?,.!;:'\"`()[]{}<>*"
-const isTrimmed = (unit: number): boolean => TRIMMED.includes(String.fromCharCode(unit))
+const trimmed = Uint8Array.from({ length: 128 }, (_, unit) => (TRIMMED.includes(String.fromCharCode(unit)) ? 1 : 0))
+const isTrimmed = (unit: number): boolean => unit < 128 && trimmed[unit] === 1
 
 /** A hash of numbers in their order. */
 const chained = (chain: number, value: number): number => (Math.imul(chain, 31) + Math.floor(value) + 1) >>> 0

@@ -1,0 +1,185 @@
+/** A budget of wrong answers becomes a cut that keeps to it, and abstains where nobody can say. */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import fc from "fast-check"
+import { cutCurve, type Served } from "../../../src/core/cache/verify/budget.ts"
+import { betaQuantile } from "../../../src/core/cache/verify/interval.ts"
+import { randomOf } from "../../../src/core/cache/verify/labelled.ts"
+import {
+  type CacheCalibration,
+  calibrateCache,
+  clopperPearson,
+  hashEmbedder,
+  type LabelledPair,
+  leastProbability,
+  shippedCalibration
+} from "../../../src/index.ts"
+import { failsWith } from "../../failures.ts"
+
+const uniform = (random: () => number) => random() / 2 ** 32
+
+/** Look-ups that are right as often as they say, half of them with nothing right in the cache. */
+const simulated = (count: number, seed: number): ReadonlyArray<Served> => {
+  const random = randomOf(seed)
+  return Array.from({ length: count }, (_, i) => {
+    const duplicate = i % 2 === 0
+    const probability = duplicate ? uniform(random) ** 0.2 : uniform(random) ** 3
+    return { probability, right: duplicate && uniform(random) < probability, duplicate }
+  })
+}
+
+const calibrationOf = (...curves: CacheCalibration["curves"]): CacheCalibration => ({
+  verifier: "v",
+  embedder: "e",
+  curves
+})
+
+test("an interval of Clopper and Pearson is the one of their tables", () => {
+  const { rate, low, high } = clopperPearson(2, 20)
+  assert.equal(rate, 0.1)
+  assert.ok(Math.abs(low - 0.012349) < 1e-6 && Math.abs(high - 0.316983) < 1e-6, `${low} ${high}`)
+  assert.ok(Math.abs(clopperPearson(0, 100).high - (1 - 0.025 ** (1 / 100))) < 1e-12)
+  assert.deepEqual(clopperPearson(0, 0), { rate: 0, low: 0, high: 1 })
+  assert.equal(clopperPearson(5, 5).high, 1)
+})
+
+test("quantiles of the beta distribution are those that have a closed form", () => {
+  fc.assert(
+    fc.property(fc.double({ min: 0.01, max: 0.99, noNaN: true }), fc.integer({ min: 1, max: 5000 }), (q, n) => {
+      assert.ok(Math.abs(betaQuantile(q, n, 1) - q ** (1 / n)) < 1e-9)
+      assert.ok(Math.abs(betaQuantile(q, 1, n) - (1 - (1 - q) ** (1 / n))) < 1e-9)
+    })
+  )
+})
+
+test("the cuts of a curve count what serving everything above them does", () => {
+  const lookUps = simulated(2000, 3)
+  const { cuts } = cutCurve(100, lookUps)
+  assert.ok(cuts.length > 20)
+  for (const cut of cuts) {
+    const served = lookUps.filter(({ probability }) => probability! >= cut.probability)
+    assert.equal(cut.rightDuplicates, served.filter(({ right }) => right).length)
+    assert.equal(cut.wrongDuplicates, served.filter(({ right, duplicate }) => duplicate && !right).length)
+    assert.equal(cut.wrongOthers, served.filter(({ duplicate }) => !duplicate).length)
+  }
+})
+
+test("what a budget lets through of other look-ups is within it, far more often than not", () => {
+  let exceeded = 0
+  const draws = 40
+  for (let seed = 0; seed < draws; seed++) {
+    const calibration = calibrationOf(cutCurve(100, simulated(4000, 2 * seed + 1)))
+    const least = leastProbability(calibration, { maxFalseHitRate: 0.02, cached: 100 })!
+    const fresh = simulated(20_000, 2 * seed + 2)
+    const wrong = fresh.filter(({ probability, right }) => probability! >= least && !right).length
+    if (wrong / fresh.length > 0.02) exceeded++
+  }
+  assert.ok(exceeded <= 6, `${exceeded} of ${draws}`)
+})
+
+test("a larger budget never asks for more, and a larger cache never for less", () => {
+  const near = cutCurve(100, simulated(4000, 5))
+  const harder = simulated(4000, 6).map((one) => ({ ...one, right: one.right && one.probability! > 0.5 }))
+  const calibration = calibrationOf(near, cutCurve(1000, harder))
+  const least = (maxFalseHitRate: number, cached: number) => leastProbability(calibration, { maxFalseHitRate, cached })!
+  const budgets = [0.01, 0.02, 0.05, 0.1].map((budget) => least(budget, 100))
+  assert.deepEqual(
+    budgets,
+    budgets.toSorted((a, b) => b - a)
+  )
+  assert.equal(least(0.05, 3), least(0.05, 100))
+  const sizes = [100, 300, 1000, 10_000, 1_000_000].map((cached) => least(0.05, cached))
+  assert.deepEqual(
+    sizes,
+    sizes.toSorted((a, b) => a - b)
+  )
+  assert.ok(sizes[0]! < sizes[2]! && sizes.at(-1)! < 1)
+})
+
+test("traffic that has less in the cache needs more", () => {
+  const calibration = calibrationOf(cutCurve(100, simulated(4000, 7)))
+  const least = (duplicates: number) =>
+    leastProbability(calibration, { maxFalseHitRate: 0.05, cached: 100, duplicates })
+  assert.ok(least(0.1)! > least(0.9)!)
+})
+
+test("too few look-ups bound no rate", () => {
+  const few = calibrationOf(cutCurve(100, simulated(100, 8)))
+  assert.equal(leastProbability(few, { maxFalseHitRate: 0.01, cached: 100 }), undefined)
+  assert.equal(leastProbability(calibrationOf(), { maxFalseHitRate: 0.5, cached: 100 }), undefined)
+})
+
+test("numbers out of range are refused", () => {
+  const calibration = calibrationOf(cutCurve(100, simulated(100, 9)))
+  for (const maxFalseHitRate of [0, 1, -1, Number.NaN]) {
+    const ask = () => leastProbability(calibration, { maxFalseHitRate, cached: 100 })
+    assert.throws(ask, failsWith("InvalidParameter", "maxFalseHitRate"))
+  }
+  const ask = () => leastProbability(calibration, { maxFalseHitRate: 0.1, cached: 100, duplicates: 2 })
+  assert.throws(ask, failsWith("InvalidParameter", "duplicates"))
+})
+
+test("the shipped calibration has a cut for 1 % and 5 % at every size, and asks more of larger caches", async () => {
+  const shipped = await shippedCalibration()
+  const least = (maxFalseHitRate: number, cached: number) => leastProbability(shipped, { maxFalseHitRate, cached })!
+  for (const cached of [1, 1000, 5000, 30_000, 1_000_000]) {
+    assert.ok(least(0.01, cached) > least(0.05, cached), `${cached}`)
+    assert.ok(least(0.01, cached) < 1)
+  }
+  assert.ok(least(0.01, 1_000_000) > least(0.01, 1000))
+})
+
+const THINGS = ["harbour", "violin", "glacier", "teapot", "comet", "orchard", "saddle", "lantern", "walnut", "canyon"]
+const ACTS = ["paint", "repair", "photograph", "describe", "measure", "find", "visit", "build"]
+
+/** Eighty questions in two wordings each, and pairs of neighbours that are not the same. */
+const ownPairs = (): ReadonlyArray<LabelledPair> =>
+  THINGS.flatMap((thing, t) =>
+    ACTS.flatMap((act, a) => {
+      const question = `How do I ${act} a ${thing}?`
+      return [
+        { a: question, b: `How can I ${act} a ${thing}?`, same: true },
+        { a: question, b: `How do I ${ACTS[(a + 1) % ACTS.length]} a ${thing}?`, same: false },
+        { a: question, b: `How do I ${act} a ${THINGS[(t + 1) % THINGS.length]}?`, same: false }
+      ]
+    })
+  )
+
+test("a calibration on one's own pairs is plain JSON and the same each time", async () => {
+  const first = await calibrateCache(ownPairs())
+  assert.deepEqual(JSON.parse(JSON.stringify(await calibrateCache(ownPairs()))), JSON.parse(JSON.stringify(first)))
+  assert.equal(first.scale, undefined)
+  assert.ok(first.curves.length > 1)
+  for (const { duplicates, others, cuts } of first.curves) assert.ok(duplicates > 0 && others > 0 && cuts.length > 0)
+})
+
+test("similarities of another embedder are brought to the scale of the static one", async () => {
+  const embedder = hashEmbedder()
+  const { scale, embedder: id, curves } = await calibrateCache(ownPairs(), { embedder })
+  assert.equal(id, embedder.id)
+  assert.ok(scale !== undefined && scale.from.length === scale.to.length)
+  for (const side of [scale.from, scale.to]) {
+    assert.deepEqual(
+      side,
+      side.toSorted((a, b) => a - b)
+    )
+  }
+  assert.ok(curves.every(({ cuts }) => cuts.length > 0))
+})
+
+test("a verifier of one's own is calibrated on its own probabilities", async () => {
+  const oracle = {
+    id: "oracle",
+    verify: (query: string, candidates: ReadonlyArray<{ readonly text: string }>) => {
+      const index = candidates.findIndex(({ text }) => text.replace("do I", "can I") === query.replace("do I", "can I"))
+      return { best: { index: Math.max(0, index), probability: index < 0 ? 0.1 : 0.9 }, refused: [] }
+    }
+  }
+  const calibration = await calibrateCache(ownPairs(), { verifier: oracle })
+  assert.equal(calibration.verifier, "oracle")
+  assert.equal(leastProbability(calibration, { maxFalseHitRate: 0.1, cached: 50 }), 0.9)
+})
+
+test("too few pairs are refused", async () => {
+  await assert.rejects(calibrateCache(ownPairs().slice(0, 9)), failsWith("InvalidParameter", "pairs"))
+})
