@@ -66,18 +66,19 @@ export const leastProbability = (
   if (!(duplicates >= 0 && duplicates <= 1)) {
     throw new InvalidParameter({ parameter: "duplicates", reason: "wanted a share from 0 to 1" })
   }
+  const cuts = curves.map((curve) => cutFor(curve, maxFalseHitRate, duplicates))
+  if (cuts.length === 0 || cuts.includes(undefined)) return undefined
+  // More entries are never safer, whatever a sample says.
+  const least = cuts.map((_, i) => Math.max(...cuts.slice(0, i + 1).map(Number)))
   const after = curves.findIndex((curve) => curve.cached >= cached)
-  const cutOf = (curve: CutCurve | undefined) => curve && cutFor(curve, maxFalseHitRate, duplicates)
-  if (after === 0) return cutOf(curves[0])
-  // Beyond the last curve the line through the last two goes on: more entries are never safer.
+  if (after === 0 || curves.length === 1) return least[0]
+  // Beyond the last curve the line through the last two goes on.
   const place = after < 0 ? curves.length - 1 : after
-  const [low, high] = [curves[place - 1], curves[place]]
-  const [from, to] = [cutOf(low), cutOf(high)]
-  if (low === undefined || high === undefined) return after < 0 ? undefined : to
-  if (from === undefined || to === undefined) return undefined
-  const share = Math.log(cached / low.cached) / Math.log(high.cached / low.cached)
-  const between = logit(from) + share * (logit(to) - logit(from))
-  return sigmoid(after < 0 ? Math.max(between, logit(to)) : between)
+  const [from, to] = [least[place - 1]!, least[place]!]
+  if (from === to || curves[place]!.cached === cached) return to
+  const share =
+    Math.log(cached / curves[place - 1]!.cached) / Math.log(curves[place]!.cached / curves[place - 1]!.cached)
+  return sigmoid(logit(from) + share * (logit(to) - logit(from)))
 }
 
 /** The lowest cut whose rate is bounded by the budget. */
