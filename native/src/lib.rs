@@ -21,6 +21,7 @@ mod query;
 mod rows;
 mod search;
 mod select;
+mod spectral;
 mod view;
 mod views;
 
@@ -102,6 +103,19 @@ pub fn matmul(a: View<f32>, b: View<f32>, c: View<f32>, m: u32, k: u32, n: u32) 
     // SAFETY: the lengths are those of the shapes and `c` lies apart, both checked above.
     unsafe { kernels::matmul::matmul()(a.ptr(), b.ptr(), c.ptr(), m, k, n) };
     Ok(())
+}
+
+/// What the spectrum of a tensor of `rows x columns x layers x channels` says of it, into `out`.
+#[napi(catch_unwind)]
+pub fn spectral_features(
+    data: View<f32>,
+    rows: u32,
+    columns: u32,
+    layers: u32,
+    channels: u32,
+    out: View<f32>,
+) -> Result<()> {
+    spectral::features(data, [rows, columns, layers, channels], out)
 }
 
 /// -1, or `row * 8 + reason` of the first vector that is not finite, not zero and within `limit`.

@@ -347,6 +347,74 @@ export class IsaUnavailable extends Data.TaggedError("IsaUnavailable")<{
   }
 }
 
+/** Options that a pool cannot be made with, or weights that say nothing: nothing was opened or changed. */
+export class InvalidConfiguration extends Data.TaggedError("InvalidConfiguration")<{
+  readonly parameter: string
+  readonly reason: string
+}> {
+  readonly status = 400
+  readonly retryable = false
+  override get message() {
+    return `${this.parameter}: ${this.reason}`
+  }
+}
+
+/** A call asks for an index by name that has not been made yet. */
+export class IndexNotBuilt extends Data.TaggedError("IndexNotBuilt")<{ readonly index: string }> {
+  readonly status = 409
+  readonly retryable = true
+  override get message() {
+    return `there is no index ${this.index} yet: call buildIndex, or leave the choice to the pool`
+  }
+}
+
+/** An index no longer finds what it holds. It was taken down and is made anew; searches scan meanwhile. */
+export class IndexCorrupted extends Data.TaggedError("IndexCorrupted")<{
+  readonly index: string
+  readonly reason: string
+}> {
+  readonly status = 500
+  readonly retryable = true
+  override get message() {
+    return `index ${this.index}: ${this.reason}`
+  }
+}
+
+/** What was asked for needs at least one item, and there is none. */
+export class EmptyCollection extends Data.TaggedError("EmptyCollection")<{ readonly collection: string }> {
+  readonly status = 409
+  readonly retryable = false
+  override get message() {
+    return `collection ${this.collection} is empty`
+  }
+}
+
+/** One item alone takes more memory than the whole budget: nothing was written and nothing gave way. */
+export class MemoryExceeded extends Data.TaggedError("MemoryExceeded")<{
+  /** Bytes that the item takes. */
+  readonly bytes: number
+  /** The budget. */
+  readonly limit: number
+}> {
+  readonly status = 413
+  readonly retryable = false
+  override get message() {
+    return `an item of ${this.bytes} bytes is more than the budget of ${this.limit}`
+  }
+}
+
+/** What was asked for needs something that an item or a pool lacks, such as a tensor or an encoder. */
+export class FeatureUnavailable extends Data.TaggedError("FeatureUnavailable")<{
+  readonly feature: string
+  readonly reason: string
+}> {
+  readonly status = 400
+  readonly retryable = false
+  override get message() {
+    return `${this.feature}: ${this.reason}`
+  }
+}
+
 export type SabineError =
   | DimensionMismatch
   | InvalidVector
@@ -375,6 +443,12 @@ export type SabineError =
   | WorkerCrashed
   | OwnerUnavailable
   | IsaUnavailable
+  | InvalidConfiguration
+  | IndexNotBuilt
+  | IndexCorrupted
+  | EmptyCollection
+  | MemoryExceeded
+  | FeatureUnavailable
 
 export const isSabineError = (error: unknown): error is SabineError =>
   error instanceof Error && "_tag" in error && "retryable" in error

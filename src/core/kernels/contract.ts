@@ -189,6 +189,19 @@ export interface Kernels {
    */
   matmul(a: Float32Array, b: Float32Array, c: Float32Array, m: number, k: number, n: number): void
   /**
+   * Writes what the spectrum of a tensor of `rows x columns x layers x channels` says of it into `out`: entropy over that
+   * of a flat spectrum, three dominant frequencies in cycles a cell, shares of the power in three radial bands, mean
+   * power. The same everywhere within 1e-5.
+   */
+  spectralFeatures(
+    data: Float32Array,
+    rows: number,
+    columns: number,
+    layers: number,
+    channels: number,
+    out: Float32Array
+  ): void
+  /**
    * -1 when every vector is finite, not zero and within `limit` in magnitude, else
    * `row * 8 + reason` of the first that is not: 1 zero, 2 NaN, 3 infinite, 4 beyond `limit`.
    */

@@ -7,6 +7,7 @@ import { matmul } from "./matmul.ts"
 import { refusal } from "./refusal.ts"
 import { checkVectors, encodeStored, readVectors, writeRows } from "./rows.ts"
 import { search } from "./search.ts"
+import { spectralFeatures } from "./spectral.ts"
 
 const ISA = "scalar"
 
@@ -22,6 +23,7 @@ export const scalar: Kernels = {
   crc32cBlocks,
   verifyBlocks,
   matmul,
+  spectralFeatures,
   checkVectors,
   writeRows,
   encodeStored,

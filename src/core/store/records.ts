@@ -128,6 +128,11 @@ export class RecordReader {
     return HEADER_BYTES + (this.#word(address, KEY_AND_KIND) & 0xffff) + this.#word(address, PAYLOAD_BYTES)
   }
 
+  /** Bytes that a record of such a key and payload uses. */
+  bytesFor(keyBytes: number, payloadBytes: number): number {
+    return HEADER_BYTES + keyBytes + payloadBytes
+  }
+
   /** Units set aside for a record. */
   capacity(address: number): number {
     return this.#word(address, CAPACITY)

@@ -1,0 +1,236 @@
+/**
+ * The items of a pool in its collection, read where they lie and written through the log.
+ *
+ * Runs on the thread that owns the collection: a row that is there stays what it is until the turn ends.
+ */
+import type { Collection } from "../collection/collection.ts"
+import type { FieldInput, FieldValues } from "../collection/fields.ts"
+import { insideOf } from "../collection/inside.ts"
+import { checkVectors, ownVector } from "../collection/vectors.ts"
+import { SLOTS } from "../store/layout.ts"
+import { isLive, type Segment } from "../store/memory.ts"
+import { addressOf, encodeKey, fieldsOf, isCurrent } from "../store/rows.ts"
+import { bytesAnItem } from "./bytes.ts"
+import type { OWN_FIELDS } from "./options.ts"
+import { payloadOf, spectrumOf, tensorOf } from "./packed.ts"
+import { settled } from "./settled.ts"
+import type { SpectralFeatures } from "./spectral.ts"
+import type { OwnTensor } from "./tensor.ts"
+
+/** An item as callers see it. */
+export interface RecallItem {
+  readonly key: string
+  readonly payload: unknown
+  /** Absent where it has none. */
+  readonly class?: string
+  /** -1..1. */
+  readonly utility: number
+  /** Outcomes that its utility is the mean of. */
+  readonly outcomes: number
+  /** When it was added, milliseconds. */
+  readonly added: number
+  /** Fields of the caller's own. */
+  readonly fields: FieldValues
+  /** Absent without a tensor. */
+  readonly spectrum?: SpectralFeatures
+}
+
+/** An item that is ready to be written. */
+export interface Prepared {
+  readonly key: string
+  readonly vector: Float32Array
+  readonly packed: Uint8Array
+  readonly fields: FieldInput
+}
+
+type OwnField = keyof typeof OWN_FIELDS
+
+export class PoolItems {
+  readonly collection: Collection
+  readonly #inside: ReturnType<typeof insideOf>
+  /** Where each of our own fields is among the columns. */
+  readonly #places: Readonly<Record<OwnField, number>>
+  readonly #columnBytes: number
+  /** By row: larger came, or was used, later. */
+  readonly #cameAt: Array<number> = []
+  readonly #usedAt: Array<number> = []
+  #sequence = 0
+  /** Bytes of all items, to the byte. */
+  bytes = 0
+  /** Items of each class; those without one are not counted. */
+  readonly classes = new Map<string, number>()
+
+  constructor(collection: Collection) {
+    this.collection = collection
+    this.#inside = insideOf(collection)
+    const { shape } = this.#inside.store
+    const names = Object.keys(shape.fields ?? {})
+    const place = (name: OwnField): number => names.indexOf(name)
+    this.#places = {
+      class: place("class"),
+      utility: place("utility"),
+      outcomes: place("outcomes"),
+      added: place("added")
+    }
+    this.#columnBytes = bytesAnItem(shape)
+    const rows = [...this.rows()].sort((a, b) => this.number(a, "added") - this.number(b, "added") || a - b)
+    for (const row of rows) this.#came(row)
+  }
+
+  get size(): number {
+    return this.#inside.store.directory.live
+  }
+  get store() {
+    return this.#inside.store
+  }
+  get dimensions(): number {
+    return this.store.shape.dimensions
+  }
+
+  /** Rows of the items, lowest first. */
+  *rows(): Generator<number> {
+    const { store } = this
+    for (let row = 0; row < store.directory.rows; row++) if (this.isThere(row)) yield row
+  }
+
+  isThere(row: number): boolean {
+    const segment = this.store.segments[Math.floor(row / SLOTS)]
+    return segment !== undefined && isLive(segment, row % SLOTS)
+  }
+
+  /** Whether a row still holds what was found in it. */
+  isStill(row: number, generation: number): boolean {
+    return isCurrent(this.store, row, generation)
+  }
+
+  /** The row of a key; -1 when there is none. */
+  find(key: string): number {
+    const encoded = encodeKey(key)
+    return encoded === undefined ? -1 : this.store.find(encoded)
+  }
+
+  keyOf(row: number): string {
+    return this.store.records.key(addressOf(this.store, row))
+  }
+
+  generationOf(row: number): number {
+    return this.#segment(row).generation[row % SLOTS]!
+  }
+
+  number(row: number, field: Exclude<OwnField, "class">): number {
+    return this.#segment(row).fields[this.#places[field]]!.values[row % SLOTS]!
+  }
+
+  classOf(row: number): string | undefined {
+    const code = this.#segment(row).fields[this.#places.class]!.values[row % SLOTS]!
+    return code === 0 ? undefined : this.store.tags.text(code)
+  }
+
+  /** Embeddings of rows as f32, one after the other. */
+  vectorsOf(rows: ArrayLike<number>): Float32Array {
+    const { dimensions, store } = this
+    const vectors = new Float32Array(rows.length * dimensions)
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!
+      const out = vectors.subarray(i * dimensions, (i + 1) * dimensions)
+      store.kernels.readVectors(store.columns.layout, Uint32Array.of(row % SLOTS), this.#segment(row).rows, out)
+    }
+    return vectors
+  }
+
+  read(row: number): RecallItem {
+    const { store } = this
+    const address = addressOf(store, row)
+    const packed = store.records.bytesAt(address)!
+    const { class: label, utility, outcomes, added, ...fields } = fieldsOf(store, row) as Record<string, never>
+    const spectrum = spectrumOf(packed)
+    return {
+      key: store.records.key(address),
+      payload: payloadOf(packed),
+      ...(label !== undefined && { class: label }),
+      utility: utility!,
+      outcomes: outcomes!,
+      added: added!,
+      fields,
+      ...(spectrum && { spectrum })
+    }
+  }
+
+  tensorOf(row: number): OwnTensor | undefined {
+    return tensorOf(this.store.records.bytesAt(addressOf(this.store, row))!)
+  }
+
+  /** An embedding of ours with the caller's components. */
+  ownVector(vector: ArrayLike<number>): Float32Array {
+    return ownVector(this.store.kernels, this.store.shape, vector)
+  }
+
+  async embed(texts: ReadonlyArray<string>, kind: "query" | "document", signal: AbortSignal): Promise<Float32Array> {
+    const vectors = await this.#inside.embed(texts, kind, signal)
+    checkVectors(this.store.kernels, this.store.shape, vectors)
+    return vectors
+  }
+
+  /** Bytes that an item takes. */
+  bytesOf(row: number): number {
+    return this.#columnBytes + this.store.records.usedBytes(addressOf(this.store, row))
+  }
+
+  /** Bytes that an item would take. */
+  bytesFor({ key, packed }: Pick<Prepared, "key" | "packed">): number {
+    return this.#columnBytes + this.store.records.bytesFor(Buffer.byteLength(key), packed.length)
+  }
+
+  cameAt(row: number): number {
+    return this.#cameAt[row]!
+  }
+  usedAt(row: number): number {
+    return this.#usedAt[row]!
+  }
+
+  /** Takes note that items were returned to a caller. */
+  used(row: number): void {
+    this.#usedAt[row] = ++this.#sequence
+  }
+
+  /** Adds all items or none; durable when it resolves. */
+  async add(items: ReadonlyArray<Prepared>, signal?: AbortSignal): Promise<void> {
+    const entries = items.map(({ key, vector, packed, fields }) => ({ key, vector, payload: packed, fields }))
+    const [only] = entries
+    if (entries.length === 1) await settled(this.collection.add(only!))
+    else await settled(this.collection.addMany(entries, { signal }))
+    for (const { key } of items) this.#came(this.find(key))
+  }
+
+  /** Removes an item; false when there is none. */
+  async remove(key: string): Promise<boolean> {
+    const row = this.find(key)
+    if (row < 0) return false
+    const bytes = this.bytesOf(row)
+    const label = this.classOf(row)
+    if (!(await settled(this.collection.delete(key)))) return false
+    this.bytes -= bytes
+    if (label === undefined) return true
+    const left = this.classes.get(label)! - 1
+    if (left === 0) this.classes.delete(label)
+    else this.classes.set(label, left)
+    return true
+  }
+
+  /** Changes fields of an item. */
+  async change(key: string, fields: FieldInput): Promise<void> {
+    await settled(this.collection.update({ key, fields }))
+  }
+
+  #came(row: number): void {
+    this.#cameAt[row] = ++this.#sequence
+    this.#usedAt[row] = this.#sequence
+    this.bytes += this.bytesOf(row)
+    const label = this.classOf(row)
+    if (label !== undefined) this.classes.set(label, (this.classes.get(label) ?? 0) + 1)
+  }
+
+  #segment(row: number): Segment {
+    return this.store.segments[Math.floor(row / SLOTS)]!
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * What the record of an item holds beside its key: the payload as the caller gave it, then the tensor and its spectral
+ * features, which are computed once.
+ *
+ * Little endian: kind of the payload (u8: 0 none, 1 JSON, 2 bytes), whether there is a tensor (u8), 0 (u16), length of
+ * the payload (u32), the payload, zeros to a multiple of four; then rows, columns, layers and channels (u32 each),
+ * certainty (f32), the features (f32 each) and the values (f32 each).
+ */
+import { storedPayload } from "../collection/entries.ts"
+import { SPECTRAL_FEATURES, type SpectralFeatures, spectralOf } from "./spectral.ts"
+import type { OwnTensor } from "./tensor.ts"
+
+const NONE = 0
+const JSON_TEXT = 1
+const BYTES = 2
+const HEADER_BYTES = 8
+const SIDES = 4
+const TENSOR_HEADER_BYTES = 4 * (SIDES + 1 + SPECTRAL_FEATURES)
+
+/** A tensor and what was computed of it. */
+export interface Sensed {
+  readonly tensor: OwnTensor
+  readonly spectrum: Float32Array
+}
+
+const padded = (bytes: number): number => Math.ceil(bytes / 4) * 4
+
+/** Packs a payload and a tensor; throws `InvalidParameter` for what is no payload. */
+export const packItem = (payload: unknown, sensed: Sensed | undefined): Uint8Array => {
+  const stored = storedPayload({ payload })
+  const bytes =
+    stored === undefined ? new Uint8Array() : "json" in stored ? Buffer.from(stored.json, "utf8") : stored.bytes
+  const tensorAt = HEADER_BYTES + padded(bytes.length)
+  const packed = new Uint8Array(
+    sensed === undefined ? HEADER_BYTES + bytes.length : tensorAt + TENSOR_HEADER_BYTES + sensed.tensor.data.byteLength
+  )
+  const view = new DataView(packed.buffer)
+  view.setUint8(0, stored === undefined ? NONE : "json" in stored ? JSON_TEXT : BYTES)
+  view.setUint32(4, bytes.length, true)
+  packed.set(bytes, HEADER_BYTES)
+  if (sensed === undefined) return packed
+  const { tensor, spectrum } = sensed
+  view.setUint8(1, 1)
+  const sides = [tensor.rows, tensor.columns, tensor.layers, tensor.channels]
+  for (const [i, side] of sides.entries()) view.setUint32(tensorAt + 4 * i, side, true)
+  const numbers = [tensor.certainty, ...spectrum]
+  for (const [i, number] of numbers.entries()) view.setFloat32(tensorAt + 4 * (SIDES + i), number, true)
+  const from = tensorAt + TENSOR_HEADER_BYTES
+  for (const [i, value] of tensor.data.entries()) view.setFloat32(from + 4 * i, value, true)
+  return packed
+}
+
+/** The payload of packed bytes, as a copy. */
+export const payloadOf = (packed: Buffer): unknown => {
+  const end = HEADER_BYTES + packed.readUInt32LE(4)
+  switch (packed[0]) {
+    case JSON_TEXT:
+      return JSON.parse(packed.toString("utf8", HEADER_BYTES, end))
+    case BYTES:
+      return new Uint8Array(packed.subarray(HEADER_BYTES, end))
+    default:
+      return undefined
+  }
+}
+
+const tensorStart = (packed: Buffer): number | undefined =>
+  packed[1] === 1 ? HEADER_BYTES + padded(packed.readUInt32LE(4)) : undefined
+
+/** The spectral features of packed bytes; undefined without a tensor. */
+export const spectrumOf = (packed: Buffer): SpectralFeatures | undefined => {
+  const at = tensorStart(packed)
+  if (at === undefined) return undefined
+  return spectralOf(
+    Float32Array.from({ length: SPECTRAL_FEATURES }, (_, i) => packed.readFloatLE(at + 4 * (SIDES + 1 + i)))
+  )
+}
+
+/** The tensor of packed bytes, as a copy; undefined when there is none. */
+export const tensorOf = (packed: Buffer): OwnTensor | undefined => {
+  const at = tensorStart(packed)
+  if (at === undefined) return undefined
+  const side = (i: number): number => packed.readUInt32LE(at + 4 * i)
+  const [rows, columns, layers, channels] = [side(0), side(1), side(2), side(3)]
+  const from = at + TENSOR_HEADER_BYTES
+  const data = Float32Array.from({ length: rows * columns * layers * channels }, (_, i) =>
+    packed.readFloatLE(from + 4 * i)
+  )
+  return { rows, columns, layers, channels, certainty: packed.readFloatLE(at + 4 * SIDES), data }
+}

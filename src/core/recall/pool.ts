@@ -1,0 +1,182 @@
+/** A pool that is open: its items, what finds them, and what decides who stays. */
+import type { Collection } from "../collection/collection.ts"
+import { EmptyCollection } from "../errors.ts"
+import { Bias, type BiasProfile, type Outcome } from "./bias.ts"
+import { Budget, type MemoryBudgetStats } from "./budget.ts"
+import type { Surroundings } from "./coherence/coherence.ts"
+import { PoolItems, type RecallItem } from "./items.ts"
+import { Keeping, type RecallInput, type Verdict } from "./keeping.ts"
+import type { RecallSettings } from "./options.ts"
+import { QueryMemory } from "./retrieval/query-memory.ts"
+import { Retrieving } from "./retrieval/retrieving.ts"
+import { Serial } from "./serial.ts"
+import { settled } from "./settled.ts"
+import type { RecallStats } from "./stats.ts"
+import { StoreIndex } from "./store-index.ts"
+import type { OwnTensor } from "./tensor.ts"
+
+/** An item with what it takes to find it. */
+export interface StoredItem extends RecallItem {
+  /** As it is stored, at length 1. */
+  readonly embedding: Float32Array
+  readonly tensor?: OwnTensor
+}
+
+/** Deletions that wait for the log together. */
+const CLEARED_TOGETHER = 256
+
+export class RecallPool {
+  readonly #settings: RecallSettings
+  readonly #items: PoolItems
+  readonly #index: StoreIndex
+  readonly #budget: Budget
+  readonly #memory: QueryMemory
+  readonly #keeping: Keeping
+  readonly #bias: Bias
+  readonly #writers = new Serial()
+  #generation = 0
+  readonly retrieving: Retrieving
+
+  constructor(collection: Collection, settings: RecallSettings) {
+    const items = new PoolItems(collection)
+    const index = new StoreIndex(collection)
+    const bias = new Bias(settings.biasStrength)
+    const biasOf = (label: string | undefined) => bias.of(label)
+    const evictable = {
+      get size() {
+        return items.size
+      },
+      get bytes() {
+        return items.bytes
+      },
+      rows: () => items.rows(),
+      cameAt: (row: number) => items.cameAt(row),
+      usedAt: (row: number) => items.usedAt(row),
+      usefulness: (row: number) => bias.usefulness(items.number(row, "utility"), items.classOf(row)),
+      bytesOf: (row: number) => items.bytesOf(row),
+      vectorsOf: (rows: ArrayLike<number>) => items.vectorsOf(rows),
+      index
+    }
+    const budget = new Budget(evictable, settings)
+    const memory = new QueryMemory(items, settings.queryCache)
+    const generation = () => this.#generation
+    this.#settings = settings
+    this.#items = items
+    this.#index = index
+    this.#bias = bias
+    this.#budget = budget
+    this.#memory = memory
+    this.#keeping = new Keeping({
+      items,
+      settings,
+      budget,
+      biasOf,
+      surroundings: () => this.#surroundings(),
+      changed: () => this.#changed()
+    })
+    this.retrieving = new Retrieving({ items, index, settings, memory, generation, biasOf })
+  }
+
+  add(inputs: ReadonlyArray<RecallInput>, signal: AbortSignal): Promise<ReadonlyArray<string>> {
+    return this.#writers.run(() => this.#keeping.add(inputs, signal))
+  }
+
+  addIfCoherent(inputs: ReadonlyArray<RecallInput>, signal: AbortSignal): Promise<ReadonlyArray<Verdict>> {
+    return this.#writers.run(() => this.#keeping.addIfCoherent(inputs, signal))
+  }
+
+  get(key: string): StoredItem | undefined {
+    const items = this.#items
+    const row = items.find(key)
+    if (row < 0) return undefined
+    const tensor = items.tensorOf(row)
+    return { ...items.read(row), embedding: items.vectorsOf([row]), ...(tensor && { tensor }) }
+  }
+
+  remove(key: string): Promise<boolean> {
+    return this.#writers.run(() => this.#keeping.remove(key))
+  }
+
+  /** Removes every item, what is remembered of retrievals, what feedback said, and every counter. */
+  clear(): Promise<void> {
+    return this.#writers.run(async () => {
+      const items = this.#items
+      try {
+        const keys = Array.from(items.rows(), (row) => items.keyOf(row))
+        for (let from = 0; from < keys.length; from += CLEARED_TOGETHER) {
+          await Promise.all(keys.slice(from, from + CLEARED_TOGETHER).map((key) => items.remove(key)))
+        }
+        this.#bias.clear()
+        this.#keeping.clear()
+      } finally {
+        this.#changed()
+        this.#memory.clear()
+      }
+    })
+  }
+
+  /** What came of items: each changes the utility of its item and the bias of its class. */
+  feedback(outcomes: ReadonlyArray<Outcome>): Promise<void> {
+    return this.#writers.run(async () => {
+      try {
+        await this.#bias.learn(this.#items, outcomes)
+      } finally {
+        this.#changed()
+      }
+    })
+  }
+
+  biasProfile(): BiasProfile {
+    return this.#bias.profile()
+  }
+
+  useBias(profile: BiasProfile): void {
+    this.#bias.use(profile)
+    this.#changed()
+  }
+
+  /** Makes the index that the pool asks for, of the items of this moment. */
+  async buildIndex(signal: AbortSignal): Promise<void> {
+    if (this.#items.size === 0) throw new EmptyCollection({ collection: this.#settings.name })
+    await settled(this.#items.collection.buildIndex({ signal }))
+  }
+
+  memoryBudgetStats(): MemoryBudgetStats {
+    return this.#budget.stats()
+  }
+
+  stats(): RecallStats {
+    const { accepted, rejected, evicted } = this.#keeping
+    return {
+      items: this.#items.size,
+      classes: Object.fromEntries(this.#items.classes),
+      generation: this.#generation,
+      accepted,
+      rejected,
+      evicted,
+      memory: this.#budget.stats(),
+      queryCache: this.#memory.stats(),
+      index: this.#settings.index,
+      isBuilt: this.#index.isBuilt(this.#settings.index),
+      collection: this.#items.collection.stats()
+    }
+  }
+
+  #changed(): void {
+    this.#generation++
+  }
+
+  #surroundings(): Surroundings {
+    const items = this.#items
+    return {
+      size: items.size,
+      generation: this.#generation,
+      index: this.#index,
+      sample: (count) => {
+        const rows = [...items.rows()]
+        const taken = Math.min(count, rows.length)
+        return items.vectorsOf(Array.from({ length: taken }, (_, i) => rows[Math.floor((i * rows.length) / taken)]!))
+      }
+    }
+  }
+}

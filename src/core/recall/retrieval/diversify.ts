@@ -1,0 +1,73 @@
+/** Items that are worth most together: near what is asked for, and unlike one another. */
+import type { Kernels } from "../../kernels/contract.ts"
+
+/** Vectors of one length as columns, so that the products of one with all are a product of matrices. */
+const transposed = (vectors: Float32Array, count: number): Float32Array => {
+  const d = count === 0 ? 0 : vectors.length / count
+  const columns = new Float32Array(vectors.length)
+  for (let i = 0; i < count; i++) for (let c = 0; c < d; c++) columns[c * count + i] = vectors[i * d + c]!
+  return columns
+}
+
+/** Similarities of each of `count` vectors of length 1 to each, row-major. */
+export const similarities = (kernels: Kernels, vectors: Float32Array, count: number): Float32Array => {
+  const products = new Float32Array(count * count)
+  if (count > 0) kernels.matmul(vectors, transposed(vectors, count), products, count, vectors.length / count, count)
+  return products
+}
+
+interface Ranked {
+  /** Worth of each candidate by itself, 0..1, in any order. */
+  readonly worth: ArrayLike<number>
+  /** Embeddings of the candidates, of length 1. */
+  readonly vectors: Float32Array
+  readonly k: number
+  /** Weight of the worth against unlikeness, 0..1. */
+  readonly lambda: number
+}
+
+interface Pick {
+  /** Position among the candidates. */
+  readonly at: number
+  readonly value: number
+  /** Largest similarity to those chosen before; undefined for the first. */
+  readonly nearest: number | undefined
+}
+
+/**
+ * Chooses again and again the candidate whose `lambda * worth - (1 - lambda) * max(0, nearest)` is largest, where
+ * `nearest` is its largest similarity to one that was chosen before. Both are 0..1, so lambda weighs like with like.
+ * Ties go to the earlier candidate.
+ */
+export const diversified = (kernels: Kernels, { worth, vectors, k, lambda }: Ranked): ReadonlyArray<Pick> => {
+  const count = worth.length
+  const d = count === 0 ? 0 : vectors.length / count
+  const columns = transposed(vectors, count)
+  const alike = new Float32Array(count)
+  const nearest = new Float32Array(count).fill(Number.NEGATIVE_INFINITY)
+  const isChosen = new Uint8Array(count)
+  const picks: Array<Pick> = []
+  const value = (at: number): number => lambda * worth[at]! - (1 - lambda) * Math.max(0, nearest[at]!)
+  while (picks.length < Math.min(k, count)) {
+    let best = -1
+    for (let at = 0; at < count; at++) if (isChosen[at] === 0 && (best < 0 || value(at) > value(best))) best = at
+    picks.push({ at: best, value: value(best), nearest: picks.length === 0 ? undefined : nearest[best]! })
+    isChosen[best] = 1
+    kernels.matmul(vectors.subarray(best * d, (best + 1) * d), columns, alike, 1, d, count)
+    for (let at = 0; at < count; at++) nearest[at] = Math.max(nearest[at]!, alike[at]!)
+  }
+  return picks
+}
+
+/**
+ * How many of the items chosen in this order stay, when none may bring the mean distance of their pairs, one less the
+ * similarity, under `least`.
+ */
+export const dispersed = (alike: Float32Array, count: number, least: number): number => {
+  let sum = 0
+  for (let last = 1; last < count; last++) {
+    for (let other = 0; other < last; other++) sum += 1 - alike[last * count + other]!
+    if (sum / ((last * (last + 1)) / 2) < least) return last
+  }
+  return count
+}

@@ -1,0 +1,118 @@
+/** What the retrievals that choose among candidates may be asked. */
+import { finite, object, oneOf, wholeNumber } from "../../checked.ts"
+import { InvalidParameter } from "../../errors.ts"
+import type { Filter } from "../../search/filter/filter.ts"
+import { MAX_FETCH } from "../../search/options.ts"
+import { INDEXES, limitOf, share } from "../options.ts"
+import { type HybridWeights, type Weights, weightsOf } from "../weights.ts"
+import type { RecallQuery, RetrieveOptions, SimilarOptions } from "./recalled.ts"
+
+export interface ByClassOptions extends SimilarOptions {
+  /** Ranks by similarity to this. Default: by utility. */
+  readonly query?: RecallQuery | undefined
+}
+
+export interface BalancedOptions extends Omit<SimilarOptions, "k"> {
+  /** Items of each class, 1..1024. Default: the pool's `retrievalLimit`. */
+  readonly perClass?: number | undefined
+  /** Classes. Default: all there are. */
+  readonly classes?: ReadonlyArray<string> | undefined
+}
+
+export interface DiverseOptions extends SimilarOptions {
+  /** Weight of similarity to the query against unlikeness to what was chosen before, 0..1. Default 0.7. */
+  readonly lambda?: number | undefined
+  /** Nearest items that are chosen from, k..1024. Default `max(50, 4 k)`. */
+  readonly candidates?: number | undefined
+  /** Chooses from the nearest `max(16, 2 k)` alone, and compares with some of those chosen before. Default false. */
+  readonly fast?: boolean | undefined
+  /** Stops before the mean distance of the pairs, one less their cosine, falls under this, 0..2. Default 0: never. */
+  readonly minDispersion?: number | undefined
+}
+
+export interface HybridOptions extends SimilarOptions {
+  /** Class that items are to agree with. Default: none, and all agree. */
+  readonly class?: string | undefined
+  /** Default: the pool's. */
+  readonly weights?: HybridWeights | undefined
+  /** Relevance falls with `exp(-decay * hours since the item was added)`. 0 or more, default 0.02. */
+  readonly decay?: number | undefined
+  /** Weight of relevance against unlikeness to what was chosen before, 0..1. Default 0.7; 1 for relevance alone. */
+  readonly lambda?: number | undefined
+  /** Nearest items that are ranked, k..1024. Default `max(50, 4 k)`. */
+  readonly candidates?: number | undefined
+}
+
+const USUAL_LAMBDA = 0.7
+const USUAL_DECAY = 0.02
+/** Candidates at least, and by items wanted. */
+const LEAST_CANDIDATES = 50
+const CANDIDATES_AN_ITEM = 4
+
+const candidatesOf = (candidates: number | undefined, k: number): number =>
+  wholeNumber(
+    "candidates",
+    candidates ?? Math.min(MAX_FETCH, Math.max(LEAST_CANDIDATES, CANDIDATES_AN_ITEM * k)),
+    k,
+    MAX_FETCH
+  )
+
+const atLeastZero = (parameter: string, value: number): number => {
+  if (finite(parameter, value) >= 0) return value
+  throw new InvalidParameter({ parameter, reason: `wanted 0 or more, got ${value}` })
+}
+
+/** A limit and the part of the options that the index sees; throws `InvalidParameter`. */
+export const similarOf = (options: SimilarOptions, usualLimit: number) => {
+  const { k = usualLimit, filter, minSimilarity, index } = object("options", options)
+  if (minSimilarity !== undefined) finite("minSimilarity", minSimilarity)
+  return {
+    k: limitOf(k),
+    filter,
+    minSimilarity,
+    index: index === undefined ? undefined : oneOf("index", index, INDEXES)
+  }
+}
+
+export const diverseOf = (options: DiverseOptions, usualLimit: number) => {
+  const wanted = similarOf(options, usualLimit)
+  const { lambda = USUAL_LAMBDA, candidates, fast = false, minDispersion = 0 } = options
+  if (typeof fast !== "boolean") throw new InvalidParameter({ parameter: "fast", reason: "wanted true or false" })
+  return {
+    wanted: { ...wanted, mmr: { lambda: share("lambda", lambda), fetchK: candidatesOf(candidates, wanted.k), fast } },
+    lambda,
+    minDispersion: atLeastZero("minDispersion", minDispersion)
+  }
+}
+
+export const hybridOf = (options: HybridOptions, usualLimit: number, usual: Weights) => {
+  const { k, ...wanted } = similarOf(options, usualLimit)
+  const { class: label, weights, decay = USUAL_DECAY, lambda = USUAL_LAMBDA, candidates } = options
+  return {
+    k,
+    wanted: { ...wanted, k: candidatesOf(candidates, k) },
+    label: label === undefined ? undefined : labelOf(label),
+    weights: weights === undefined ? usual : weightsOf(weights),
+    decay: atLeastZero("decay", decay),
+    lambda: share("lambda", lambda)
+  }
+}
+
+export const labelOf = (label: unknown): string => {
+  if (typeof label === "string" && label !== "") return label
+  throw new InvalidParameter({ parameter: "class", reason: "wanted the label of a class" })
+}
+
+/** A filter that also asks for a class. */
+export const ofClass = (label: string, filter: Filter | undefined): Filter =>
+  filter === undefined ? { class: label } : { and: [{ class: label }, filter] }
+
+/** All that the result of a retrieval depends on beside its embedding, as text; limits of time are not part of it. */
+export const optionsText = (kind: string, options: RetrieveOptions): string => {
+  let text = kind
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || name === "signal" || name === "timeout" || name === "query") continue
+    text += ` ${name}=${typeof value === "object" ? JSON.stringify(value) : value}`
+  }
+  return text
+}

@@ -1,0 +1,227 @@
+/** The retrievals: each finds candidates, ranks them, and says what made up every score. */
+import { object } from "../../checked.ts"
+import { FeatureUnavailable, InvalidParameter } from "../../errors.ts"
+import { parseFilter } from "../../search/filter/parse.ts"
+import { compileFilter } from "../../search/filter/program.ts"
+import { BLOCK, BLOCKS } from "../../store/layout.ts"
+import type { PoolItems } from "../items.ts"
+import { limitOf, type RecallSettings } from "../options.ts"
+import type { Neighbour, SimilarityIndex, Wanted } from "../similarity-index.ts"
+import { spectralOf, spectrumOfTensor } from "../spectral.ts"
+import { ownTensor } from "../tensor.ts"
+import { dispersed, diversified, similarities } from "./diversify.ts"
+import { relevances, usefulness } from "./hybrid.ts"
+import {
+  type BalancedOptions,
+  type ByClassOptions,
+  type DiverseOptions,
+  diverseOf,
+  type HybridOptions,
+  hybridOf,
+  labelOf,
+  ofClass,
+  optionsText,
+  similarOf
+} from "./options.ts"
+import type { QueryMemory } from "./query-memory.ts"
+import {
+  type Chosen,
+  type Recalled,
+  type RecallQuery,
+  type RetrieveOptions,
+  recalled,
+  type SimilarOptions
+} from "./recalled.ts"
+
+interface RetrievingParts {
+  readonly items: PoolItems
+  readonly index: SimilarityIndex
+  readonly settings: RecallSettings
+  readonly memory: QueryMemory
+  readonly generation: () => number
+  readonly biasOf: (label: string | undefined) => number
+}
+
+const HOUR_MS = 3_600_000
+/** Hybrid retrievals are remembered no longer than this: items age meanwhile. */
+const REMEMBERED_MS = 60_000
+/** Times a retrieval is made again because items that it found were changed before they were read. */
+const MAX_RUNS = 4
+
+const NO_EMBEDDING = new Float32Array()
+
+export class Retrieving {
+  readonly #parts: RetrievingParts
+
+  constructor(parts: RetrievingParts) {
+    this.#parts = parts
+  }
+
+  similar(query: RecallQuery, options: SimilarOptions, signal: AbortSignal): Promise<ReadonlyArray<Recalled>> {
+    const wanted = similarOf(options, this.#parts.settings.retrievalLimit)
+    return this.#found("similar", query, options, signal, (embedding) =>
+      this.#neighbours(embedding, { ...wanted, signal }, (near) => near.map(bySimilarity))
+    )
+  }
+
+  byClass(label: string, options: ByClassOptions, signal: AbortSignal): Promise<ReadonlyArray<Recalled>> {
+    const { query } = object("options", options)
+    const filter = ofClass(labelOf(label), options.filter)
+    return query === undefined
+      ? this.byUtility({ ...options, filter }, signal)
+      : this.similar(query, { ...options, filter }, signal)
+  }
+
+  balanced(query: RecallQuery, options: BalancedOptions, signal: AbortSignal): Promise<ReadonlyArray<Recalled>> {
+    const { items, settings } = this.#parts
+    const { perClass, classes, ...rest } = object("options", options)
+    if (classes !== undefined && !Array.isArray(classes)) {
+      throw new InvalidParameter({ parameter: "classes", reason: "wanted an array of labels" })
+    }
+    const wanted = similarOf({ ...rest, k: perClass }, settings.retrievalLimit)
+    const labels = [...new Set(classes?.map(labelOf) ?? items.classes.keys())]
+    return this.#found("balanced", query, options, signal, async (embedding) => {
+      const ofEach = labels.map((label) =>
+        this.#neighbours(embedding, { ...wanted, filter: ofClass(label, rest.filter), signal }, (near) =>
+          near.map(bySimilarity)
+        )
+      )
+      const chosen = (await Promise.all(ofEach)).filter((ofOne) => ofOne.length > 0)
+      return chosen.sort((a, b) => b[0]!.score - a[0]!.score || a[0]!.row - b[0]!.row).flat()
+    })
+  }
+
+  byUtility(options: RetrieveOptions, signal: AbortSignal): Promise<ReadonlyArray<Recalled>> {
+    const { items, settings, biasOf } = this.#parts
+    const { k = settings.retrievalLimit, filter } = object("options", options)
+    const limit = limitOf(k)
+    return this.#found("byUtility", NO_EMBEDDING, options, signal, async () => {
+      const ranked: Array<Chosen> = []
+      for (const row of filter === undefined ? items.rows() : this.#passing(filter)) {
+        const utility = items.number(row, "utility")
+        const bias = biasOf(items.classOf(row))
+        const explanation = { utility, bias }
+        ranked.push({ row, generation: items.generationOf(row), score: usefulness(utility, bias), explanation })
+      }
+      ranked.sort((a, b) => b.score - a.score || items.cameAt(a.row) - items.cameAt(b.row))
+      return ranked.slice(0, limit)
+    })
+  }
+
+  diverse(query: RecallQuery, options: DiverseOptions, signal: AbortSignal): Promise<ReadonlyArray<Recalled>> {
+    const { items, settings } = this.#parts
+    const { wanted, lambda, minDispersion } = diverseOf(options, settings.retrievalLimit)
+    return this.#found("diverse", query, options, signal, (embedding) =>
+      this.#neighbours(embedding, { ...wanted, signal }, (near) => {
+        const { kernels } = items.store
+        const alike = similarities(kernels, items.vectorsOf(near.map(({ row }) => row)), near.length)
+        const kept = minDispersion > 0 ? dispersed(alike, near.length, minDispersion) : near.length
+        return near.slice(0, kept).map(({ row, generation, similarity }, i) => {
+          if (i === 0) return { row, generation, score: lambda * similarity, explanation: { similarity } }
+          const nearestChosen = alike.subarray(i * near.length, i * near.length + i).reduce((a, b) => Math.max(a, b))
+          const score = lambda * similarity - (1 - lambda) * nearestChosen
+          return { row, generation, score, explanation: { similarity, nearestChosen } }
+        })
+      })
+    )
+  }
+
+  hybrid(query: RecallQuery, options: HybridOptions, signal: AbortSignal): Promise<ReadonlyArray<Recalled>> {
+    const { items, settings, biasOf } = this.#parts
+    const { k, wanted, label, weights, decay, lambda } = hybridOf(options, settings.retrievalLimit, settings.weights)
+    const now = settings.clock()
+    const kind = decay === 0 ? "hybrid" : `hybrid ${Math.floor(now / REMEMBERED_MS)}`
+    return this.#found(kind, query, options, signal, (embedding) =>
+      this.#neighbours(embedding, { ...wanted, signal }, (near) => {
+        const candidates = near.map(({ row, similarity }) => {
+          const own = items.classOf(row)
+          return {
+            similarity,
+            utility: items.number(row, "utility"),
+            bias: biasOf(own),
+            agrees: label === undefined || own === label,
+            ageHours: (now - items.number(row, "added")) / HOUR_MS
+          }
+        })
+        const explained = relevances(candidates, { weights, decay })
+        const vectors = items.vectorsOf(near.map(({ row }) => row))
+        const worth = explained.map(({ relevance }) => relevance)
+        return diversified(items.store.kernels, { worth, vectors, k, lambda }).map(({ at, value, nearest }) => ({
+          row: near[at]!.row,
+          generation: near[at]!.generation,
+          score: value,
+          explanation: { ...explained[at]!, ...(nearest !== undefined && { nearestChosen: nearest }) }
+        }))
+      })
+    )
+  }
+
+  /** Remembered, or found anew; found again when what was chosen has changed before it is read. */
+  async #found(
+    kind: string,
+    query: RecallQuery,
+    options: RetrieveOptions,
+    signal: AbortSignal,
+    find: (embedding: Float32Array) => Promise<ReadonlyArray<Chosen>>
+  ): Promise<ReadonlyArray<Recalled>> {
+    const { items, memory, generation } = this.#parts
+    const text = optionsText(kind, options)
+    const isVector = typeof query === "object" && query !== null && "length" in query
+    const known = isVector ? memory.get(query, text, generation()) : undefined
+    if (known !== undefined) return known
+    const embedding = query === NO_EMBEDDING ? NO_EMBEDDING : await this.#embedded(query, signal)
+    for (let run = 1; ; run++) {
+      const before = generation()
+      const chosen = await find(embedding)
+      const still = chosen.filter(({ row, generation }) => items.isStill(row, generation))
+      if (still.length < chosen.length && run < MAX_RUNS) continue
+      const found = recalled(items, still)
+      if (before === generation()) {
+        memory.set(isVector ? query : embedding, text, before, { found, rows: still.map(({ row }) => row) })
+      }
+      return found
+    }
+  }
+
+  /** Ranks those neighbours that are still what was found. */
+  async #neighbours(
+    embedding: Float32Array,
+    wanted: Wanted,
+    rank: (near: ReadonlyArray<Neighbour>) => ReadonlyArray<Chosen>
+  ): Promise<ReadonlyArray<Chosen>> {
+    const { items, index } = this.#parts
+    const near = await index.nearest(embedding, wanted)
+    return rank(near.filter(({ row, generation }) => items.isStill(row, generation)))
+  }
+
+  /** Rows that pass a filter, lowest first. */
+  *#passing(filter: NonNullable<RetrieveOptions["filter"]>): Generator<number> {
+    const { store } = this.#parts.items
+    const program = compileFilter(store, undefined, parseFilter(filter, store.shape.fields ?? {}))
+    const { layout, rows } = store.columns
+    const words = new Uint32Array(2 * Math.min(Math.ceil(store.directory.rows / BLOCK), rows.length * BLOCKS))
+    store.kernels.filterRows(layout.liveOffset, rows, program, words)
+    for (const [at, word] of words.entries()) {
+      for (let left = word; left !== 0; left &= left - 1) yield at * 32 + (31 - Math.clz32(left & -left))
+    }
+  }
+
+  async #embedded(query: RecallQuery, signal: AbortSignal): Promise<Float32Array> {
+    const { items, settings } = this.#parts
+    if (typeof query === "string") return items.embed([query], "query", signal)
+    if ("length" in object("query", query)) return items.ownVector(query as ArrayLike<number>)
+    const tensor = ownTensor((query as { readonly tensor: Parameters<typeof ownTensor>[0] }).tensor, "query.tensor")
+    if (settings.encoder === undefined) {
+      throw new FeatureUnavailable({ feature: "a query that is a tensor", reason: "the pool has no encoder" })
+    }
+    const spectrum = spectralOf(spectrumOfTensor(tensor))
+    return items.ownVector(settings.encoder.encode({ tensor, spectrum, utility: 0, bias: 0 }))
+  }
+}
+
+const bySimilarity = ({ row, generation, similarity }: Neighbour): Chosen => ({
+  row,
+  generation,
+  score: similarity,
+  explanation: { similarity }
+})
