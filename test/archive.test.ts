@@ -251,7 +251,11 @@ describe("a hostile archive is refused and changes nothing", async () => {
     "images longer than said": [file("manifest", manifestOf(["more"], 9)), file("more.image", more)],
     "images shorter than said": [file("manifest", manifestOf(["more"], more.length + 1)), file("more.image", more)],
     "a name that leaves the folder": [file("manifest", manifestOf(["../x"], more.length)), file("../x.image", more)],
-    "a collection twice": [file("manifest", manifestOf(["more", "more"], 2 * more.length)), file("more.image", more)],
+    "a collection twice": [
+      file("manifest", manifestOf(["more", "more"], 2 * more.length)),
+      file("more.image", more),
+      file("more.image", more)
+    ],
     "bytes that are no number": [file("manifest", manifestOf(["more"], Number.NaN)), file("more.image", more)],
     "a manifest that is damaged": [file("manifest", manifest.with(60, 0)), file("more.image", more)],
     "a manifest that is too long": [file("manifest", new Uint8Array(2 ** 21))]

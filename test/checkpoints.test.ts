@@ -16,7 +16,8 @@ import {
   type Entry,
   ImageInvalid,
   InvalidParameter,
-  open
+  open,
+  StorageFailure
 } from "../src/index.ts"
 import { copiesAtEachStep } from "./steps.ts"
 
@@ -264,6 +265,17 @@ describe("a restore", () => {
     const first = ends.indexOf(true)
     assert.ok(first > 0 && first < ends.length - 5, `${ends}`)
     assert.ok(!ends.slice(first).includes(false), `${ends}`)
+  })
+
+  test("that cannot put an image in place is finished later, also after a closing in order", async () => {
+    const { path, db } = await changed()
+    const obstacle = join(path, "notes.image.tmp", "x")
+    await mkdir(obstacle, { recursive: true })
+    await assert.rejects(db.restore("first"), StorageFailure)
+    await assert.rejects(db.collection("notes"), StorageFailure)
+    await db.close()
+    await rm(join(obstacle, ".."), { recursive: true })
+    await isBack(path)
   })
 
   test("leaves two images that are damaged one by one", async () => {
