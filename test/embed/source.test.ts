@@ -227,6 +227,19 @@ describe("faults", () => {
   })
 })
 
+test("a function that answers at once leaves turns to others, and can be cancelled", async () => {
+  const embedder = await embedderOf((texts) => texts.map(() => [3, 4]), { dimensions: 2 })
+  const texts = Array.from({ length: 200_000 }, (_, i) => `text ${i}`)
+  const controller = new AbortController()
+  setImmediate(() => controller.abort())
+  await assert.rejects(embedder.embed(texts, { signal: controller.signal }), Cancelled)
+})
+
+test("an object with an id and dimensions may return vectors one by one, of any length", async () => {
+  const embedder = await embedderOf({ id: "mine/1", dimensions: 2, embed: (texts) => texts.map(() => [3, 4]) })
+  assert.deepEqual(await embedder.embed(["one", "two"]), Float32Array.of(0.6, 0.8, 0.6, 0.8))
+})
+
 test("what is no embedder is refused", async () => {
   const wrong = [null, undefined, 5, "openai/text-embedding-3-small", {}, { embed: 5 }, { doEmbed: true }]
   for (const source of wrong) {
