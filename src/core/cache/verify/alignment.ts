@@ -1,8 +1,8 @@
 /** Which words of two texts go together: those of one stem first, then the nearest by their vectors. */
-import { type Analysis, MOST_WORDS } from "./analysis.ts"
+import { type Analysis, FUNCTION, MOST_WORDS } from "./analysis.ts"
 
-/** Words without a partner that are compared by their vectors. */
-const MOST_COMPARED = 12
+/** Words without a partner that are compared by their vectors: words of content, the first of them. */
+const MOST_COMPARED = 8
 
 /** One text of an alignment. */
 export interface Side {
@@ -11,49 +11,69 @@ export interface Side {
   /** Words without a partner, in order. */
   readonly lone: Int16Array
   count: number
-  /** Of the first `MOST_COMPARED` lone words: cosine with the nearest lone word of the other text, 0 and more. */
+  /** Of each lone word: cosine with the nearest lone word of the other text, 0 and more; -1 when it was not compared. */
   readonly nearest: Float32Array
+  /** Places in `lone` of those that are compared. */
+  readonly chosen: Int16Array
+  chosenCount: number
 }
 
 const side = (): Side => ({
   partners: new Int16Array(MOST_WORDS),
   lone: new Int16Array(MOST_WORDS),
   count: 0,
-  nearest: new Float32Array(MOST_COMPARED)
+  nearest: new Float32Array(MOST_WORDS),
+  chosen: new Int16Array(MOST_COMPARED),
+  chosenCount: 0
 })
-
-export const compared = ({ count }: Side): number => Math.min(count, MOST_COMPARED)
 
 /** Made anew for each pair of texts, in memory that is used again. */
 export class Alignment {
   readonly a = side()
   readonly b = side()
-  /** Cosines of lone words, row-major over those of `a`. */
-  readonly cosines = new Float32Array(MOST_COMPARED * MOST_COMPARED)
+  /** Mean cosine of a lone word of one text with one of the other, by their weights. */
+  loneCosine = 0
 
   align(first: Analysis, second: Analysis): void {
     // Which of a word's repetitions find partners depends on who looks first: always the same of two texts.
     if (isBefore(first, second)) pair(first, this.a, second, this.b)
     else pair(second, this.b, first, this.a)
+    choose(first, this.a)
+    choose(second, this.b)
     this.#compare(first, second)
   }
 
   #compare(first: Analysis, second: Analysis): void {
-    const { a, b, cosines } = this
-    const rows = compared(a)
-    const columns = compared(b)
-    a.nearest.fill(0, 0, rows)
-    b.nearest.fill(0, 0, columns)
-    for (let x = 0; x < rows && columns > 0; x++) {
-      const from = first.vectorAt(a.lone[x]!)
-      for (let y = 0; y < columns; y++) {
-        const other = second.vectorAt(b.lone[y]!)
+    const { a, b } = this
+    let sum = 0
+    let weights = 0
+    for (let x = 0; x < a.chosenCount && b.chosenCount > 0; x++) {
+      const own = a.chosen[x]!
+      const i = a.lone[own]!
+      const from = first.vectorAt(i)
+      for (let y = 0; y < b.chosenCount; y++) {
+        const others = b.chosen[y]!
+        const j = b.lone[others]!
+        const other = second.vectorAt(j)
         const cosine = from < 0 || other < 0 ? 0 : dot(first.vectors, from, second.vectors, other)
-        cosines[x * MOST_COMPARED + y] = cosine
-        if (cosine > a.nearest[x]!) a.nearest[x] = cosine
-        if (cosine > b.nearest[y]!) b.nearest[y] = cosine
+        const weight = first.weights[i]! * second.weights[j]!
+        sum += weight * cosine
+        weights += weight
+        if (cosine > a.nearest[own]!) a.nearest[own] = cosine
+        if (cosine > b.nearest[others]!) b.nearest[others] = cosine
       }
     }
+    this.loneCosine = weights > 0 ? sum / weights : 0
+  }
+}
+
+/** Lists the lone words that are compared; grammar has no meaning of its own to compare. */
+const choose = (text: Analysis, own: Side): void => {
+  own.chosenCount = 0
+  for (let x = 0; x < own.count; x++) {
+    const isCompared = own.chosenCount < MOST_COMPARED && (text.kinds[own.lone[x]!]! & FUNCTION) === 0
+    own.nearest[x] = isCompared ? 0 : -1
+    if (isCompared) own.chosen[own.chosenCount++] = x
   }
 }
 
@@ -91,7 +111,7 @@ const find = (stems: Int32Array, taken: Int16Array, stem: number, next: number, 
 }
 
 /** Inner product of two vectors of 256 components. */
-export const dot = (a: Float32Array, from: number, b: Float32Array, other: number): number => {
+const dot = (a: Float32Array, from: number, b: Float32Array, other: number): number => {
   let s0 = 0
   let s1 = 0
   let s2 = 0

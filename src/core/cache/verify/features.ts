@@ -1,5 +1,5 @@
 /** Numbers that tell whether two questions ask for the same: what the model of the verifier sees of a candidate. */
-import { type Alignment, compared, dot, type Side } from "./alignment.ts"
+import type { Alignment, Side } from "./alignment.ts"
 import { type Analysis, CAPITAL, FUNCTION, NUMBER } from "./analysis.ts"
 import type { Candidate } from "./verifier.ts"
 
@@ -71,9 +71,6 @@ const DICE = FEATURES.indexOf("dice")
 const SOFT = FEATURES.indexOf("softQuery")
 const TRIGRAMS = FEATURES.indexOf("trigramDice")
 
-/** Scratch: sums of the vectors of lone words. */
-const sums = { a: new Float32Array(256), b: new Float32Array(256) }
-
 interface Lone {
   heaviest: number
   weight: number
@@ -87,12 +84,11 @@ interface Lone {
 
 const loneOf = (text: Analysis, side: Side): Lone => {
   const found: Lone = { heaviest: 0, weight: 0, content: 0, grammar: 0, capital: 0, numbers: 0, soft: 0, worst: 0 }
-  const reach = compared(side)
   for (let x = 0; x < side.count; x++) {
     const i = side.lone[x]!
     const weight = text.weights[i]!
     const kind = text.kinds[i]!
-    const nearest = x < reach ? side.nearest[x]! : 0
+    const nearest = Math.max(0, side.nearest[x]!)
     found.weight += weight
     if (weight > found.heaviest) found.heaviest = weight
     if ((kind & FUNCTION) !== 0) found.grammar++
@@ -106,18 +102,6 @@ const loneOf = (text: Analysis, side: Side): Lone => {
   return found
 }
 
-const sumLone = (text: Analysis, side: Side, out: Float32Array): number => {
-  out.fill(0)
-  for (let x = 0; x < compared(side); x++) {
-    const i = side.lone[x]!
-    const at = text.vectorAt(i)
-    if (at < 0) continue
-    const weight = text.weights[i]!
-    for (let c = 0; c < out.length; c++) out[c]! += weight * text.vectors[at + c]!
-  }
-  return Math.sqrt(dot(out, 0, out, 0))
-}
-
 /** Writes what the texts of a query and a candidate say, of the row of features that starts at `out[at]`. */
 export const compareTexts = (
   query: Analysis,
@@ -129,7 +113,6 @@ export const compareTexts = (
   const { a, b } = alignment
   const own = loneOf(query, a)
   const others = loneOf(cached, b)
-  const lengths = sumLone(query, a, sums.a) * sumLone(cached, b, sums.b)
   const shared = query.weight - own.weight
   const { partners } = a
   let exact = 0
@@ -181,7 +164,7 @@ export const compareTexts = (
   out[o++] = (shared + others.soft) / (cached.weight || 1)
   out[o++] = own.worst
   out[o++] = others.worst
-  out[o++] = lengths > 0 ? dot(sums.a, 0, sums.b, 0) / lengths : a.count === b.count ? 1 : 0
+  out[o++] = alignment.loneCosine
   out[o++] = largest(a)
   out[o++] = own.content
   out[o++] = others.content
@@ -197,7 +180,7 @@ export const compareTexts = (
 
 const largest = (side: Side): number => {
   let most = 0
-  for (let x = 0; x < compared(side); x++) if (side.nearest[x]! > most) most = side.nearest[x]!
+  for (let x = 0; x < side.count; x++) if (side.nearest[x]! > most) most = side.nearest[x]!
   return most
 }
 

@@ -2,7 +2,7 @@
  * Hard gates: differences that no similarity makes up for. Each is symmetric in its two texts, and most ask for a
  * difference on both sides, because what one text alone mentions may be an aside; a negation is on one side by nature.
  */
-import { type Alignment, compared, type Side } from "./alignment.ts"
+import type { Alignment, Side } from "./alignment.ts"
 import { type Analysis, CAPITAL, FUNCTION, NEGATION, NUMBER, RHETORICAL, UPPER } from "./analysis.ts"
 import { SIDE_BITS, wordHash } from "./lexicon.ts"
 import { isSameName } from "./names.ts"
@@ -110,10 +110,10 @@ const namesDiffer = (a: Analysis, b: Analysis, alignment: Alignment): boolean =>
 }
 
 const hasOtherName = (text: Analysis, other: Analysis, own: Side, others: Side): boolean => {
-  for (let x = 0; x < compared(own); x++) {
+  for (let x = 0; x < own.count; x++) {
     const i = own.lone[x]!
     if ((text.kinds[i]! & CAPITAL) === 0 || !carries(text, i)) continue
-    if (own.nearest[x]! < SAME_NAME && !isNamedIn(text, i, other, others)) return true
+    if (own.nearest[x]! >= 0 && own.nearest[x]! < SAME_NAME && !isNamedIn(text, i, other, others)) return true
   }
   return false
 }
@@ -139,7 +139,7 @@ const isTitle = (text: Analysis): boolean => {
 const isReplaced = (a: Analysis, b: Analysis, alignment: Alignment): boolean => {
   if (!isOnePlace(a, alignment.a) || !isOnePlace(b, alignment.b) || !keepsOrder(a, alignment.a)) return false
   if (!isSamePlace(alignment.a, alignment.b, a, b)) return false
-  for (let x = 0; x < compared(alignment.a); x++) {
+  for (let x = 0; x < alignment.a.count; x++) {
     const i = alignment.a.lone[x]!
     if (!carries(a, i)) continue
     if (alignment.a.nearest[x]! >= SAME_WORD || isNamedIn(a, i, b, alignment.b)) return false
