@@ -19,7 +19,16 @@ import { semanticCache } from ${JSON.stringify(import.meta.resolve("../../src/ca
 const [path, round] = process.argv.slice(1)
 const db = await open(path)
 const cache = await semanticCache(db, { dimensions: 4 })
-const say = (...words) => writeSync(1, words.join(" ") + "\\n")
+const say = (...words) => {
+  for (;;) {
+    try {
+      return writeSync(1, words.join(" ") + "\\n")
+    } catch (error) {
+      // The pipe is full: who reads it is slower than this.
+      if (error.code !== "EAGAIN") throw error
+    }
+  }
+}
 const lane = async (lane) => {
   for (let i = 0; ; i++) {
     const name = [round, lane, i].join("-")
