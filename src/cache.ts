@@ -25,7 +25,7 @@ export type { CacheMessage, CacheRequest } from "./core/cache/request.ts"
 export type { Hit, Kept, LookUp, Miss, MissReason, NearMiss } from "./core/cache/results.ts"
 export type { CacheStatistics, Histogram } from "./core/cache/statistics.ts"
 export { nearestVerifier } from "./core/cache/verify/threshold.ts"
-export type { Candidate, Gate, Judgement, Refusal, Verification, Verifier } from "./core/cache/verify/verifier.ts"
+export * from "./core/cache/verifying.ts"
 
 /** A cache in a database. Closing it leaves the database open and every entry where it is. */
 export interface SemanticCache extends Omit<Promised<SemanticCacheService["Service"]>, "wrap">, Closable {

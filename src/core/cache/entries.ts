@@ -14,13 +14,10 @@ import type { Limits } from "../limits.ts"
 import type { ScanCost } from "../search/cost.ts"
 import type { Passing } from "../search/filter/passing.ts"
 import { choose, type SearchChoice } from "../search/plan.ts"
-import { SLOTS } from "../store/layout.ts"
-import { isLive } from "../store/memory.ts"
-import { addressOf, encodeKey, isCurrent, NO_NAMESPACE, scopeOf } from "../store/rows.ts"
+import { isCurrent, scopeOf } from "../store/rows.ts"
 import { UNKNOWN } from "../store/tags.ts"
-import { bytesAnEntry } from "./bytes.ts"
+import { EntryRows } from "./entry-rows.ts"
 import type { CacheSettings } from "./options.ts"
-import { PackedEntry } from "./packed.ts"
 import type { Asked } from "./request.ts"
 import { settled } from "./settled.ts"
 
@@ -57,137 +54,35 @@ interface View {
   readonly cost: ScanCost
 }
 
-export class CacheEntries {
+export class CacheEntries extends EntryRows {
   readonly #collection: Collection
   readonly #inside: ReturnType<typeof insideOf>
-  readonly #clock: () => number
-  readonly #staleMs: number
   readonly #views = new Map<string, View>()
   readonly #choices = new Map<string, SearchChoice>()
-  /** Rows that are being deleted: nobody finds them while the log is written. */
-  readonly #hidden = new Set<number>()
-  /** Entries of each namespace, by its code. */
-  readonly #counts: Array<number> = []
-  #size = 0
   /** Called with the bytes that entries take less from now on. */
   onFreed: (bytes: number) => void = () => undefined
   /** Called with the key of an entry that is gone. */
   onRemoved: (key: string) => void = () => undefined
 
-  constructor(collection: Collection, { clock, staleMs }: Pick<CacheSettings, "clock" | "staleMs">) {
+  constructor(collection: Collection, settings: Pick<CacheSettings, "clock" | "staleMs">) {
+    const inside = insideOf(collection)
+    super(inside.store, settings)
     this.#collection = collection
-    this.#clock = clock
-    this.#staleMs = staleMs
-    this.#inside = insideOf(collection)
-  }
-
-  /** Entries of all scopes. */
-  get size(): number {
-    return this.#size
-  }
-
-  /** Entries of the namespace of a request: of its scope, and of the few that share it. */
-  sizeOf({ namespace }: Pick<Asked, "namespace">): number {
-    return this.#counts[this.#inside.store.tags.code(namespace)] ?? 0
-  }
-
-  /** Counts the entry of a row that was there when the cache was opened; false when there is none. */
-  count(row: number): boolean {
-    if (!this.isThere(row)) return false
-    this.#counted(scopeOf(this.#inside.store, row), 1)
-    return true
-  }
-
-  /** One past the highest row. */
-  get rows(): number {
-    return this.#inside.store.directory.rows
-  }
-
-  /** The bytes per row that belong to whoever decides what gives way. */
-  marks(row: number): { readonly frequency: Uint8Array; readonly flags: Uint8Array; readonly slot: number } {
-    const { frequency, flags } = this.#inside.store.segments[Math.floor(row / SLOTS)]!
-    return { frequency, flags, slot: row % SLOTS }
-  }
-
-  /** Whether a row holds an entry that may be found. */
-  isThere(row: number): boolean {
-    const segment = this.#inside.store.segments[Math.floor(row / SLOTS)]
-    if (segment === undefined || !isLive(segment, row % SLOTS) || this.#hidden.has(row)) return false
-    // What lies outside of all namespaces is no entry.
-    return segment.scope[row % SLOTS] !== NO_NAMESPACE
-  }
-
-  /** The entry of a row that is there; undefined when it holds something else. Valid until the turn ends. */
-  at(row: number): PackedEntry | undefined {
-    const { store } = this.#inside
-    return PackedEntry.over(store.records.bytesAt(addressOf(store, row)))
-  }
-
-  /** Whether a row still holds the entry that was found in it. */
-  isStill({ row, key }: Pick<Found, "row" | "key">): boolean {
-    return this.isThere(row) && this.keyOf(row) === key
-  }
-
-  keyOf(row: number): string {
-    const { store } = this.#inside
-    return store.records.key(addressOf(store, row))
-  }
-
-  /** Hash of the key of a row, u32. */
-  hashOf(row: number): number {
-    const { store } = this.#inside
-    return store.records.hash(addressOf(store, row))
-  }
-
-  /** Bytes of memory that an entry takes, columns and all. */
-  bytesOf(row: number): number {
-    const { store } = this.#inside
-    return bytesAnEntry(store.shape) + store.records.usedBytes(addressOf(store, row))
-  }
-
-  /** The row of the same request; -1 when there is none. */
-  find({ key, namespace, scope }: Asked): number {
-    const row = this.findIn(namespace, key)
-    return row >= 0 && this.at(row)?.isOf(scope) ? row : -1
-  }
-
-  /** The row of a key in a namespace; -1 when there is none. */
-  findIn(namespace: string, key: string): number {
-    const { store } = this.#inside
-    const code = store.tags.code(namespace)
-    const encoded = code === UNKNOWN ? undefined : encodeKey(key, code)
-    const row = encoded === undefined ? -1 : store.find(encoded)
-    return row >= 0 && this.isThere(row) ? row : -1
-  }
-
-  /** The row of a key in any namespace; -1 when there is none. Looks into each. */
-  findKey(key: string): number {
-    const { store } = this.#inside
-    for (let code = UNKNOWN + 1; ; code++) {
-      const namespace = store.tags.text(code)
-      if (namespace === undefined) return -1
-      const row = this.findIn(namespace, key)
-      if (row >= 0) return row
-    }
-  }
-
-  /** Whether anything was ever written in the namespace of a request. */
-  knows({ namespace }: Asked): boolean {
-    return this.#inside.store.tags.code(namespace) !== UNKNOWN
+    this.#inside = inside
   }
 
   /** Vector of a text; rejects with `EmptyEmbedding` when the embedder finds nothing in it. */
   async embed(text: string, signal: AbortSignal): Promise<Float32Array> {
-    const { store, embed } = this.#inside
+    const { store } = this
     // Both sides are questions: a model with a prefix for each side gets the same one.
-    const vector = await embed([text], "query", signal)
+    const vector = await this.#inside.embed([text], "query", signal)
     checkVectors(store.kernels, store.shape, vector)
     return vector
   }
 
   /** A vector that a caller gave, as ours. */
   ownVector(vector: ArrayLike<number>): Float32Array {
-    return ownVector(this.#inside.store.kernels, this.#inside.store.shape, vector)
+    return ownVector(this.store.kernels, this.store.shape, vector)
   }
 
   /** The nearest entries of the scope of a request whose cosine is at least `minScore`, of the `k` nearest of its namespace. */
@@ -198,10 +93,10 @@ export class CacheEntries {
     minScore: number,
     limits: Limits
   ): Promise<Nearest> {
-    const { store, searching } = this.#inside
+    const { store } = this
+    const { dispatcher } = this.#inside.searching
     const code = store.tags.code(asked.namespace)
     if (code === UNKNOWN) return Promise.resolve({ found: [], strangers: 0 })
-    const { dispatcher } = searching
     const choice = this.#choice(k, minScore)
     const { passing, cost } = this.#view(asked.namespace)
     return new Promise((done, fail) => {
@@ -209,8 +104,7 @@ export class CacheEntries {
       let strangers = 0
       const take = (hits: Hits, i: number) => {
         const row = hits.rows[i]!
-        if (!isCurrent(store, row, hits.generations[i]!) || scopeOf(store, row) !== code || this.#hidden.has(row))
-          return
+        if (!isCurrent(store, row, hits.generations[i]!) || scopeOf(store, row) !== code || this.hidden.has(row)) return
         const entry = this.at(row)
         if (entry?.isOf(asked.scope)) {
           const { text, made, expires } = entry
@@ -250,7 +144,7 @@ export class CacheEntries {
         const bytes = before >= 0 ? this.bytesOf(before) : 0
         await settled(before >= 0 ? writing.update(entry) : writing.add(entry))
         this.onFreed(bytes)
-        if (before < 0) this.#counted(this.#inside.store.tags.code(asked.namespace), 1)
+        if (before < 0) this.counted(this.store.tags.code(asked.namespace), 1)
         return this.find(asked)
       } catch (error) {
         // Somebody else wrote or deleted it meanwhile.
@@ -260,32 +154,26 @@ export class CacheEntries {
     }
   }
 
-  /** Whether the time of an entry is over, that to be served stale included. */
-  isOver(row: number): boolean {
-    const expires = this.at(row)?.expires
-    return expires === undefined || this.#clock() >= expires + this.#staleMs
-  }
-
   /** Deletes an entry: nobody finds it from now on, and it is gone for good when this resolves. */
   async remove(row: number): Promise<void> {
     if (!this.isThere(row)) return
-    const { store } = this.#inside
+    const { store } = this
     const namespace = store.tags.text(scopeOf(store, row))!
     const key = this.keyOf(row)
     const bytes = this.bytesOf(row)
     const code = scopeOf(store, row)
-    this.#hidden.add(row)
-    this.#counted(code, -1)
+    this.hidden.add(row)
+    this.counted(code, -1)
     this.onFreed(bytes)
     try {
       await settled(this.#view(namespace).writing.delete(key))
       this.onRemoved(key)
     } catch (error) {
       this.onFreed(-bytes)
-      this.#counted(code, 1)
+      this.counted(code, 1)
       throw error
     } finally {
-      this.#hidden.delete(row)
+      this.hidden.delete(row)
     }
   }
 
@@ -297,7 +185,7 @@ export class CacheEntries {
   /** Replaces what an entry holds and keeps its vector; false when it is gone. */
   async rewrite(row: number, payload: Uint8Array): Promise<boolean> {
     if (!this.isThere(row)) return false
-    const { store } = this.#inside
+    const { store } = this
     const namespace = store.tags.text(scopeOf(store, row))!
     const before = this.bytesOf(row)
     try {
@@ -310,17 +198,12 @@ export class CacheEntries {
     return true
   }
 
-  #counted(code: number, difference: number): void {
-    this.#size += difference
-    this.#counts[code] = (this.#counts[code] ?? 0) + difference
-  }
-
   #view(namespace: string): View {
     const known = this.#views.get(namespace)
     if (known !== undefined) return known
     const view = {
       writing: this.#collection.namespace(namespace),
-      passing: passingNamespace(this.#inside.store, namespace)(undefined),
+      passing: passingNamespace(this.store, namespace)(undefined),
       cost: this.#inside.searching.cost.ofOneFilter()
     }
     if (this.#views.size >= REMEMBERED) this.#views.delete(this.#views.keys().next().value!)
@@ -332,7 +215,7 @@ export class CacheEntries {
     const name = `${k} ${minScore}`
     const known = this.#choices.get(name)
     if (known !== undefined) return known
-    const { shape } = this.#inside.store
+    const { shape } = this.store
     // Few pass the least score: as many as it takes to rank them, and no more than a short search may score again.
     const rerank = shape.precision === "none" ? 0 : Math.max(RERANK, k)
     const choice = choose({ k, minScore, rerank }, shape)
