@@ -8,12 +8,14 @@ import { type Closable, start } from "./started.ts"
 
 export type { BiasProfile, ClassBias, Outcome } from "./core/recall/bias.ts"
 export type { MemoryBudgetStats } from "./core/recall/budget.ts"
+export { COLOUR_CLASSES, type ColourClass, chromaticEncoder } from "./core/recall/chromatic-encoder.ts"
 export { chromaticCoherence } from "./core/recall/coherence/chromatic.ts"
 export type { Candidate, Coherence, Measured, Surroundings } from "./core/recall/coherence/coherence.ts"
 export { type NeighbourhoodOptions, neighbourhoodCoherence } from "./core/recall/coherence/neighbourhood.ts"
 export { spectralCoherence } from "./core/recall/coherence/spectral.ts"
 export type { Encodable, Encoder } from "./core/recall/encoder.ts"
 export type { Demand, EvictableItems, EvictionName, EvictionPolicy } from "./core/recall/eviction/policy.ts"
+export type { IndexCheck } from "./core/recall/index-check.ts"
 export type { RecallItem } from "./core/recall/items.ts"
 export type { RecallInput, Verdict } from "./core/recall/keeping.ts"
 export type { RecallIndex, RecallOptions } from "./core/recall/options.ts"
@@ -31,6 +33,13 @@ export type { Neighbour, SimilarityIndex, Wanted } from "./core/recall/similarit
 export type { SpectralFeatures } from "./core/recall/spectral.ts"
 export type { RecallStats } from "./core/recall/stats.ts"
 export type { OwnTensor, Tensor } from "./core/recall/tensor.ts"
+export {
+  complementTensor,
+  filterTensor,
+  mixTensors,
+  saturateTensor,
+  tensorFromSeed
+} from "./core/recall/tensor-operations.ts"
 export type { HybridWeights } from "./core/recall/weights.ts"
 
 /** A pool in a database. Closing it leaves the database open and every item where it is. */

@@ -8,7 +8,7 @@ use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlannerScalar};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::f64::consts::{FRAC_1_SQRT_2, PI};
+use std::f64::consts::PI;
 use std::sync::Arc;
 
 /// Entropy, dominant frequencies, energies of the bands and mean power.
@@ -38,14 +38,32 @@ fn window(n: usize) -> Vec<f64> {
     (0..n).map(|i| 0.5 - 0.5 * (2.0 * PI * (i as f64 + 0.5) / n as f64).cos()).collect()
 }
 
+/// A frequency as its steps from the constant along rows and columns, each times the other side.
+fn steps(at: usize, rows: usize, columns: usize) -> (f64, f64) {
+    let folded = |i: usize, n: usize| i.min(n - i) as f64;
+    (folded(at / columns, rows) * columns as f64, folded(at % columns, columns) * rows as f64)
+}
+
+/// Cycles a cell.
+fn radius(at: usize, rows: usize, columns: usize) -> f64 {
+    let (a, b) = steps(at, rows, columns);
+    (a * a + b * b).sqrt() / (rows as f64 * columns as f64)
+}
+
+/// Thirds of the highest radius, told apart by its square: whole numbers, so that no rounding decides.
+fn band(at: usize, rows: usize, columns: usize) -> usize {
+    let (a, b) = steps(at, rows, columns);
+    let cells = rows as f64 * columns as f64;
+    let square = 18.0 * (a * a + b * b);
+    let whole = cells * cells;
+    usize::from(square >= whole) + usize::from(square >= 4.0 * whole)
+}
+
 impl Plan {
     fn new(rows: usize, columns: usize) -> Self {
         let mut planner = FftPlannerScalar::new();
-        let frequency = |i: usize, n: usize| i.min(n - i) as f64 / n as f64;
-        let radii: Vec<f64> =
-            (0..rows * columns).map(|i| frequency(i / columns, rows).hypot(frequency(i % columns, columns))).collect();
-        let band = |radius: &f64| ((BANDS as f64 * radius / FRAC_1_SQRT_2) as usize).min(BANDS - 1);
-        let bands = radii.iter().map(band).collect();
+        let radii = (0..rows * columns).map(|at| radius(at, rows, columns)).collect();
+        let bands = (0..rows * columns).map(|at| band(at, rows, columns)).collect();
         Plan {
             rows,
             columns,

@@ -174,6 +174,11 @@ export const CALLS: Readonly<Record<string, (draw: Draw) => Arguments>> = {
     const [rows, inner, columns] = sizes as [number, number, number]
     return [floats(rows * inner, m), floats(inner * columns, k), new Float32Array(rows * columns), ...sizes]
   },
+  spectralFeatures: ([rows, columns, , size, choice]) => {
+    const sides = [1 + (rows % 20), 1 + (columns % 20), 1 + (size % 3), 1 + (choice % 4)]
+    const count = sides.reduce((product, side) => product * side, 1)
+    return [floats(count, choice), ...sides, new Float32Array(8)]
+  },
   checkVectors: ([, , dimensions, size]) => [floats((1 + (size % 5)) * (1 + dimensions), size), 1 + dimensions, 1e30],
   writeRows: (draw) => {
     const { layout, d, encoder, rowBytes, codeBytes } = shapeOf(draw, draw[4] % 4 === 0)

@@ -8,9 +8,6 @@ import { requireLayout } from "./refusal.ts"
 
 const FEATURES = 8
 const DOMINANT = 3
-/** Highest frequency in both directions: half a cycle a cell. */
-const HIGHEST_RADIUS = Math.SQRT1_2
-
 /** `0.5 - 0.5 cos(2 pi i / n)` at the middle of each cell, so that no cell is left out of account. */
 const window = (n: number): Float64Array =>
   Float64Array.from({ length: n }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * (i + 0.5)) / n))
@@ -48,8 +45,25 @@ const transform = (
   }
 }
 
-/** Frequency `i` of `n`, cycles a cell, without its sign. */
-const frequency = (i: number, n: number): number => Math.min(i, n - i) / n
+/** A frequency as its steps from the constant along rows and columns, each times the other side. */
+const steps = (at: number, rows: number, columns: number): readonly [number, number] => {
+  const [row, column] = [Math.floor(at / columns), at % columns]
+  return [Math.min(row, rows - row) * columns, Math.min(column, columns - column) * rows]
+}
+
+/** Cycles a cell. */
+const radiusOf = (at: number, rows: number, columns: number): number => {
+  const [a, b] = steps(at, rows, columns)
+  return Math.sqrt(a * a + b * b) / (rows * columns)
+}
+
+/** Thirds of the highest radius, told apart by its square: whole numbers, so that no rounding decides. */
+const bandOf = (at: number, rows: number, columns: number): number => {
+  const [a, b] = steps(at, rows, columns)
+  const square = 18 * (a * a + b * b)
+  const whole = (rows * columns) ** 2
+  return square >= 4 * whole ? 2 : square >= whole ? 1 : 0
+}
 
 /** Writes the eight features of a tensor into `out`: see `Kernels.spectralFeatures`. */
 export const spectralFeatures = (
@@ -117,7 +131,7 @@ const dominant = (power: Float64Array, rows: number, columns: number): Float64Ar
     }
     if (best === 0) break
     taken.add(best)
-    radii[rank] = Math.hypot(frequency(Math.floor(best / columns), rows), frequency(best % columns, columns))
+    radii[rank] = radiusOf(best, rows, columns)
   }
   return radii
 }
@@ -126,8 +140,7 @@ const dominant = (power: Float64Array, rows: number, columns: number): Float64Ar
 const energies = (power: Float64Array, rows: number, columns: number): Float64Array => {
   const bands = new Float64Array(3)
   for (let i = 0; i < power.length; i++) {
-    const radius = Math.hypot(frequency(Math.floor(i / columns), rows), frequency(i % columns, columns))
-    const band = Math.min(2, Math.floor((3 * radius) / HIGHEST_RADIUS))
+    const band = bandOf(i, rows, columns)
     bands[band] = bands[band]! + power[i]!
   }
   const total = bands.reduce((sum, x) => sum + x, 0)

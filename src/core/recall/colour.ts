@@ -11,7 +11,7 @@ export const requireColour = (feature: string, tensor: OwnTensor | undefined): O
   throw new FeatureUnavailable({ feature, reason })
 }
 
-type Rgb = readonly [red: number, green: number, blue: number]
+export type Rgb = readonly [red: number, green: number, blue: number]
 
 /** Calls `visit` with the colour of each cell of each layer. */
 const forEachColour = (
@@ -33,7 +33,7 @@ export const meanColour = (tensor: OwnTensor): Rgb => {
 }
 
 /** Degrees, 0 up to 360; undefined for a grey. */
-const hueOf = (red: number, green: number, blue: number): number | undefined => {
+export const hueOf = (red: number, green: number, blue: number): number | undefined => {
   const most = Math.max(red, green, blue)
   const span = most - Math.min(red, green, blue)
   if (span === 0) return undefined

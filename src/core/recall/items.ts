@@ -98,6 +98,13 @@ export class PoolItems {
     return segment !== undefined && isLive(segment, row % SLOTS)
   }
 
+  /** Embeddings of at most `count` items spread over all, one after the other. */
+  sample(count: number): Float32Array {
+    const rows = [...this.rows()]
+    const taken = Math.min(count, rows.length)
+    return this.vectorsOf(Array.from({ length: taken }, (_, i) => rows[Math.floor((i * rows.length) / taken)]!))
+  }
+
   /** Whether a row still holds what was found in it. */
   isStill(row: number, generation: number): boolean {
     return isCurrent(this.store, row, generation)

@@ -4,6 +4,7 @@ import { EmptyCollection } from "../errors.ts"
 import { Bias, type BiasProfile, type Outcome } from "./bias.ts"
 import { Budget, type MemoryBudgetStats } from "./budget.ts"
 import type { Surroundings } from "./coherence/coherence.ts"
+import { checkIndexes, type IndexCheck } from "./index-check.ts"
 import { PoolItems, type RecallItem } from "./items.ts"
 import { Keeping, type RecallInput, type Verdict } from "./keeping.ts"
 import type { RecallSettings } from "./options.ts"
@@ -141,6 +142,16 @@ export class RecallPool {
     await settled(this.#items.collection.buildIndex({ signal }))
   }
 
+  /** Asks each index for a sample of its own items; one that does not find them is made anew. */
+  checkIndex(signal: AbortSignal): Promise<ReadonlyArray<IndexCheck>> {
+    return this.#writers.run(async () => {
+      const checks = await checkIndexes(this.#items, this.#index, signal)
+      // What a damaged index found is remembered no longer.
+      if (checks.some(({ fault }) => fault !== undefined)) this.#changed()
+      return checks
+    })
+  }
+
   memoryBudgetStats(): MemoryBudgetStats {
     return this.#budget.stats()
   }
@@ -172,11 +183,7 @@ export class RecallPool {
       size: items.size,
       generation: this.#generation,
       index: this.#index,
-      sample: (count) => {
-        const rows = [...items.rows()]
-        const taken = Math.min(count, rows.length)
-        return items.vectorsOf(Array.from({ length: taken }, (_, i) => rows[Math.floor((i * rows.length) / taken)]!))
-      }
+      sample: (count) => items.sample(count)
     }
   }
 }

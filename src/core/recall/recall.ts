@@ -15,6 +15,7 @@ import { attempt, direct, limited } from "../lift.ts"
 import type { Limits } from "../limits.ts"
 import type { BiasProfile, Outcome } from "./bias.ts"
 import type { MemoryBudgetStats } from "./budget.ts"
+import type { IndexCheck } from "./index-check.ts"
 import type { RecallInput, Verdict } from "./keeping.ts"
 import { type RecallOptions, settingsOf } from "./options.ts"
 import { RecallPool as OpenPool, type StoredItem } from "./pool.ts"
@@ -71,6 +72,11 @@ interface RecallPoolService {
   readonly useBias: (profile: BiasProfile) => Effect.Effect<void, SabineError>
   /** Makes the index that the pool was opened with, of the items of this moment. `EmptyCollection` without any. */
   readonly buildIndex: (options?: Limits) => Effect.Effect<void, SabineError>
+  /**
+   * Asks each index for items that it holds. One that does not find them is made anew, and the result says so: that is no
+   * failure. Retrievals scan meanwhile.
+   */
+  readonly checkIndex: (options?: Limits) => Effect.Effect<ReadonlyArray<IndexCheck>, SabineError>
   readonly memoryBudgetStats: () => MemoryBudgetStats
   readonly stats: () => RecallStats
   /** A handle for another thread of this process, which attaches to the items as to any collection. */
@@ -110,6 +116,7 @@ const acquire = Effect.fnUntraced(function* (open: OpenCollection, options: Reca
     biasProfile: () => pool.biasProfile(),
     useBias: (profile) => attempt(() => pool.useBias(profile)),
     buildIndex: (options) => called(options, (signal) => pool.buildIndex(signal)),
+    checkIndex: (options) => called(options, (signal) => pool.checkIndex(signal)),
     memoryBudgetStats: () => pool.memoryBudgetStats(),
     stats: () => pool.stats(),
     share: () => collection.share()

@@ -1,0 +1,151 @@
+/** A pool in a folder: opened again, taken back to a checkpoint, and with an index that was damaged. */
+import assert from "node:assert/strict"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { describe, test } from "node:test"
+import { Worker } from "node:worker_threads"
+import { serviceOf } from "../../src/behind.ts"
+import { insideOf } from "../../src/core/collection/inside.ts"
+import { settled } from "../../src/core/recall/settled.ts"
+import { open } from "../../src/index.ts"
+import { type RecallIndex, recallPool } from "../../src/recall.ts"
+import { DIMENSIONS, vectorsOf } from "./pools.ts"
+
+const items = vectorsOf(60, 100).map((embedding, i) => ({ key: `${i}`, embedding, class: `c${i % 3}`, payload: { i } }))
+
+const inFolder = async (use: (folder: string) => Promise<void>) => {
+  const folder = await mkdtemp(join(tmpdir(), "sabine-recall-"))
+  try {
+    await use(folder)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+describe("a pool in a folder", () => {
+  test("is what it was when it is opened again, the order of eviction included", async () => {
+    await inFolder(async (folder) => {
+      let stats: unknown
+      {
+        await using db = await open(folder, { threads: 1 })
+        const pool = await recallPool(db, { dimensions: DIMENSIONS })
+        for (const item of items.slice(0, 20)) await pool.add(item)
+        await pool.addMany(items.slice(20))
+        await pool.feedback([{ key: "5", deltaLoss: -0.25 }])
+        await pool.remove("7")
+        const { items: count, classes, memory } = pool.stats()
+        stats = { count, classes, memory }
+        await db.save()
+      }
+      await using db = await open(folder, { threads: 1 })
+      const pool = await recallPool(db, { maxSize: 99 })
+      const { items: count, classes, memory } = pool.stats()
+      assert.deepEqual({ count, classes, memory }, stats)
+      assert.equal((await pool.get("5"))?.utility, 0.25)
+      assert.deepEqual((await pool.get("9"))?.payload, { i: 9 })
+      await pool.add({ key: "new", embedding: items[7]!.embedding })
+      assert.equal(await pool.get("0"), undefined)
+      assert.notEqual(await pool.get("1"), undefined)
+    })
+  })
+
+  test("goes back to a checkpoint", async () => {
+    await inFolder(async (folder) => {
+      await using db = await open(folder, { threads: 1 })
+      const pool = await recallPool(db, { dimensions: DIMENSIONS })
+      await pool.addMany(items)
+      await db.checkpoint("before")
+      await pool.clear()
+      await db.restore("before")
+      const restored = await recallPool(db)
+      assert.equal(restored.stats().items, 100)
+      assert.deepEqual((await restored.similar(items[3]!.embedding, { k: 1 }))[0]?.key, "3")
+    })
+  })
+})
+
+describe("an index that is damaged", () => {
+  for (const index of ["hnsw", "ivf"] as ReadonlyArray<RecallIndex>) {
+    test(`${index}: is found out, reported, made anew, and finds everything again`, async () => {
+      await using db = await open(":memory:", { threads: 1 })
+      const many = vectorsOf(61, 3000).map((embedding, i) => ({ key: `${i}`, embedding }))
+      const pool = await recallPool(db, { dimensions: DIMENSIONS, index, maxSize: 5000 })
+      await pool.addMany(many)
+      await pool.buildIndex()
+      const whole = await pool.checkIndex()
+      assert.deepEqual(
+        whole.map((check) => [check.index, check.fault]),
+        [[index, undefined]]
+      )
+      assert.ok(whole[0]!.found > 0.95)
+      const { store } = insideOf(await settled(serviceOf(db).collection("recall", {})))
+      if (index === "hnsw") {
+        const { layout, segments } = store.columns.graph!
+        segments[0]!.fill(0, layout.linksOffset, layout.linksOffset + 4 * 2 * layout.m * 65_536)
+      } else store.columns.lists!.heads.fill(0)
+      const [check] = await pool.checkIndex()
+      assert.ok(check!.found < 0.5, `${check!.found}`)
+      assert.equal(check!.fault?._tag, "IndexCorrupted")
+      assert.ok((await pool.checkIndex())[0]!.found > 0.95)
+      const found = await Promise.all(
+        many.slice(0, 50).map(({ embedding }) => pool.similar(embedding, { k: 1, index }))
+      )
+      assert.ok(found.filter(([first], i) => first?.key === `${i}`).length >= 48)
+    })
+  }
+})
+
+describe("threads", () => {
+  test("attach to the items, and find what is added meanwhile whole", { timeout: 120_000 }, async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const pool = await recallPool(db, { dimensions: DIMENSIONS, maxSize: Number.POSITIVE_INFINITY })
+    const many = vectorsOf(62, 4000)
+    await pool.addMany(many.slice(0, 100).map((embedding, i) => ({ key: `${i}`, embedding, utility: 0.5 })))
+    const code = `
+      import { parentPort, workerData } from "node:worker_threads"
+      import { attach } from ${JSON.stringify(new URL("../../src/index.ts", import.meta.url).href)}
+      const items = attach(workerData.handle)
+      let searches = 0
+      let torn = 0
+      let going = true
+      parentPort.once("message", () => { going = false })
+      while (going) {
+        const hits = await items.search(workerData.queries[searches++ % workerData.queries.length], { k: 5 })
+        for (const { score, fields } of hits) if (!(score <= 1.0001) || fields.utility !== 0.5) torn++
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      parentPort.postMessage({ searches, torn })
+      await items.close()`
+    const workers = [0, 1, 2].map((i) => {
+      const { handle, transferList } = pool.share()
+      const workerData = { handle, queries: vectorsOf(63 + i, 20) }
+      return new Worker(code, {
+        eval: true,
+        workerData,
+        transferList: [...transferList],
+        execArgv: ["--input-type=module"]
+      })
+    })
+    for (let from = 100; from < 4000; from += 100) {
+      const adding = pool.addMany(
+        many.slice(from, from + 100).map((embedding, i) => ({ key: `${from + i}`, embedding, utility: 0.5 }))
+      )
+      for (const vector of many.slice(from - 10, from)) assert.equal((await pool.similar(vector, { k: 1 })).length, 1)
+      await adding
+    }
+    const reports = await Promise.all(
+      workers.map(
+        (worker) =>
+          new Promise<{ searches: number; torn: number }>((resolve, reject) => {
+            worker.once("message", resolve)
+            worker.once("error", reject)
+            worker.postMessage("stop")
+          })
+      )
+    )
+    for (const { searches, torn } of reports) assert.ok(searches > 0 && torn === 0, `${torn} of ${searches}`)
+    assert.equal(pool.stats().items, 4000)
+    await Promise.all(workers.map((worker) => worker.terminate()))
+  })
+})

@@ -1,0 +1,115 @@
+/** Retrievals that are remembered: what they are found by, and when they are void. */
+import assert from "node:assert/strict"
+import { describe, test } from "node:test"
+import type { RecallPool } from "../../src/recall.ts"
+import { Clock, vectorsOf, withPool } from "./pools.ts"
+
+const [query] = vectorsOf(50, 1)
+const clock = new Clock()
+
+const withItems = (use: (pool: RecallPool) => Promise<void>) =>
+  withPool({ clock: clock.read, fields: { lang: "tag" } }, async (pool) => {
+    const items = vectorsOf(51, 40).map((embedding, i) => ({
+      key: `${i}`,
+      embedding,
+      class: `c${i % 2}`,
+      payload: { i }
+    }))
+    await pool.addMany(items)
+    await use(pool)
+  })
+
+const cacheOf = (pool: RecallPool) => pool.stats().queryCache!
+
+/** Every way of retrieval, each with options of its own. */
+const WAYS: ReadonlyArray<(pool: RecallPool, query: ArrayLike<number>) => Promise<unknown>> = [
+  (pool, query) => pool.similar(query),
+  (pool, query) => pool.similar(query, { k: 4 }),
+  (pool, query) => pool.similar(query, { filter: { class: "c1" } }),
+  (pool, query) => pool.byClass("c0", { query }),
+  (pool, query) => pool.byClass("c1", { query, k: 2 }),
+  (pool, query) => pool.balanced(query),
+  (pool, query) => pool.diverse(query, { lambda: 0.2 }),
+  (pool, query) => pool.diverse(query, { lambda: 0.9 }),
+  (pool, query) => pool.hybrid(query),
+  (pool, query) => pool.hybrid(query, { weights: { similarity: 1, utility: 0, class: 0 } }),
+  (pool) => pool.byUtility(),
+  (pool) => pool.byUtility({ k: 5 })
+]
+
+describe("a retrieval", () => {
+  test("is found again by every way, by what is near enough, and by nothing else", async () => {
+    await withItems(async (pool) => {
+      const first = await Promise.all(WAYS.map((way) => way(pool, query!)))
+      assert.deepEqual([cacheOf(pool).hits, cacheOf(pool).misses], [0, WAYS.length])
+      const again = await Promise.all(
+        WAYS.map((way) =>
+          way(
+            pool,
+            query!.map((x) => x + 0.0005)
+          )
+        )
+      )
+      assert.equal(cacheOf(pool).hits, WAYS.length)
+      for (const [i, found] of again.entries()) assert.equal(found, first[i])
+      for (const way of WAYS.slice(0, -2))
+        await way(
+          pool,
+          query!.map((x, i) => x + (i === 3 ? 0.002 : 0))
+        )
+      assert.equal(cacheOf(pool).hits, WAYS.length)
+      assert.ok(cacheOf(pool).bytes > 0 && cacheOf(pool).entries >= 3)
+    })
+  })
+
+  test("is void after every change of the pool, and for hybrid after a minute", async () => {
+    await withItems(async (pool) => {
+      const changes: ReadonlyArray<() => Promise<unknown>> = [
+        () => pool.add({ key: "new", embedding: query! }),
+        () => pool.remove("new"),
+        () => pool.feedback([{ key: "1", deltaLoss: 1 }]),
+        async () => pool.useBias({ version: 1, classes: {} }),
+        () => pool.clear()
+      ]
+      for (const change of changes) {
+        await pool.similar(query!, { k: 40 })
+        const { hits, invalidated } = cacheOf(pool)
+        await change()
+        const after = await pool.similar(query!, { k: 40 })
+        assert.equal(cacheOf(pool).hits, hits)
+        assert.ok(cacheOf(pool).invalidated === invalidated + 1 || cacheOf(pool).entries === 1)
+        assert.equal(after.length, Math.min(40, pool.stats().items))
+      }
+    })
+    await withItems(async (pool) => {
+      await pool.hybrid(query!)
+      await pool.hybrid(query!)
+      assert.equal(cacheOf(pool).hits, 1)
+      clock.now += 61_000
+      await pool.hybrid(query!)
+      assert.equal(cacheOf(pool).hits, 1)
+    })
+  })
+
+  test("cannot be changed by who has it, counts as used when it is found again, and is off when it is not wanted", async () => {
+    await withItems(async (pool) => {
+      const [item] = await pool.similar(query!)
+      assert.throws(() => {
+        ;(item!.payload as { i: number }).i = -1
+      }, TypeError)
+      assert.throws(() => (item as { score: number }).score++, TypeError)
+    })
+    const vectors = vectorsOf(52, 3)
+    await withPool({ maxSize: 3, eviction: "leastRecentlyUsed" }, async (pool) => {
+      await pool.addMany(vectors.map((embedding, i) => ({ key: `${i}`, embedding })))
+      for (const vector of [vectors[0]!, vectors[1]!, vectors[2]!, vectors[0]!]) await pool.similar(vector, { k: 1 })
+      assert.equal(cacheOf(pool).hits, 1)
+      await pool.add({ embedding: query! })
+      assert.deepEqual([(await pool.get("0"))?.key, await pool.get("1")], ["0", undefined])
+    })
+    await withPool({ queryCache: false }, async (pool) => {
+      await pool.similar(query!)
+      assert.equal(pool.stats().queryCache, undefined)
+    })
+  })
+})

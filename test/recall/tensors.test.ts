@@ -1,0 +1,116 @@
+/** Tensors: what is kept of them, what is made of them, and what encodes them. */
+import assert from "node:assert/strict"
+import { describe, test } from "node:test"
+import fc from "fast-check"
+import {
+  chromaticEncoder,
+  complementTensor,
+  filterTensor,
+  mixTensors,
+  saturateTensor,
+  type Tensor,
+  tensorFromSeed
+} from "../../src/recall.ts"
+import { encoderContract } from "../contract/recall-encoder.ts"
+import { cosine, withPool } from "./pools.ts"
+
+encoderContract("chromatic", chromaticEncoder)
+
+const SIDES = { rows: 5, columns: 4, layers: 2, channels: 3 }
+const flat = (red: number, green: number, blue: number): Tensor => ({
+  rows: 8,
+  columns: 8,
+  channels: 3,
+  data: Array.from({ length: 64 }, () => [red, green, blue]).flat()
+})
+
+describe("an item with a tensor", () => {
+  test("is encoded, found by tensors that look alike, and comes back with tensor and spectrum", async () => {
+    await withPool({ dimensions: undefined, encoder: chromaticEncoder() }, async (pool) => {
+      await pool.addMany([
+        { key: "red", tensor: flat(0.9, 0.1, 0.1), payload: "r" },
+        { key: "blue", tensor: flat(0.1, 0.1, 0.9), payload: "b" },
+        { key: "grey", tensor: { ...flat(0.5, 0.5, 0.5), certainty: 0.25 } }
+      ])
+      const found = await pool.similar({ tensor: flat(0.85, 0.15, 0.1) }, { k: 3 })
+      assert.equal(found[0]?.key, "red")
+      const kept = await pool.get("grey")
+      assert.deepEqual(kept?.tensor?.data, Float32Array.from(flat(0.5, 0.5, 0.5).data))
+      assert.deepEqual([kept?.tensor?.certainty, kept?.tensor?.layers], [0.25, 1])
+      assert.ok(kept!.spectrum!.energies[0] > 0.99)
+      assert.equal(kept?.payload, undefined)
+      assert.equal((await pool.get("blue"))?.payload, "b")
+    })
+  })
+
+  test("is refused when its sides, values or certainty are wrong, or it has no colours to encode", async () => {
+    await withPool({ dimensions: undefined, encoder: chromaticEncoder() }, async (pool) => {
+      const wrong: ReadonlyArray<Tensor> = [
+        { rows: 0, columns: 1, data: [] },
+        { rows: 2, columns: 1, data: [1] },
+        { rows: 1, columns: 1, data: [Number.NaN] },
+        { ...flat(0, 0, 0), certainty: 2 }
+      ]
+      for (const tensor of wrong) await assert.rejects(pool.add({ tensor }), { _tag: "InvalidParameter" })
+      await assert.rejects(pool.add({ tensor: { rows: 1, columns: 1, data: [1] } }), { _tag: "FeatureUnavailable" })
+      assert.equal(pool.stats().items, 0)
+    })
+  })
+})
+
+describe("operations", () => {
+  test("mix: one at 0, the other at 1, half way by default", () => {
+    const [a, b] = [tensorFromSeed(1, SIDES), tensorFromSeed(2, SIDES)]
+    assert.deepEqual(mixTensors(a, b, 0).data, a.data)
+    assert.deepEqual(mixTensors(a, b, 1).data, b.data)
+    const half = mixTensors(a, { ...b, certainty: 0 })
+    assert.ok(half.data.every((x, i) => Math.abs(x - (a.data[i]! + b.data[i]!) / 2) < 1e-6))
+    assert.equal(half.certainty, 0.5)
+    assert.throws(() => mixTensors(a, tensorFromSeed(1, { ...SIDES, rows: 4 })), { _tag: "InvalidParameter" })
+    assert.throws(() => mixTensors(a, b, 1.1), { _tag: "InvalidParameter" })
+  })
+
+  test("filter, complement and saturate", () => {
+    const a = tensorFromSeed(3, SIDES)
+    const white = { ...a, data: a.data.map(() => 1) }
+    assert.deepEqual(filterTensor(a, white).data, a.data)
+    assert.ok(filterTensor(a, { ...a, certainty: 0.5 }).data.every((x, i) => Math.abs(x - a.data[i]! ** 2) < 1e-6))
+    const twice = complementTensor(complementTensor(a))
+    assert.ok(twice.data.every((x, i) => Math.abs(x - a.data[i]!) < 1e-6))
+    assert.ok(saturateTensor(a, 1).data.every((x, i) => Math.abs(x - a.data[i]!) < 1e-6))
+    const grey = saturateTensor(a, 0).data
+    assert.ok(grey.every((x, i) => Math.abs(x - grey[i - (i % 3)]!) < 1e-6))
+    assert.ok(saturateTensor(a, 50).data.every((x) => x >= 0 && x <= 1))
+    assert.throws(() => saturateTensor(a, -1), { _tag: "InvalidParameter" })
+  })
+
+  test("from a seed: the same for one, others for others, from 0 up to 1", () => {
+    fc.assert(
+      fc.property(fc.nat(), (seed) => {
+        const { data } = tensorFromSeed(seed, SIDES)
+        assert.deepEqual(data, tensorFromSeed(seed, SIDES).data)
+        assert.notDeepEqual(data, tensorFromSeed(seed + 1, SIDES).data)
+        assert.ok(data.every((x) => x >= 0 && x < 1))
+      }),
+      { numRuns: 30 }
+    )
+    // The same on every machine: written down once.
+    assert.deepEqual(
+      [...tensorFromSeed(42, { rows: 1, columns: 3 }).data].map((x) => x.toFixed(6)),
+      ["0.089251", "0.773956", "0.654571"]
+    )
+  })
+
+  test("embeddings of near colours are near, of far ones far", () => {
+    const encoder = chromaticEncoder()
+    const tensor = (data: Tensor) => ({
+      ...tensorFromSeed(1, { rows: 8, columns: 8, channels: 3 }),
+      data: Float32Array.from(data.data)
+    })
+    const spectrum = { entropy: 0, dominant: [0, 0, 0], energies: [1, 0, 0], meanPower: 0 } as const
+    const of = (r: number, g: number, b: number) =>
+      encoder.encode({ tensor: tensor(flat(r, g, b)), spectrum, utility: 0, bias: 0 })
+    assert.ok(cosine(of(0.9, 0.1, 0.1), of(0.88, 0.12, 0.1)) > 0.9)
+    assert.ok(cosine(of(0.9, 0.1, 0.1), of(0.1, 0.1, 0.9)) < 0.5)
+  })
+})
