@@ -11,6 +11,7 @@ import assert from "node:assert/strict"
 import { createRequire } from "node:module"
 import { open } from "sabine"
 import { semanticCache } from "sabine/cache"
+import { recallPool } from "sabine/recall"
 import * as door from "sabine/effect"
 
 const db = await open(":memory:")
@@ -26,6 +27,10 @@ const cache = await semanticCache(db)
 await cache.set({ prompt: "a small cat" }, 1)
 assert.equal((await cache.get({ prompt: "a small cat" })).isHit, true)
 await cache.close()
+const pool = await recallPool(db, { dimensions: 2 })
+await pool.add({ key: "kept", embedding: [1, 1] })
+assert.deepEqual((await pool.similar([1, 1])).map(({ key }) => key), ["kept"])
+await pool.close()
 assert.equal(createRequire(import.meta.url)("sabine").open, open)
 await db[Symbol.asyncDispose]()
 `
@@ -117,7 +122,7 @@ test("the tarball holds what is published and nothing else", () => {
     packed.filter((path) => !published.test(path) && !named.includes(path)),
     []
   )
-  const doors = ["index", "effect", "cache"].flatMap((door) => [`dist/${door}.js`, `dist/${door}.d.ts`])
+  const doors = ["index", "effect", "cache", "recall"].flatMap((door) => [`dist/${door}.js`, `dist/${door}.d.ts`])
   for (const path of [...named, ...doors, "dist/cli/main.js"]) {
     assert.ok(packed.includes(path), path)
   }

@@ -1,4 +1,4 @@
-/** Every example of the README runs as it stands, each in a process and folder of its own. */
+/** Every example of the README and of the guides runs as it stands, each in a process and folder of its own. */
 import assert from "node:assert/strict"
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -9,11 +9,18 @@ import { run } from "./programs.ts"
 const DOORS = {
   '"sabine"': "../src/index.ts",
   '"sabine/effect"': "../src/effect.ts",
-  '"sabine/cache"': "../src/cache.ts"
+  '"sabine/cache"': "../src/cache.ts",
+  '"sabine/recall"': "../src/recall.ts"
 }
 
-const readme = await readFile(new URL("../README.md", import.meta.url), "utf8")
-const examples = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = ""]) => code)
+const DOCUMENTS = ["README.md", "docs/recall.md"]
+
+const documents = await Promise.all(
+  DOCUMENTS.map(async (name) => {
+    const text = await readFile(new URL(`../${name}`, import.meta.url), "utf8")
+    return { name, examples: [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = ""]) => code) }
+  })
+)
 
 /** The example with its imports pointed at the sources. */
 const runnable = (code: string): string => {
@@ -24,15 +31,17 @@ const runnable = (code: string): string => {
   return out.replaceAll(/"(effect\/\w+)"/g, (_, name) => JSON.stringify(import.meta.resolve(name)))
 }
 
-test("the README has examples", () => assert.ok(examples.length >= 5))
+for (const { name, examples } of documents) {
+  test(`${name} has examples`, () => assert.ok(examples.length >= 5))
 
-for (const [i, code] of examples.entries()) {
-  test(`example ${i + 1}: ${code.split("\n").find((line) => line.includes("import"))}`, async (t) => {
-    const folder = await mkdtemp(join(tmpdir(), "sabine-readme-"))
-    t.after(() => rm(folder, { recursive: true }))
-    const file = join(folder, "example.mts")
-    await writeFile(file, runnable(code))
-    const stdout = await run(process.execPath, [file], folder)
-    assert.notEqual(stdout.trim(), "", "an example prints what it found")
-  })
+  for (const [i, code] of examples.entries()) {
+    test(`${name}, example ${i + 1}: ${code.split("\n").find((line) => line.includes("import"))}`, async (t) => {
+      const folder = await mkdtemp(join(tmpdir(), "sabine-readme-"))
+      t.after(() => rm(folder, { recursive: true }))
+      const file = join(folder, "example.mts")
+      await writeFile(file, runnable(code))
+      const stdout = await run(process.execPath, [file], folder)
+      assert.notEqual(stdout.trim(), "", "an example prints what it found")
+    })
+  }
 }

@@ -159,13 +159,24 @@ impl Plan {
 }
 
 /// Entropy over that of a flat spectrum; 0 where there is no power, or one frequency.
-fn entropy(power: &[f64]) -> f64 {
-    let total: f64 = power.iter().sum();
+///
+/// Each frequency and its mirror have the same power: logarithms are taken of one of the two.
+fn entropy(power: &[f64], columns: usize) -> f64 {
+    let half = columns / 2 + 1;
+    let (mut total, mut logarithms) = (0.0, 0.0);
+    for row in power.chunks_exact(columns) {
+        for (column, x) in row.iter().take(half).enumerate() {
+            let weight = if column == 0 || 2 * column == columns { 1.0 } else { 2.0 };
+            total += weight * x;
+            if *x > 0.0 {
+                logarithms += weight * x * x.ln();
+            }
+        }
+    }
     if total.is_nan() || total <= 0.0 || power.len() == 1 {
         return 0.0;
     }
-    let sum: f64 = power.iter().map(|x| x / total).filter(|share| *share > 0.0).map(|share| share * share.ln()).sum();
-    -sum / (power.len() as f64).ln()
+    ((total.ln() - logarithms / total) / (power.len() as f64).ln()).max(0.0)
 }
 
 thread_local! {
@@ -209,7 +220,7 @@ pub fn features(data: View<f32>, sides: [u32; 4], out: View<f32>) -> Result<()> 
             }
         }
         let of_channel = plan.power(&plane);
-        entropies += entropy(&of_channel);
+        entropies += entropy(&of_channel, columns);
         for (all, one) in power.iter_mut().zip(&of_channel) {
             *all += one / channels as f64;
         }

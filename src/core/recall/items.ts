@@ -11,7 +11,7 @@ import { SLOTS } from "../store/layout.ts"
 import { isLive, type Segment } from "../store/memory.ts"
 import { addressOf, encodeKey, fieldsOf, isCurrent } from "../store/rows.ts"
 import { bytesAnItem } from "./bytes.ts"
-import type { OWN_FIELDS } from "./options.ts"
+import { OWN_FIELDS } from "./options.ts"
 import { payloadOf, spectrumOf, tensorOf } from "./packed.ts"
 import { settled } from "./settled.ts"
 import type { SpectralFeatures } from "./spectral.ts"
@@ -43,6 +43,8 @@ export interface Prepared {
   readonly fields: FieldInput
 }
 
+const NO_FIELDS: FieldValues = Object.freeze({})
+
 type OwnField = keyof typeof OWN_FIELDS
 
 export class PoolItems {
@@ -50,7 +52,11 @@ export class PoolItems {
   readonly #inside: ReturnType<typeof insideOf>
   /** Where each of our own fields is among the columns. */
   readonly #places: Readonly<Record<OwnField, number>>
+  /** Whether there are fields beside our own. */
+  readonly #hasFields: boolean
   readonly #columnBytes: number
+  /** Labels of classes by their code, as they are met. */
+  readonly #labels: Array<string | undefined> = []
   /** By row: larger came, or was used, later. */
   readonly #cameAt: Array<number> = []
   readonly #usedAt: Array<number> = []
@@ -72,6 +78,7 @@ export class PoolItems {
       outcomes: place("outcomes"),
       added: place("added")
     }
+    this.#hasFields = names.length > Object.keys(OWN_FIELDS).length
     this.#columnBytes = bytesAnItem(shape)
     const rows = [...this.rows()].sort((a, b) => this.number(a, "added") - this.number(b, "added") || a - b)
     for (const row of rows) this.#came(row)
@@ -130,17 +137,26 @@ export class PoolItems {
 
   classOf(row: number): string | undefined {
     const code = this.#segment(row).fields[this.#places.class]!.values[row % SLOTS]!
-    return code === 0 ? undefined : this.store.tags.text(code)
+    if (code === 0) return undefined
+    const known = this.#labels[code]
+    if (known !== undefined) return known
+    const label = this.store.tags.text(code)
+    if (label !== undefined) this.#labels[code] = label
+    return label
   }
 
   /** Embeddings of rows as f32, one after the other. */
-  vectorsOf(rows: ArrayLike<number>): Float32Array {
+  vectorsOf(rows: ReadonlyArray<number>): Float32Array {
     const { dimensions, store } = this
+    const { layout } = store.columns
     const vectors = new Float32Array(rows.length * dimensions)
-    for (let i = 0; i < rows.length; i++) {
-      const row = rows[i]!
-      const out = vectors.subarray(i * dimensions, (i + 1) * dimensions)
-      store.kernels.readVectors(store.columns.layout, Uint32Array.of(row % SLOTS), this.#segment(row).rows, out)
+    // Of rows that follow each other in one segment, in one call.
+    for (let from = 0, to = 0; from < rows.length; from = to) {
+      const number = Math.floor(rows[from]! / SLOTS)
+      while (to < rows.length && Math.floor(rows[to]! / SLOTS) === number) to++
+      const slots = Uint32Array.from({ length: to - from }, (_, i) => rows[from + i]! % SLOTS)
+      const out = vectors.subarray(from * dimensions, to * dimensions)
+      store.kernels.readVectors(layout, slots, store.segments[number]!.rows, out)
     }
     return vectors
   }
@@ -149,18 +165,25 @@ export class PoolItems {
     const { store } = this
     const address = addressOf(store, row)
     const packed = store.records.bytesAt(address)!
-    const { class: label, utility, outcomes, added, ...fields } = fieldsOf(store, row) as Record<string, never>
+    const label = this.classOf(row)
     const spectrum = spectrumOf(packed)
     return {
       key: store.records.key(address),
       payload: payloadOf(packed),
       ...(label !== undefined && { class: label }),
-      utility: utility!,
-      outcomes: outcomes!,
-      added: added!,
-      fields,
+      utility: this.number(row, "utility"),
+      outcomes: this.number(row, "outcomes"),
+      added: this.number(row, "added"),
+      fields: this.#hasFields ? this.#fieldsOf(row) : NO_FIELDS,
       ...(spectrum && { spectrum })
     }
+  }
+
+  /** The fields of the caller's own. */
+  #fieldsOf(row: number): FieldValues {
+    const fields = { ...fieldsOf(this.store, row) }
+    for (const name of Object.keys(OWN_FIELDS)) delete fields[name]
+    return fields
   }
 
   tensorOf(row: number): OwnTensor | undefined {

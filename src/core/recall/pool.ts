@@ -55,7 +55,7 @@ export class RecallPool {
       usedAt: (row: number) => items.usedAt(row),
       usefulness: (row: number) => bias.usefulness(items.number(row, "utility"), items.classOf(row)),
       bytesOf: (row: number) => items.bytesOf(row),
-      vectorsOf: (rows: ArrayLike<number>) => items.vectorsOf(rows),
+      vectorsOf: (rows: ReadonlyArray<number>) => items.vectorsOf(rows),
       index
     }
     const budget = new Budget(evictable, settings)

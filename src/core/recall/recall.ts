@@ -106,12 +106,12 @@ const acquire = Effect.fnUntraced(function* (open: OpenCollection, options: Reca
     get: (key) => attempt(() => pool.get(key)),
     remove: (key) => called(undefined, () => pool.remove(key)),
     clear: () => called(undefined, () => pool.clear()),
-    similar: (query, options = {}) => called(options, (signal) => retrieving.similar(query, options, signal)),
-    byClass: (label, options = {}) => called(options, (signal) => retrieving.byClass(label, options, signal)),
-    balanced: (query, options = {}) => called(options, (signal) => retrieving.balanced(query, options, signal)),
-    byUtility: (options = {}) => called(options, (signal) => retrieving.byUtility(options, signal)),
-    diverse: (query, options = {}) => called(options, (signal) => retrieving.diverse(query, options, signal)),
-    hybrid: (query, options = {}) => called(options, (signal) => retrieving.hybrid(query, options, signal)),
+    similar: (query, options = {}) => retrieved(options, (signal) => retrieving.similar(query, options, signal)),
+    byClass: (label, options = {}) => retrieved(options, (signal) => retrieving.byClass(label, options, signal)),
+    balanced: (query, options = {}) => retrieved(options, (signal) => retrieving.balanced(query, options, signal)),
+    byUtility: (options = {}) => retrieved(options, (signal) => retrieving.byUtility(options, signal)),
+    diverse: (query, options = {}) => retrieved(options, (signal) => retrieving.diverse(query, options, signal)),
+    hybrid: (query, options = {}) => retrieved(options, (signal) => retrieving.hybrid(query, options, signal)),
     feedback: (outcomes) => called(undefined, () => pool.feedback(outcomes)),
     biasProfile: () => pool.biasProfile(),
     useBias: (profile) => attempt(() => pool.useBias(profile)),
@@ -122,6 +122,22 @@ const acquire = Effect.fnUntraced(function* (open: OpenCollection, options: Reca
     share: () => collection.share()
   })
 })
+
+/** A retrieval: most take less time than it takes to make what could stop them, so those without limits run to their end. */
+const retrieved = <A>(
+  limits: Limits,
+  work: (signal: AbortSignal | undefined) => Promise<A>
+): Effect.Effect<A, SabineError> => {
+  const { signal, timeout } = limits ?? {}
+  if (signal !== undefined || timeout !== undefined) return called(limits, work)
+  return direct<A>((done, fail) => {
+    const working = (async () => work(undefined))()
+    working.then(done, fail)
+    return () => working.then(ended, ended)
+  })
+}
+
+const ended = () => undefined
 
 /** One call as an Effect that a door of Promises starts without a fiber. `work` is told by its signal to stop. */
 const called = <A>(

@@ -18,7 +18,7 @@ export interface EvictableItems {
   /** Bytes that the item takes. */
   readonly bytesOf: (row: number) => number
   /** Embeddings, one after the other. */
-  readonly vectorsOf: (rows: ArrayLike<number>) => Float32Array
+  readonly vectorsOf: (rows: ReadonlyArray<number>) => Float32Array
   readonly index: SimilarityIndex
 }
 

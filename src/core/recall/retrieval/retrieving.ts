@@ -9,6 +9,7 @@ import { limitOf, type RecallSettings } from "../options.ts"
 import type { Neighbour, SimilarityIndex, Wanted } from "../similarity-index.ts"
 import { spectralOf, spectrumOfTensor } from "../spectral.ts"
 import { ownTensor } from "../tensor.ts"
+import { BestRows } from "./best-rows.ts"
 import { dispersed, diversified, similarities } from "./diversify.ts"
 import { relevances, usefulness } from "./hybrid.ts"
 import {
@@ -49,6 +50,8 @@ const REMEMBERED_MS = 60_000
 const MAX_RUNS = 4
 
 const NO_EMBEDDING = new Float32Array()
+/** For calls that nobody can cancel. */
+const NEVER = new AbortController().signal
 
 export class Retrieving {
   readonly #parts: RetrievingParts
@@ -57,14 +60,18 @@ export class Retrieving {
     this.#parts = parts
   }
 
-  similar(query: RecallQuery, options: SimilarOptions, signal: AbortSignal): Promise<ReadonlyArray<Recalled>> {
+  similar(
+    query: RecallQuery,
+    options: SimilarOptions,
+    signal: AbortSignal | undefined
+  ): Promise<ReadonlyArray<Recalled>> {
     const wanted = similarOf(options, this.#parts.settings.retrievalLimit)
     return this.#found("similar", query, options, signal, (embedding) =>
       this.#neighbours(embedding, { ...wanted, signal }, (near) => near.map(bySimilarity))
     )
   }
 
-  byClass(label: string, options: ByClassOptions, signal: AbortSignal): Promise<ReadonlyArray<Recalled>> {
+  byClass(label: string, options: ByClassOptions, signal: AbortSignal | undefined): Promise<ReadonlyArray<Recalled>> {
     const { query } = object("options", options)
     const filter = ofClass(labelOf(label), options.filter)
     return query === undefined
@@ -72,7 +79,11 @@ export class Retrieving {
       : this.similar(query, { ...options, filter }, signal)
   }
 
-  balanced(query: RecallQuery, options: BalancedOptions, signal: AbortSignal): Promise<ReadonlyArray<Recalled>> {
+  balanced(
+    query: RecallQuery,
+    options: BalancedOptions,
+    signal: AbortSignal | undefined
+  ): Promise<ReadonlyArray<Recalled>> {
     const { items, settings } = this.#parts
     const { perClass, classes, ...rest } = object("options", options)
     if (classes !== undefined && !Array.isArray(classes)) {
@@ -80,35 +91,40 @@ export class Retrieving {
     }
     const wanted = similarOf({ ...rest, k: perClass }, settings.retrievalLimit)
     const labels = [...new Set(classes?.map(labelOf) ?? items.classes.keys())]
+    // One after another: each is short, and would wait for a worker beside others.
     return this.#found("balanced", query, options, signal, async (embedding) => {
-      const ofEach = labels.map((label) =>
-        this.#neighbours(embedding, { ...wanted, filter: ofClass(label, rest.filter), signal }, (near) =>
-          near.map(bySimilarity)
-        )
-      )
-      const chosen = (await Promise.all(ofEach)).filter((ofOne) => ofOne.length > 0)
+      const chosen: Array<ReadonlyArray<Chosen>> = []
+      for (const label of labels) {
+        const asked = { ...wanted, filter: ofClass(label, rest.filter), signal }
+        const ofOne = await this.#neighbours(embedding, asked, (near) => near.map(bySimilarity))
+        if (ofOne.length > 0) chosen.push(ofOne)
+      }
       return chosen.sort((a, b) => b[0]!.score - a[0]!.score || a[0]!.row - b[0]!.row).flat()
     })
   }
 
-  byUtility(options: RetrieveOptions, signal: AbortSignal): Promise<ReadonlyArray<Recalled>> {
+  byUtility(options: RetrieveOptions, signal: AbortSignal | undefined): Promise<ReadonlyArray<Recalled>> {
     const { items, settings, biasOf } = this.#parts
     const { k = settings.retrievalLimit, filter } = object("options", options)
     const limit = limitOf(k)
     return this.#found("byUtility", NO_EMBEDDING, options, signal, async () => {
-      const ranked: Array<Chosen> = []
-      for (const row of filter === undefined ? items.rows() : this.#passing(filter)) {
-        const utility = items.number(row, "utility")
-        const bias = biasOf(items.classOf(row))
-        const explanation = { utility, bias }
-        ranked.push({ row, generation: items.generationOf(row), score: usefulness(utility, bias), explanation })
+      const best = new BestRows(limit)
+      const rows = filter === undefined ? items.rows() : this.#passing(filter)
+      for (const row of rows) {
+        best.offer(row, usefulness(items.number(row, "utility"), biasOf(items.classOf(row))), items.cameAt(row))
       }
-      ranked.sort((a, b) => b.score - a.score || items.cameAt(a.row) - items.cameAt(b.row))
-      return ranked.slice(0, limit)
+      return best.rows.map((row, i) => {
+        const explanation = { utility: items.number(row, "utility"), bias: biasOf(items.classOf(row)) }
+        return { row, generation: items.generationOf(row), score: best.scores[i]!, explanation }
+      })
     })
   }
 
-  diverse(query: RecallQuery, options: DiverseOptions, signal: AbortSignal): Promise<ReadonlyArray<Recalled>> {
+  diverse(
+    query: RecallQuery,
+    options: DiverseOptions,
+    signal: AbortSignal | undefined
+  ): Promise<ReadonlyArray<Recalled>> {
     const { items, settings } = this.#parts
     const { wanted, lambda, minDispersion } = diverseOf(options, settings.retrievalLimit)
     return this.#found("diverse", query, options, signal, (embedding) =>
@@ -126,7 +142,11 @@ export class Retrieving {
     )
   }
 
-  hybrid(query: RecallQuery, options: HybridOptions, signal: AbortSignal): Promise<ReadonlyArray<Recalled>> {
+  hybrid(
+    query: RecallQuery,
+    options: HybridOptions,
+    signal: AbortSignal | undefined
+  ): Promise<ReadonlyArray<Recalled>> {
     const { items, settings, biasOf } = this.#parts
     const { k, wanted, label, weights, decay, lambda } = hybridOf(options, settings.retrievalLimit, settings.weights)
     const now = settings.clock()
@@ -161,7 +181,7 @@ export class Retrieving {
     kind: string,
     query: RecallQuery,
     options: RetrieveOptions,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
     find: (embedding: Float32Array) => Promise<ReadonlyArray<Chosen>>
   ): Promise<ReadonlyArray<Recalled>> {
     const { items, memory, generation } = this.#parts
@@ -206,9 +226,9 @@ export class Retrieving {
     }
   }
 
-  async #embedded(query: RecallQuery, signal: AbortSignal): Promise<Float32Array> {
+  async #embedded(query: RecallQuery, signal: AbortSignal | undefined): Promise<Float32Array> {
     const { items, settings } = this.#parts
-    if (typeof query === "string") return items.embed([query], "query", signal)
+    if (typeof query === "string") return items.embed([query], "query", signal ?? NEVER)
     if ("length" in object("query", query)) return items.ownVector(query as ArrayLike<number>)
     const tensor = ownTensor((query as { readonly tensor: Parameters<typeof ownTensor>[0] }).tensor, "query.tensor")
     if (settings.encoder === undefined) {
