@@ -199,12 +199,15 @@ export class LogFile {
   /** The checkpoint whose images are yet to be put in place; undefined for none. */
   restoring(): string | undefined {
     const row = this.#get("SELECT * FROM restoring") as
-      | { readonly checkpoint: string; readonly crc: number }
+      | { readonly checkpoint: string | null; readonly crc: number }
       | undefined
-    if (row !== undefined && this.#kernels.crc32c(Buffer.from(row.checkpoint)) !== row.crc) {
+    if (row === undefined) return undefined
+    const { checkpoint, crc } = row
+    // Where pages have changed places, rows of one table come as those of another.
+    if (typeof checkpoint !== "string" || this.#kernels.crc32c(Buffer.from(checkpoint)) !== crc) {
       throw new LogDamage("which checkpoint was restored")
     }
-    return row?.checkpoint
+    return checkpoint
   }
 
   /** They are in place. */
