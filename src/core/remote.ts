@@ -7,8 +7,13 @@ import { Closed, WorkerCrashed } from "./errors.ts"
 interface Running<Api> {
   readonly worker: Worker
   readonly api: Comlink.Remote<Api>
-  /** Rejects when the worker ends: a comlink call to a dead worker never settles by itself. */
-  readonly ended: Promise<never>
+  /**
+   * Rejects calls in flight when the worker ends: a comlink call to a dead worker never settles by itself. A race against
+   * one promise for all would keep something of every call until then.
+   */
+  readonly waiting: Set<(error: WorkerCrashed) => void>
+  /** Why the worker ended; undefined while it runs. */
+  ended: WorkerCrashed | undefined
   /** Calls in flight: they keep the process alive, an idle worker does not. */
   calls: number
 }
@@ -30,10 +35,10 @@ export class Remote<Api> {
     if (this.#closed) throw new Closed()
     this.#running ??= this.#start()
     const mine = this.#running
-    const { worker, api, ended } = mine
+    const { worker } = mine
     if (mine.calls++ === 0) worker.ref()
     try {
-      return await Promise.race([use(api), ended])
+      return await answer(mine, use)
     } catch (error) {
       if (this.#running === mine) this.#running = undefined
       await worker.terminate()
@@ -58,12 +63,29 @@ export class Remote<Api> {
     // Flags of the program are not for this thread: --input-type alone would keep it from starting.
     const worker = new Worker(this.#file, { execArgv: [], workerData: this.#workerData })
     worker.unref()
-    const ended = new Promise<never>((_, reject) => {
-      worker.once("error", (cause) => reject(new WorkerCrashed({ cause })))
-      worker.once("exit", (code) => reject(new WorkerCrashed({ cause: `exit code ${code}` })))
-    })
-    // Only calls in flight care how the worker ended.
-    ended.catch(() => undefined)
-    return { worker, api: Comlink.wrap<Api>(nodeEndpoint(worker)), ended, calls: 0 }
+    const running: Running<Api> = {
+      worker,
+      api: Comlink.wrap<Api>(nodeEndpoint(worker)),
+      waiting: new Set(),
+      ended: undefined,
+      calls: 0
+    }
+    const end = (cause: unknown) => {
+      running.ended ??= new WorkerCrashed({ cause })
+      for (const reject of running.waiting) reject(running.ended)
+    }
+    worker.once("error", end)
+    worker.once("exit", (code) => end(`exit code ${code}`))
+    return running
   }
 }
+
+/** What a worker answers; rejects when it ends before. */
+const answer = <Api, A>({ api, waiting, ended }: Running<Api>, use: (api: Comlink.Remote<Api>) => Promise<A>) =>
+  new Promise<A>((resolve, reject) => {
+    if (ended !== undefined) throw ended
+    waiting.add(reject)
+    use(api)
+      .then(resolve, reject)
+      .finally(() => waiting.delete(reject))
+  })
