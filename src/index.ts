@@ -4,6 +4,7 @@ import { behind } from "./behind.ts"
 import type { Checkpointing } from "./core/checkpoint/checkpointing.ts"
 import { Attached, type AttachOptions } from "./core/collection/attached.ts"
 import type * as Core from "./core/collection/collection.ts"
+import type { CompactionResult } from "./core/collection/compacting.ts"
 import type { CollectionOptions } from "./core/collection/options.ts"
 import type { Reading } from "./core/collection/reading.ts"
 import type { CollectionHandle } from "./core/collection/share.ts"
@@ -36,6 +37,8 @@ export interface Database extends Closable, Promised<Checkpointing> {
   readonly collections: () => Promise<ReadonlyArray<string>>
   /** Writes an image of every open collection into the folder, each whole or not at all. */
   readonly save: () => Promise<void>
+  /** Compacts every open collection, one after the other; what that gave back together. */
+  readonly compact: () => Promise<CompactionResult>
 }
 
 /** A collection of another thread: everything but writing. */

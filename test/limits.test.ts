@@ -36,7 +36,7 @@ describe("CapacityExceeded", () => {
       const directory = directoryOf(collection)
       const refused = { _tag: "CapacityExceeded", resource: "rows", limit: MOST_ROWS, status: 507, retryable: false }
       // As if all the others had been deleted: their memory is not there, only their number.
-      directory.extendRows(MOST_ROWS)
+      directory.setRows(MOST_ROWS)
       await assert.rejects(collection.add(entry("b")), refused)
       await assert.rejects(collection.update(entry("a", 2)), refused)
       const before = collection.stats().columns["records"]?.touched
@@ -45,7 +45,7 @@ describe("CapacityExceeded", () => {
       assert.deepEqual([await collection.has("b"), await collection.has("c")], [false, false])
       assert.equal((await collection.get("a"))?.payload, 1)
       assert.ok(collection.stats().columns["records"]!.touched <= before! + 64, "refused batches kept their records")
-      directory.extendRows(1)
+      directory.setRows(1)
       await collection.addMany([entry("b"), entry("c")])
       assert.equal(collection.size(), 3)
     })

@@ -202,6 +202,12 @@ pub fn advise_huge_pages(view: View<u8>) {
     pages::advise_huge(view.ptr(), view.len());
 }
 
+/// Gives memory back to the system, where it takes it: its content is lost from here on.
+#[napi(catch_unwind)]
+pub fn release_pages(view: View<u8>) {
+    pages::release(view.ptr(), view.len());
+}
+
 /// Upper links that the rows of a segment have room for in a graph.
 #[napi(catch_unwind, namespace = "graph")]
 pub fn upper_links(m: u32, seed: u32, segment: u32) -> Result<u32> {

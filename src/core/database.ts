@@ -12,6 +12,7 @@ import { object, oneOf } from "./checked.ts"
 import { type Checkpointing, inMemory, makeCheckpointing, nowhere, type Saved } from "./checkpoint/checkpointing.ts"
 import { Restoring } from "./checkpoint/restoring.ts"
 import { type Collection, makeCollection, type OpenCollection } from "./collection/collection.ts"
+import type { CompactionResult } from "./collection/compacting.ts"
 import { shapeOfImage, unmadeEncoder } from "./collection/encoding.ts"
 import {
   type CollectionOptions,
@@ -81,6 +82,8 @@ export class Database extends Context.Service<
      * less to replay. Searches go on meanwhile, writes wait. What was written before is durable without it.
      */
     readonly save: () => Effect.Effect<void, SabineError>
+    /** Compacts every open collection, one after the other; what that gave back together. */
+    readonly compact: () => Effect.Effect<CompactionResult, SabineError>
   } & Checkpointing
 >()("sabine/Database") {
   /** A database at `path`, or `":memory:"`, for the length of the layer's scope. */
@@ -260,6 +263,23 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
     }
   })
 
+  const compact = Effect.fnUntraced(function* () {
+    const results: Array<CompactionResult> = []
+    for (const { collection } of open.values()) {
+      const compacted = yield* Effect.catchTag(collection.compact(), "CollectionReplaced", () =>
+        Effect.succeed(undefined)
+      )
+      if (compacted !== undefined) results.push(compacted)
+    }
+    const sum = (of: keyof CompactionResult) => results.reduce((total, result) => total + result[of], 0)
+    return {
+      movedRows: sum("movedRows"),
+      movedPayloads: sum("movedPayloads"),
+      freedBytes: sum("freedBytes"),
+      freedDiskBytes: sum("freedDiskBytes")
+    }
+  })
+
   const checkpointing =
     folder === undefined || restoring === undefined
       ? inMemory
@@ -268,6 +288,7 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
     collection: (name, options) => alone(collection(name, options)),
     collections: () => alone(names),
     save: () => (folder === undefined ? nowhere : save()),
+    compact,
     ...checkpointing
   })
 })

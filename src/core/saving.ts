@@ -1,4 +1,5 @@
 /** Images of an open collection: on request, and in the background once the log has grown. */
+import { stat } from "node:fs/promises"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
@@ -53,6 +54,19 @@ export interface Saving {
   readonly alone: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
 }
 
+/** Bytes of those of the files that are there. */
+const bytesOf = async (paths: ReadonlyArray<string>): Promise<number> => {
+  const sizes = await Promise.all(
+    paths.map((path) =>
+      stat(path).then(
+        ({ size }) => size,
+        () => 0
+      )
+    )
+  )
+  return sizes.reduce((sum, size) => sum + size, 0)
+}
+
 /** Saves a collection for the length of `scope`, which ends what runs in the background. */
 export const makeSaving = Effect.fnUntraced(function* (
   { store, shape, exclusively }: OpenCollection,
@@ -92,6 +106,18 @@ export const makeSaving = Effect.fnUntraced(function* (
       )
     )
 
+  const files = [newest, previous, log.path, `${log.path}-wal`]
+  const compact = Effect.gen(function* () {
+    const before = yield* Effect.promise(() => bytesOf(files))
+    const watermark = state.watermark
+    yield* save
+    // The previous image is of then, and the log has what came since: both are told anew.
+    const [now, then] = yield* Effect.promise(() => Promise.all([bytesOf([newest]), bytesOf([previous])]))
+    if (then > now || state.watermark !== watermark) yield* save
+    yield* abortable(() => log.vacuum())
+    return Math.max(0, before - (yield* Effect.promise(() => bytesOf(files))))
+  })
+
   let savedBytes = log.bytes
   let savedAt = performance.now()
   let running = false
@@ -112,6 +138,7 @@ export const makeSaving = Effect.fnUntraced(function* (
     )
   )
   log.save = () => Effect.runPromise(save)
+  log.compact = () => Effect.runPromise(compact)
   log.onAppend = () => {
     if (!isDue()) return
     running = true

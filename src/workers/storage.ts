@@ -75,6 +75,7 @@ const storage = {
   frames: answering((collection: number, after: number, bytes: number) => logFile().frames(collection, after, bytes)),
   fold: answering((name: string, number: number) => logFile().fold(name, number)),
   entries: answering((collection: number, after: number, count: number) => logFile().entries(collection, after, count)),
+  compact: answering(() => logFile().compact()),
   flush: answering(() => logFile().flush()),
   restore: answering((...args: Parameters<LogFile["restore"]>) => logFile().restore(...args)),
   restoring: answering(() => logFile().restoring()),

@@ -218,6 +218,7 @@ export const CALLS: Readonly<Record<string, (draw: Draw) => Arguments>> = {
   },
   streamBytes: ([, , , size]) => [new Uint8Array(size)],
   adviseHugePages: ([, , , size]) => [size % 9 === 0 ? noiseBytes(2 ** 21, 30) : new Uint8Array(size)],
+  releasePages: ([, , , size]) => [size % 9 === 0 ? noiseBytes(2 ** 21, 31) : new Uint8Array(size)],
   "graph.upperLinks": ([m, , , seed, segment]) => [4 + (m % 61), seed, segment],
   "graph.prepare": (draw) => {
     const graph = graphLayout({ dimensions: 4, precision: "f32" }, 4)

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
-import { RecordReader, RecordWriter, type StoredPayload } from "../../src/core/store/records.ts"
+import { RecordWriter } from "../../src/core/store/record-writer.ts"
+import { RecordReader, type StoredPayload } from "../../src/core/store/records.ts"
 
 /** Bytes of a chunk: what is larger gets a buffer of its own. */
 const CHUNK_BYTES = 1 << 22

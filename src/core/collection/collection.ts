@@ -16,6 +16,7 @@ import { initialCost } from "../search/cost.ts"
 import type { Dispatcher } from "../search/dispatch.ts"
 import type { GraphOptions } from "../store/graph-columns.ts"
 import type { Store } from "../store/store.ts"
+import { type CompactionResult, makeCompacting } from "./compacting.ts"
 import { makeGraphIndexing } from "./graph-indexing.ts"
 import { makeIndexing } from "./indexing.ts"
 import { reveal } from "./inside.ts"
@@ -45,6 +46,11 @@ export interface BuildIndexOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+export interface CompactOptions {
+  /** Stops the compaction: `Cancelled`. */
+  readonly signal?: AbortSignal | undefined
+}
+
 export interface Collection extends Reading, Writing, Training {
   /**
    * Makes what the collection's `index` asks for: lists and a graph of every entry of this moment, however few there are,
@@ -52,6 +58,13 @@ export interface Collection extends Reading, Writing, Training {
    * without the native addon there is no graph.
    */
   readonly buildIndex: (options?: BuildIndexOptions) => Effect.Effect<void, SabineError>
+  /**
+   * Gives back what deleted and replaced entries take: entries move together, so that memory, images and log have no
+   * gaps. Searches and writes go on meanwhile, writes with pauses of about a millisecond; where there is a graph, it is
+   * mended first. In a folder two new images take the place of the old ones. A `signal` stops it between two moves, and
+   * what was done by then stays done.
+   */
+  readonly compact: (options?: CompactOptions) => Effect.Effect<CompactionResult, SabineError>
   readonly shape: CollectionShape
   /**
    * The view of a namespace, 1 to 1,024 bytes of UTF-8, such as a tenant. Its keys, searches, size and iteration are
@@ -105,6 +118,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   const graphing = yield* makeGraphIndexing({ store, pool, scope, exclusively, onBuilt, wanted: graph })
   const { whileAtRest } = graphing
   const indexing = yield* makeIndexing({ shape, index, store, pool, builder, scope, exclusively, whileAtRest })
+  const compact = yield* makeCompacting({ store, log, exclusively, whileAtRest, buildGraph: graphing.buildGraph })
   const buildIndex = Effect.fnUntraced(function* (options: BuildIndexOptions) {
     const onProgress = yield* attempt(() => optionalFunction("onProgress", options.onProgress))
     yield* indexing.buildLists
@@ -137,6 +151,11 @@ export const makeCollection = Effect.fnUntraced(function* (
       Effect.flatMap(
         attempt(() => object("options", options)),
         (options) => limited(buildIndex(options), { signal: options.signal })
+      ),
+    compact: (options = {}) =>
+      Effect.flatMap(
+        attempt(() => object("options", options)),
+        (options) => limited(compact, { signal: options.signal })
       ),
     train: trainOn(writing),
     shape,

@@ -19,6 +19,7 @@ import { decodedVector, distanceFrom } from "./decoding.ts"
 import { checkedKey, type Entry } from "./entries.ts"
 import { filterOfNamespace, type Namespace, passingNamespace, scopeOfNamespace } from "./namespace.ts"
 import { type Hit, type HitColumns, type HitSink, type HitSource, hitColumns, hitList, readEntry } from "./read.ts"
+import { RowWalk } from "./row-walk.ts"
 import { checkedText, type EmbedTexts } from "./texts.ts"
 import { checkVectors, ownVector } from "./vectors.ts"
 
@@ -49,7 +50,10 @@ export interface Reading {
    * product with `dot`, the squared distance with `l2`. Undefined when there is no such entry.
    */
   readonly approximateDistance: (query: Query, key: string) => Effect.Effect<number | undefined, SabineError>
-  /** Entries in row order. What is added or deleted meanwhile may or may not be met. */
+  /**
+   * Entries in row order; those that a compaction moves meanwhile may come last. What is added or deleted meanwhile may
+   * or may not be met.
+   */
   readonly entries: () => AsyncIterableIterator<Entry>
 }
 
@@ -172,13 +176,14 @@ export const makeReading = (
       ),
     has: (key) => readNow(() => rowOf(key) >= 0),
     entries: async function* () {
-      for (let row = 0; row < memory.directory.rows; row++) {
-        const entry = underClaim(memory, () => {
-          const segment = memory.segments[Math.floor(row / SLOTS)]
-          if (segment === undefined || !isLive(segment, row % SLOTS)) return undefined
-          return scopeOf(memory, row) === source.scope() ? readEntry(memory, row) : undefined
-        })
-        if (entry !== undefined) yield entry
+      const walk = new RowWalk(memory)
+      const read = (row: number): Entry | undefined => {
+        const segment = memory.segments[Math.floor(row / SLOTS)]
+        if (segment === undefined || !isLive(segment, row % SLOTS)) return undefined
+        return scopeOf(memory, row) === source.scope() ? readEntry(memory, row) : undefined
+      }
+      for (let met = walk.next(read); met !== undefined; met = walk.next(read)) {
+        if (met.value !== undefined) yield met.value
         if (leftInTurn() <= 0) await inNextTurn()
       }
     }

@@ -264,6 +264,8 @@ export interface Kernels {
   streamBytes(view: Uint8Array): number
   /** Asks the kernel to back the memory with huge pages, where the system can. */
   adviseHugePages(view: Uint8Array): void
+  /** Gives memory back to the system, where it takes it: what `view` holds is lost, and may read as zeros. */
+  releasePages(view: Uint8Array): void
   /** What builds graphs: absent without the addon, which then no store has one for. */
   readonly graph?: GraphKernels | undefined
 }

@@ -36,5 +36,6 @@ export const scalar: Kernels = {
     for (const byte of view) digest = (digest + byte) | 0
     return digest >>> 0
   },
-  adviseHugePages: () => undefined
+  adviseHugePages: () => undefined,
+  releasePages: () => undefined
 }

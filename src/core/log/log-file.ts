@@ -17,6 +17,8 @@ const CHECKPOINT_PAGES = 4096
 const FOLD_FRAMES = 64
 /** Free pages that are given back to the system with them: 16 MiB. */
 const VACUUM_PAGES = 4096
+/** Those that are given back at once when the file is compacted: writes wait for no longer. */
+const COMPACTED_PAGES = 1024
 
 /** Damage that was found in the log. */
 export class LogDamage extends Error {}
@@ -218,6 +220,14 @@ export class LogFile {
   /** Moves the write-ahead log into the file, both flushed. */
   flush(): void {
     this.#db.exec("PRAGMA wal_checkpoint(FULL)")
+  }
+
+  /** Gives some free pages back to the system; once none is left, the write-ahead log too. Whether there is more. */
+  compact(): boolean {
+    this.#db.exec(`PRAGMA incremental_vacuum(${COMPACTED_PAGES})`)
+    const { freelist_count: free } = this.#get("PRAGMA freelist_count") as { readonly freelist_count: number }
+    if (free === 0) this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+    return free > 0
   }
 
   /** What SQLite finds wrong with the structure of the file; undefined for nothing. */

@@ -121,6 +121,11 @@ export class Storage {
     if (this.#relaxed) await this.call((storage) => storage.flush())
   }
 
+  /** Gives free space of the file back to the system, a piece at a time: writes go on between. */
+  async compact(): Promise<void> {
+    while (await this.call((storage) => storage.compact()));
+  }
+
   append(collection: CollectionLog, frames: ReadonlyArray<Uint8Array<ArrayBuffer>>): Promise<void> {
     return new Promise((done, fail) => {
       this.#waiting.push({ collection, frames, done, fail })
@@ -193,6 +198,8 @@ export class CollectionLog {
   bytes = 0
   /** Writes an image: what is not in frames, such as a codebook, becomes durable by it. */
   save: () => Promise<void> = () => Promise.resolve()
+  /** Makes images and log as small as they can be; the bytes that they take less. */
+  compact: () => Promise<number> = async () => 0
   /** Whether the database went back to a checkpoint since: nothing of this collection is written any more. */
   isReplaced = false
   /** Called when frames were written. */
@@ -219,6 +226,16 @@ export class CollectionLog {
   /** Before an image is written: it must not know of frames that a loss of power could take from the log. */
   flush(): Promise<void> {
     return this.#storage.flush()
+  }
+
+  /** The file that the frames are in. */
+  get path(): string {
+    return this.#storage.path
+  }
+
+  /** Gives free space of the file back to the system. */
+  vacuum(): Promise<void> {
+    return this.#storage.compact()
   }
 
   /** The frames after `number`, in order; fails with `LogInvalid` when one is missing. */

@@ -37,7 +37,7 @@ export interface Search {
   readonly reader: (query: number) => HitReader
 }
 
-/** Times a search is run again because codes were replaced or rows vanished while it ran. */
+/** Times a search is run again because codes were replaced, or rows vanished or were moved while it ran. */
 const MAX_RUNS = 4
 /** Share of a turn that is read in, in milliseconds: workers that have finished are waiting to be given more. */
 const READ_MS = 0.25
@@ -82,11 +82,15 @@ const begin = ({ memory, choice, passing }: Search, claim: number) => {
   // Read before the memory they speak of: what changes from here on is seen as a change.
   const { codeSet, changes, growth, rows } = directory
   memory.sync()
+  const { moves } = directory
   const asked = passing?.filter()
   const whole = plan(choice, memory.columns, rows, directory.cancelWord(claim), asked !== undefined)
   const filter = asked && passing?.lend(asked, changes, whole.toBlock)
   const counts = (complete: boolean): boolean =>
     directory.codeSet === codeSet &&
+    // An entry that was moved in the middle may have been looked for where it was not yet, and where it was no more.
+    directory.moves === moves &&
+    (moves & 1) === 0 &&
     // A list that was written anew into blocks made since cannot be walked by the columns of then.
     (whole.mode !== MODE.ivf || directory.growth === growth) &&
     (complete || directory.changes === changes)
@@ -222,8 +226,12 @@ const readSliced = async ({ reader, count }: Search, { keep }: SearchPlan, hits:
 
 /** Live rows that pass a filter, of all that there are at this moment. */
 export const countRows = (memory: Searchable, filter: Filter): number => {
-  memory.sync()
-  const { layout, rows } = memory.columns
-  const blocks = Math.min(Math.ceil(memory.directory.rows / BLOCK), rows.length * BLOCKS)
-  return memory.kernels.filterRows(layout.liveOffset, rows, filter, new Uint32Array(2 * blocks))
+  for (let run = 1; ; run++) {
+    memory.sync()
+    const { moves, rows: slots } = memory.directory
+    const { layout, rows } = memory.columns
+    const blocks = Math.min(Math.ceil(slots / BLOCK), rows.length * BLOCKS)
+    const count = memory.kernels.filterRows(layout.liveOffset, rows, filter, new Uint32Array(2 * blocks))
+    if (((moves & 1) === 0 && memory.directory.moves === moves) || run === MAX_RUNS) return count
+  }
 }

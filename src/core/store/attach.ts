@@ -47,6 +47,7 @@ export class AttachedMemory implements Searchable {
     () => this.sync()
   )
   readonly reader: number
+  moveLog: Uint32Array | undefined
   columns: SearchColumns
   readonly #port: MessagePort
   #handle: MemoryHandle
@@ -66,9 +67,12 @@ export class AttachedMemory implements Searchable {
     return this.#handle
   }
 
-  /** Takes in the buffers that the owner made since, so that everything published can be read. */
+  /**
+   * Takes in the buffers that the owner made since, so that everything published can be read, and waits while it moves
+   * rows.
+   */
   sync(): void {
-    for (let tries = 0; this.#isBehind(); tries++) {
+    for (let tries = 0; this.#isBehind() || (this.directory.moves & 1) === 1; tries++) {
       const newest = newestOn(this.#port)
       if (newest !== undefined) this.columns = this.#adopt(newest)
       else pause(tries)
@@ -101,6 +105,7 @@ export class AttachedMemory implements Searchable {
     }
     this.records.adopt(handle.chunks)
     this.tags.adopt(handle.tags)
+    this.moveLog = handle.moveLog && new Uint32Array(handle.moveLog)
     this.#handle = handle
     return searchColumns(this.kernels, handle, this.segments)
   }

@@ -27,6 +27,10 @@ const READERS = 7
 const TAGS = 8
 /** Not 0 once a row was published in a namespace. */
 const NAMESPACED = 9
+/** Odd while a compaction moves rows; searches that it was changed under are run again. */
+const MOVES = 10
+/** Rows that compactions have moved; wraps. */
+const MOVED = 11
 
 const CLAIMS = 16
 /** Searches that can run at one moment over all threads. */
@@ -82,6 +86,13 @@ export class Directory {
     return Atomics.load(this.words, NAMESPACED) !== 0
   }
 
+  get moves(): number {
+    return Atomics.load(this.words, MOVES)
+  }
+  get moved(): number {
+    return Atomics.load(this.words, MOVED) >>> 0
+  }
+
   publishTags(count: number): void {
     Atomics.store(this.words, TAGS, count)
   }
@@ -91,7 +102,7 @@ export class Directory {
   grown(): number {
     return Atomics.add(this.words, GROWTH, 1) + 1
   }
-  extendRows(rows: number): void {
+  setRows(rows: number): void {
     Atomics.store(this.words, ROWS, rows)
   }
   countLive(difference: number): void {
@@ -105,6 +116,14 @@ export class Directory {
   stepKeySequence(): void {
     Atomics.add(this.words, KEY_SEQUENCE, 1)
     fence()
+  }
+  /** Call in pairs around the moves of some rows. */
+  stepMoves(): void {
+    Atomics.add(this.words, MOVES, 1)
+    fence()
+  }
+  countMoved(): void {
+    Atomics.add(this.words, MOVED, 1)
   }
   /** A number for a thread that attaches; its claims can be released by that number. */
   newReader(): number {

@@ -17,7 +17,7 @@ import {
   linkedBits,
   newGraphSegment
 } from "./graph-columns.ts"
-import { BLOCK, SLOTS } from "./layout.ts"
+import { BLOCK, type Column, SLOTS } from "./layout.ts"
 import type { Segment, StoreShape } from "./memory.ts"
 
 /** Highest level, and what of a node's word says it. */
@@ -95,10 +95,20 @@ export class Graph {
     return [this.words[0]! >>> 0, this.words[1]!]
   }
 
-  /** Sets the entry of a graph that nobody searches yet. */
+  /** Sets the entry, a row plus one or 0: nobody links rows meanwhile. */
   enter(row: number, level: number): void {
-    this.words[0] = row
-    this.words[1] = level
+    Atomics.store(new BigUint64Array(this.words.buffer, 0, 1), 0, (BigInt(level) << 32n) | BigInt(row))
+  }
+
+  /** Forgets rows `[bound, rows)`, none of which is live, and to which no link leads any more. */
+  cut(bound: number, rows: number): void {
+    for (let row = bound; row < rows; row++) this.unlink(row)
+    if (this.entry[0] <= bound) return
+    let highest = -1
+    for (let row = 0; row < bound; row++) {
+      if (this.#isLinked(row) && (highest < 0 || this.level(row) > this.level(highest))) highest = row
+    }
+    this.enter(highest + 1, highest < 0 ? 0 : this.level(highest))
   }
 
   /** Bits of the linked slots of a segment. */
@@ -116,6 +126,18 @@ export class Graph {
     const upper = this.part(segment).subarray(this.layout.upperOffset)
     const places = this.#words32(segment, this.layout.placesOffset)
     return slots < SLOTS ? upper.subarray(0, places[slots]! * 4) : upper
+  }
+
+  /** Columns of which a slot that is not in the graph needs nothing. */
+  get slotColumns(): ReadonlyArray<Column> {
+    const { m, termsOffset, linksOffset, copiesOffset } = this.layout
+    const columns = [
+      { name: "terms", offset: termsOffset, blockBytes: 8 * BLOCK },
+      { name: "links", offset: linksOffset, blockBytes: 8 * m * BLOCK }
+    ]
+    // Stored int8 vectors are their own copies.
+    if (copiesOffset === 0) return columns
+    return [...columns, { name: "copies", offset: copiesOffset, blockBytes: this.#shape.dimensions * BLOCK }]
   }
 
   /** Takes the mark off a slot that is about to be written again. */

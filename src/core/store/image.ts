@@ -250,7 +250,7 @@ const readStore = async (image: OpenImage, header: ImageHeader, checked: Checked
   await readTags(store, tags, header, plan.extents.tags, invalid)
   const { free, isNamespaced } = checkedRows.value
   if (isNamespaced) store.directory.setNamespaced()
-  store.directory.extendRows(header.rows)
+  store.directory.setRows(header.rows)
   store.adoptFree(free)
   store.directory.countLive(header.live)
   if (lists !== undefined) await adoptLists(store, lists, header, invalid)

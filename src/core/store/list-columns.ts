@@ -1,8 +1,10 @@
 /** The buffers of inverted lists, and what kernels see of them. */
 import type { Centroids } from "../index/ivf.ts"
-import type { Kernels, ListColumns } from "../kernels/contract.ts"
+import { type CodeColumns, codeColumns } from "../kernels/columns.ts"
+import type { Kernels, ListColumns, SegmentLayout } from "../kernels/contract.ts"
+import { LISTED_OFFSET, NEXT_OFFSET } from "../kernels/shape.ts"
 import { aligned } from "./aligned.ts"
-import { CODE_BITS } from "./layout.ts"
+import { BLOCK, BLOCKS, CODE_BITS, SLOTS } from "./layout.ts"
 
 /** Blocks of one allocation of list blocks, and the links between them. */
 export interface ListChunk {
@@ -49,5 +51,28 @@ export const listColumns = (kernels: Kernels, { centroids, heads, chunks }: List
     heads: new Uint32Array(heads),
     codes: chunks.map(({ codes }) => aligned(kernels, codes)),
     links: chunks.map(({ links }) => aligned(kernels, links))
+  }
+}
+
+/** Views of a chunk on the owner's thread. */
+export interface ListChunkViews {
+  readonly codes: CodeColumns
+  readonly live: Int32Array
+  readonly next: Uint32Array
+  readonly rows: Uint32Array
+}
+
+export const listChunkViews = (
+  kernels: Kernels,
+  layout: SegmentLayout,
+  { codes, links }: ListChunk
+): ListChunkViews => {
+  const bytes = aligned(kernels, links)
+  const at = (offset: number) => bytes.byteOffset + offset
+  return {
+    codes: codeColumns(layout, aligned(kernels, codes)),
+    live: new Int32Array(links, at(0), (BLOCKS * BLOCK) / 32),
+    next: new Uint32Array(links, at(NEXT_OFFSET), BLOCKS),
+    rows: new Uint32Array(links, at(LISTED_OFFSET), SLOTS)
   }
 }

@@ -8,32 +8,12 @@
 import type { Centroids } from "../index/ivf.ts"
 import { type CodeColumns, codeColumns } from "../kernels/columns.ts"
 import type { Kernels, SegmentLayout } from "../kernels/contract.ts"
-import { LINKS_BYTES, LISTED_OFFSET, NEXT_OFFSET } from "../kernels/shape.ts"
-import { aligned } from "./aligned.ts"
+import { LINKS_BYTES } from "../kernels/shape.ts"
 import { copyCode } from "./code-column.ts"
 import { notAfter } from "./directory.ts"
-import { ALIGNMENT, BLOCK, BLOCKS, SLOTS } from "./layout.ts"
-import { centroidViews, type ListBuffers, type ListChunk } from "./list-columns.ts"
+import { ALIGNMENT, BLOCK, BLOCKS, CODE_BLOCK_BYTES, SLOTS } from "./layout.ts"
+import { centroidViews, type ListBuffers, type ListChunk, type ListChunkViews, listChunkViews } from "./list-columns.ts"
 import { newCodeColumn, type StoreShape } from "./memory.ts"
-
-/** Views of a chunk on the owner's thread. */
-interface Chunk {
-  readonly codes: CodeColumns
-  readonly live: Int32Array
-  readonly next: Uint32Array
-  readonly rows: Uint32Array
-}
-
-const chunkViews = (kernels: Kernels, layout: SegmentLayout, { codes, links }: ListChunk): Chunk => {
-  const bytes = aligned(kernels, links)
-  const at = (offset: number) => bytes.byteOffset + offset
-  return {
-    codes: codeColumns(layout, aligned(kernels, codes)),
-    live: new Int32Array(links, at(0), (BLOCKS * BLOCK) / 32),
-    next: new Uint32Array(links, at(NEXT_OFFSET), BLOCKS),
-    rows: new Uint32Array(links, at(LISTED_OFFSET), SLOTS)
-  }
-}
 
 /** Blocks that readers may still walk. */
 interface Unlinked {
@@ -65,7 +45,7 @@ export class ListWriter {
   readonly #sizes: Uint32Array
   readonly #dead: Uint32Array
   #chunks: ReadonlyArray<ListChunk> = []
-  readonly #views: Array<Chunk> = []
+  readonly #views: Array<ListChunkViews> = []
   /** Blocks ever used. */
   #blocks = 0
   readonly #free: Array<number> = []
@@ -176,6 +156,12 @@ export class ListWriter {
     this.#sizes[list]!++
   }
 
+  /** The list that a row is in; undefined when it is in none. */
+  listOf(row: number): number | undefined {
+    const place = this.#places[Math.floor(row / SLOTS)]?.[row % SLOTS] ?? 0
+    return place === 0 ? undefined : this.#listOf[Math.floor((place - 1) / BLOCK)]
+  }
+
   /** Takes a row that is no longer live out of its list; the list is written anew when most of it is gone. */
   remove(row: number): void {
     const places = this.#places[Math.floor(row / SLOTS)]
@@ -189,7 +175,7 @@ export class ListWriter {
     const list = this.#listOf[block]!
     this.#sizes[list]!--
     this.#dead[list]!++
-    if (this.#dead[list]! > BLOCK && this.#dead[list]! > this.#sizes[list]!) this.#rewrite(list)
+    if (this.#dead[list]! > BLOCK && this.#dead[list]! > this.#sizes[list]!) this.rewrite(list)
   }
 
   /** Gives back the blocks that no reader is in any more: those unlinked in `ended` or before. */
@@ -199,9 +185,35 @@ export class ListWriter {
     for (const { blocks } of safe) for (const block of blocks) this.#free.push(block)
   }
 
+  /** Blocks that lists of these sizes take at least. */
+  get needed(): number {
+    return this.#sizes.reduce((sum, size) => sum + Math.ceil(size / BLOCK), 0)
+  }
+
+  /** Live rows of a list. */
+  sizeOf(list: number): number {
+    return this.#sizes[list]!
+  }
+
+  /** Free blocks; the lowest is used next. */
+  sortedFree(): ReadonlyArray<number> {
+    return this.#free.sort((a, b) => b - a)
+  }
+
+  /** Gives up the highest blocks as long as they are free; the memory of those given up, to be released. */
+  cut(): ReadonlyArray<Uint8Array> {
+    const end = this.#blocks
+    for (const free of this.sortedFree()) if (free === this.#blocks - 1) this.#blocks--
+    this.#free.splice(0, end - this.#blocks)
+    return this.#views.flatMap(({ codes }, chunk) => {
+      const blocks = Math.max(0, this.#blocks - chunk * BLOCKS)
+      return blocks < BLOCKS ? [codes.codes.subarray(blocks * CODE_BLOCK_BYTES, BLOCKS * CODE_BLOCK_BYTES)] : []
+    })
+  }
+
   /** Copies what lives of a list into blocks of its own and moves the head there. */
-  #rewrite(list: number): void {
-    const old = this.#chain(list)
+  rewrite(list: number): void {
+    const old = this.chain(list)
     this.#tails[list] = 0
     this.#filled[list] = 0
     this.#sizes[list] = 0
@@ -224,7 +236,8 @@ export class ListWriter {
     this.#unlinked.push({ blocks: old, epoch: this.#store.directory.epoch })
   }
 
-  #chain(list: number): ReadonlyArray<number> {
+  /** Blocks of a list, in order. */
+  chain(list: number): ReadonlyArray<number> {
     const blocks: Array<number> = []
     for (let next = this.#heads[list]!; next > 0; ) {
       blocks.push(next - 1)
@@ -269,7 +282,7 @@ export class ListWriter {
   #addChunk(): void {
     const { kernels, shape, columns } = this.#store
     const chunk = { codes: newCodeColumn(shape), links: new SharedArrayBuffer(LINKS_BYTES + ALIGNMENT) }
-    this.#views.push(chunkViews(kernels, columns.layout, chunk))
+    this.#views.push(listChunkViews(kernels, columns.layout, chunk))
     this.#chunks = [...this.#chunks, chunk]
   }
 

@@ -10,15 +10,15 @@
  */
 
 /** Bytes of a chunk. */
-const CHUNK_BYTES = 1 << 22
+export const CHUNK_BYTES = 1 << 22
 /** Bytes of a unit of addresses and capacities. */
 export const RECORD_UNIT = 8
-const CHUNK_UNITS = CHUNK_BYTES / RECORD_UNIT
-const HEADER_BYTES = 16
-const HASH = 0
-const PAYLOAD_BYTES = 1
-const KEY_AND_KIND = 2
-const CAPACITY = 3
+export const CHUNK_UNITS = CHUNK_BYTES / RECORD_UNIT
+export const HEADER_BYTES = 16
+export const HASH = 0
+export const PAYLOAD_BYTES = 1
+export const KEY_AND_KIND = 2
+export const CAPACITY = 3
 /** Starts a key that lies in a namespace: a byte that UTF-8 never has, then the u32 code of the namespace. */
 export const NAMESPACE_MARK = 0xff
 export const NAMESPACE_BYTES = 5
@@ -30,9 +30,16 @@ export const MAX_RECORDS_BYTES = MAX_UNITS * RECORD_UNIT
 
 /** A payload as it is stored: JSON text, bytes, or nothing. */
 export type StoredPayload = { readonly json: string } | { readonly bytes: Uint8Array } | undefined
-const NONE = 0
-const JSON_TEXT = 1
-const BYTES = 2
+export const NONE = 0
+export const JSON_TEXT = 1
+export const BYTES = 2
+
+/** A key as a record has it, with what precedes it in a namespace. */
+interface StoredKey {
+  readonly hash: number
+  /** Valid as long as the record. */
+  readonly bytes: Uint8Array
+}
 
 interface Chunk {
   /** Address of its first unit. */
@@ -79,6 +86,13 @@ export class RecordReader {
     const start = word * 4 + HEADER_BYTES
     for (let i = 0; i < length; i++) if (bytes[start + i] !== key[i]) return false
     return true
+  }
+
+  storedKey(address: number): StoredKey {
+    const chunk = this.chunk(address)
+    const start = wordOf(chunk, address) * 4 + HEADER_BYTES
+    const length = this.#word(address, KEY_AND_KIND) & 0xffff
+    return { hash: this.hash(address), bytes: chunk.bytes.subarray(start, start + length) }
   }
 
   /** The key as callers know it, without the namespace it lies in. */
@@ -138,11 +152,11 @@ export class RecordReader {
     return this.#word(address, CAPACITY)
   }
 
-  /** All bytes set aside for a record. */
-  whole(address: number): Uint8Array {
+  /** All bytes set aside for a record, of so many units. */
+  whole(address: number, units: number = this.capacity(address)): Uint8Array {
     const chunk = this.chunk(address)
     const start = wordOf(chunk, address) * 4
-    return chunk.bytes.subarray(start, start + this.capacity(address) * RECORD_UNIT)
+    return chunk.bytes.subarray(start, start + units * RECORD_UNIT)
   }
 
   #word(address: number, field: number): number {
@@ -157,7 +171,8 @@ export class RecordReader {
   }
 }
 
-const wordOf = (chunk: Chunk, address: number): number => (address - chunk.base) * (RECORD_UNIT / 4)
+/** Index of the first word of a record in its chunk. */
+export const wordOf = (chunk: Chunk, address: number): number => (address - chunk.base) * (RECORD_UNIT / 4)
 
 /** Whether the record at an address lies inside packed records of a file, of which nothing has been trusted yet. */
 export const recordFits = (packed: Uint32Array, address: number): boolean => {
@@ -166,92 +181,4 @@ export const recordFits = (packed: Uint32Array, address: number): boolean => {
   const capacity = packed[word + CAPACITY]! * RECORD_UNIT
   const used = HEADER_BYTES + (packed[word + KEY_AND_KIND]! & 0xffff) + packed[word + PAYLOAD_BYTES]!
   return used <= capacity && word * 4 + capacity <= packed.length * 4
-}
-
-/** Appends and frees records: the one writer. */
-export class RecordWriter extends RecordReader {
-  readonly buffers: Array<SharedArrayBuffer | undefined> = []
-  readonly #free = new Map<number, Array<number>>()
-  readonly #grown: () => void
-  /** First unused unit, and the end of the chunk it lies in. */
-  #next = 0
-  #end = 0
-  /** Bytes of chunks handed out to records, live or free. */
-  touchedBytes = 0
-
-  /** `grown` is called when a buffer was made, before its first record can be found. */
-  constructor(grown: () => void) {
-    super()
-    this.#grown = grown
-  }
-
-  /** Writes a record and returns its address; -1 when the address space is full. */
-  append(hash: number, key: Uint8Array, keyLength: number, payload: StoredPayload): number {
-    const json = payload !== undefined && "json" in payload
-    const payloadBytes = payload === undefined ? 0 : json ? Buffer.byteLength(payload.json) : payload.bytes.length
-    const units = capacityUnits(Math.ceil((HEADER_BYTES + keyLength + payloadBytes) / RECORD_UNIT))
-    const address = this.#free.get(units)?.pop() ?? this.#bump(units)
-    if (address < 0) return -1
-    const chunk = this.chunk(address)
-    const { bytes, words } = chunk
-    const word = wordOf(chunk, address)
-    words[word + HASH] = hash
-    words[word + PAYLOAD_BYTES] = payloadBytes
-    words[word + KEY_AND_KIND] = keyLength | ((payload === undefined ? NONE : json ? JSON_TEXT : BYTES) << 16)
-    words[word + CAPACITY] = units
-    const start = word * 4 + HEADER_BYTES
-    for (let i = 0; i < keyLength; i++) bytes[start + i] = key[i]!
-    if (payload !== undefined) {
-      if (json) bytes.write(payload.json, start + keyLength)
-      else bytes.set(payload.bytes, start + keyLength)
-    }
-    return address
-  }
-
-  /** Gives a record back: no reader may hold its address any more. */
-  free(address: number): void {
-    const units = this.capacity(address)
-    const list = this.#free.get(units)
-    if (list === undefined) this.#free.set(units, [address])
-    else list.push(address)
-  }
-
-  /** Adds a filled buffer of packed records, as an image holds them, before any record is appended. */
-  adoptPacked(buffer: SharedArrayBuffer, usedBytes: number): void {
-    this.#addBuffer(buffer)
-    this.#next = this.#end = this.buffers.length * CHUNK_UNITS
-    this.touchedBytes += usedBytes
-  }
-
-  get allocatedBytes(): number {
-    return this.buffers.reduce((sum, buffer) => sum + (buffer?.byteLength ?? 0), 0)
-  }
-
-  #bump(units: number): number {
-    if (this.#next + units > this.#end) {
-      this.#next = this.buffers.length * CHUNK_UNITS
-      const chunks = Math.ceil(units / CHUNK_UNITS)
-      if (this.#next + chunks * CHUNK_UNITS > MAX_UNITS) return -1
-      this.#addBuffer(new SharedArrayBuffer(chunks * CHUNK_BYTES))
-      this.#end = this.#next + chunks * CHUNK_UNITS
-      this.#grown()
-    }
-    const address = this.#next
-    this.#next += units
-    this.touchedBytes += units * RECORD_UNIT
-    return address
-  }
-
-  #addBuffer(buffer: SharedArrayBuffer): void {
-    this.buffers.push(buffer)
-    for (let bytes = CHUNK_BYTES; bytes < buffer.byteLength; bytes += CHUNK_BYTES) this.buffers.push(undefined)
-    this.adopt(this.buffers)
-  }
-}
-
-/** Capacities are exact up to 64 units and then in eighths of a power of two: at most 12.5 % spare. */
-const capacityUnits = (units: number): number => {
-  if (units <= 64) return units
-  const step = 2 ** (Math.floor(Math.log2(units)) - 3)
-  return Math.ceil(units / step) * step
 }

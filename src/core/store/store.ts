@@ -10,7 +10,8 @@ import type { Calibration } from "../calibration.ts"
 import { CapacityExceeded } from "../errors.ts"
 import type { Encoder } from "../index/encoder.ts"
 import type { Kernels } from "../kernels/contract.ts"
-import { Directory, notAfter, OWNER } from "./directory.ts"
+import { copyRow, type Place } from "./copy-row.ts"
+import { Directory, OWNER } from "./directory.ts"
 import { type FieldColumns, rewriteFields, writeFields } from "./fields.ts"
 import type { Graph } from "./graph.ts"
 import { KeyIndex, tagOf } from "./keys.ts"
@@ -29,22 +30,15 @@ import {
   searchColumns,
   segmentViews
 } from "./memory.ts"
-import { MAX_RECORDS_BYTES, RecordWriter, type StoredPayload } from "./records.ts"
+import { logMove, newMoveLog } from "./move-log.ts"
+import { RecordWriter } from "./record-writer.ts"
+import { MAX_RECORDS_BYTES, type StoredPayload } from "./records.ts"
 import { type EncodedKey, keyedRows, NO_NAMESPACE } from "./rows.ts"
 import type { Searchable } from "./searchable.ts"
+import { Slots } from "./slots.ts"
 import { MAX_DICTIONARY_BYTES, TagWriter } from "./tags.ts"
 
 export const MAX_SEGMENTS = 32_767
-/** Freed slots that gather before a new epoch is started for them. */
-const LIMBO_BATCH = 64
-
-/** A slot and its record that readers may still hold. */
-interface Freed {
-  /** -1 when only the record was freed. */
-  readonly row: number
-  readonly address: number
-  readonly epoch: number
-}
 
 /** Bytes of one column of all rows: in use below the highest row, and set aside. */
 export interface ColumnBytes {
@@ -73,8 +67,13 @@ export class Store implements Searchable {
   /** Replaced, never changed: a handle that is sent later still goes with the codes of its moment. */
   #buffers: ReadonlyArray<SegmentBuffers> = []
   readonly #listeners = new Set<(handle: MemoryHandle) => void>()
-  readonly #free: Array<number> = []
-  #limbo: Array<Freed> = []
+  /** Slots that no row is in. */
+  readonly slots = new Slots(this.directory, {
+    freeRecord: (address) => this.records.free(address),
+    ended: (epoch) => this.lists?.reclaim(epoch)
+  })
+  /** Made by the first compaction. */
+  moveLog: Uint32Array | undefined
   /** Rows that were reserved and are neither published nor given back: their keys will want room. */
   #reserved = 0
 
@@ -84,7 +83,10 @@ export class Store implements Searchable {
     this.shape = shape
     this.codes = { version: this.directory.codeSet, encoder, columns: [] }
     this.columns = searchColumns(kernels, { shape, codes: this.codes }, [])
-    this.records = new RecordWriter(() => this.announce())
+    this.records = new RecordWriter(
+      () => this.announce(),
+      (memory) => kernels.releasePages(memory)
+    )
     this.tags = new TagWriter({
       published: () => this.directory.tags,
       publish: (count) => this.directory.publishTags(count),
@@ -105,6 +107,7 @@ export class Store implements Searchable {
       graph: this.graph?.buffers,
       chunks: this.records.buffers,
       tags: this.tags.buffers,
+      moveLog: this.moveLog?.buffer as SharedArrayBuffer | undefined,
       keys: {
         current: this.keys.current.buffer as SharedArrayBuffer,
         previous: this.keys.previous?.buffer as SharedArrayBuffer | undefined
@@ -192,31 +195,31 @@ export class Store implements Searchable {
    * else writes them.
    */
   reserve(count: number): Uint32Array {
-    if (this.#free.length < count && this.#limbo.length >= LIMBO_BATCH) this.#reclaim()
+    this.slots.gather(count)
     this.#changeKeys(() => this.keys.reserve(this.#reserved + count))
-    const reused = Math.min(count, this.#free.length)
+    const reused = Math.min(count, this.slots.free)
     const from = this.directory.rows
     this.extend(Math.ceil((from + count - reused) / SLOTS))
     const rows = new Uint32Array(count)
     for (let i = 0; i < reused; i++) {
-      rows[i] = this.#free.pop()!
+      rows[i] = this.slots.take()
       this.graph?.unlink(rows[i]!)
     }
     for (let i = reused; i < count; i++) rows[i] = from + i - reused
-    this.directory.extendRows(from + count - reused)
+    this.directory.setRows(from + count - reused)
     this.#reserved += count
     return rows
   }
 
   /** Gives back slots that were reserved and not published. */
   unreserve(rows: Uint32Array): void {
-    for (const row of rows) this.#free.push(row)
+    for (const row of rows) this.slots.give(row)
     this.#reserved -= rows.length
   }
 
   /** Takes in slots below the highest row that no row of a loaded image is in. */
   adoptFree(rows: Uint32Array): void {
-    for (const row of rows) this.#free.push(row)
+    for (const row of rows) this.slots.give(row)
   }
 
   /** Writes the key and payload of a row that is about to be published. */
@@ -281,7 +284,53 @@ export class Store implements Searchable {
     const { records } = this.segments[Math.floor(row / SLOTS)]!
     const replaced = Atomics.exchange(records, row % SLOTS, address)
     this.directory.countLive(0)
-    this.#bury(-1, replaced)
+    this.slots.buryRecord(replaced)
+  }
+
+  /** Runs `move`, which moves rows, so that other threads see all of it or look again. */
+  moving(move: () => void): void {
+    if (this.moveLog === undefined) {
+      this.moveLog = newMoveLog()
+      this.announce()
+    }
+    this.directory.stepMoves()
+    try {
+      move()
+    } finally {
+      this.directory.stepMoves()
+    }
+  }
+
+  /**
+   * Moves a live row to a free slot, within `moving`: what is stored of it stays the same, record included. Nobody else
+   * may be about to write the row.
+   */
+  move(from: number, to: number): void {
+    const target = this.#placeOf(to)
+    this.graph?.unlink(to)
+    copyRow(this.shape, this.#placeOf(from), target)
+    const key = this.records.storedKey(target.segment.records[target.slot]!)
+    this.enlist(to, this.lists?.listOf(from))
+    Atomics.or(target.segment.live, target.slot >>> 5, 1 << (target.slot & 31))
+    this.#changeKeys(() => this.keys.replace(key.hash, key.bytes, key.bytes.length, to))
+    logMove(this.moveLog!, this.directory.moved, from, to)
+    this.directory.countMoved()
+    this.#hide(from)
+    this.slots.burySlot(from)
+    this.directory.countLive(0)
+  }
+
+  /**
+   * Gives up the slots from `bound` on, all of which are free and kept back, and the graph beyond it; false when some
+   * are in use.
+   */
+  cut(bound: number): boolean {
+    const { rows } = this.directory
+    if (!this.slots.isBounded || this.slots.kept !== rows - bound) return false
+    this.graph?.cut(bound, rows)
+    this.slots.cut()
+    this.directory.setRows(bound)
+    return true
   }
 
   find(key: EncodedKey): number {
@@ -324,6 +373,11 @@ export class Store implements Searchable {
     }
   }
 
+  #placeOf(row: number): Place {
+    const segment = Math.floor(row / SLOTS)
+    return { segment: this.segments[segment]!, codes: this.columns.codes[segment]!, slot: row % SLOTS }
+  }
+
   #useCodes(codes: CodeSet): void {
     this.codes = codes
     const { kernels, shape, segments } = this
@@ -341,30 +395,16 @@ export class Store implements Searchable {
   }
 
   #retire(row: number): void {
+    this.#hide(row)
+    this.slots.bury(row, this.segments[Math.floor(row / SLOTS)]!.records[row % SLOTS]!)
+  }
+
+  /** Takes a row out of all that it can be found by but the key index. */
+  #hide(row: number): void {
     const segment = this.segments[Math.floor(row / SLOTS)]!
     const slot = row % SLOTS
     Atomics.and(segment.live, slot >>> 5, ~(1 << (slot & 31)))
     this.lists?.remove(row)
     this.graph?.bury(row)
-    this.#bury(row, segment.records[slot]!)
-  }
-
-  /** Keeps what can no longer be found until no reader can still hold it. */
-  #bury(row: number, address: number): void {
-    this.#limbo.push({ row, address, epoch: this.directory.epoch })
-    if (this.#limbo.length % LIMBO_BATCH === 0) this.#reclaim()
-  }
-
-  #reclaim(): void {
-    const ended = this.directory.advance()
-    this.lists?.reclaim(ended)
-    const held = this.#limbo.findIndex((freed) => !notAfter(freed.epoch, ended))
-    if (held === 0) return
-    const safe = held < 0 ? this.#limbo : this.#limbo.slice(0, held)
-    this.#limbo = held < 0 ? [] : this.#limbo.slice(held)
-    for (const { row, address } of safe) {
-      this.records.free(address)
-      if (row >= 0) this.#free.push(row)
-    }
   }
 }
