@@ -7,6 +7,8 @@ import type { ReaderReport, ReaderTask } from "./reader.ts"
 /** Words of the control array: the readers stop when the first is set, and count themselves in the second. */
 export const STOP = 0
 export const BEGUN = 1
+/** A word more where entries that stay are written at times, which may hide them: odd meanwhile. */
+export const WRITING = 2
 
 const file = new URL("./reader.ts", import.meta.url)
 
