@@ -9,7 +9,10 @@ import type { CollectionOptions } from "./core/collection/options.ts"
 import type { Reading } from "./core/collection/reading.ts"
 import type { CollectionHandle } from "./core/collection/share.ts"
 import { type DatabaseOptions, Database as DatabaseService } from "./core/database.ts"
+import type { RowsLost } from "./core/errors.ts"
 import * as Importing from "./core/import/binary-semantic-cache.ts"
+import * as Repairing from "./core/salvage/repair.ts"
+import type * as Salvaging from "./core/salvage/salvage.ts"
 import * as Verifying from "./core/salvage/verify.ts"
 import { type Promised, promised, type Runner, run } from "./promised.ts"
 import { type Closable, start } from "./started.ts"
@@ -39,6 +42,8 @@ export interface Database extends Closable, Promised<Checkpointing> {
   readonly save: () => Promise<void>
   /** Compacts every open collection, one after the other; what that gave back together. */
   readonly compact: () => Promise<CompactionResult>
+  /** What salvaging could not bring back, cause by cause: empty when it was not asked for or nothing was lost. */
+  readonly losses: ReadonlyArray<RowsLost>
 }
 
 /** A collection of another thread: everything but writing. */
@@ -89,6 +94,16 @@ export const readBinarySemanticCache = (folder: string): Promise<Importing.Impor
  */
 export const verify = (path: string, options?: Verifying.VerifyOptions): Promise<Verifying.Verification> =>
   run(once, Verifying.verify(path, options))
+
+/**
+ * Makes a damaged database at `path` whole again of what it still holds, as `open(path, { salvage: true })` does, and
+ * ends. The files of before are kept in a folder `damaged-<number>` in it, which is a database as well; when nothing is
+ * wrong nothing is changed. Rejects with `FolderLocked` when the database is open, with `StorageFailure` when there is
+ * no such folder or the system refuses, with `LogInvalid` or `ImageInvalid` when a file is of a newer version, and with
+ * `EmbedderFailed`: then nothing was changed.
+ */
+export const repair = (path: string, options?: Salvaging.SalvageOptions): Promise<Salvaging.Salvage> =>
+  run(once, Repairing.repair(path, options))
 
 /** For calls that need no service. */
 const once: Runner = { runExit: Effect.runPromiseExit, isClosed: () => false }

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
-import { cp, mkdtemp, open as openFile, readdir, readFile, rm, stat, unlink } from "node:fs/promises"
+import { cp, mkdtemp, open as openFile, readdir, readFile, rm, unlink } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { after, before, describe, test } from "node:test"
-import { open, type Verification } from "../src/index.ts"
+import { open, type Salvage, type Verification } from "../src/index.ts"
 import { inRepository } from "./programs.ts"
 
 interface Outcome {
@@ -76,6 +76,7 @@ test("help names every command and comes without the library", async () => {
   const { code, out } = await sabine("--help")
   assert.equal(code, 0)
   assert.match(out, /verify .*<path>/)
+  assert.match(out, /repair .*<path>/)
   const { version } = JSON.parse(await readFile(inRepository("package.json"), "utf8"))
   assert.equal((await sabine("--version")).out.trim(), version)
 })
@@ -100,7 +101,7 @@ describe("verify", () => {
   test("names the file and the bytes or the row of each damage", async () => {
     const folder = await copy()
     const image = join(folder, "notes.image")
-    await flip(image, (await stat(image)).size - 1)
+    await flip(image, 700)
     const sqlite = new DatabaseSync(join(folder, "records.sqlite"))
     sqlite.exec("UPDATE log SET frame = zeroblob(length(frame)) WHERE number = 8")
     sqlite.exec("UPDATE entries SET crc = crc + 1 WHERE rowid = 2")
@@ -165,5 +166,66 @@ describe("verify", () => {
     const folder = join(root, "absent")
     assert.equal((await sabine("verify", folder)).code, 2)
     assert.equal((await readdir(root)).includes("absent"), false)
+  })
+})
+
+describe("repair", () => {
+  test("leaves what is whole as it is", async () => {
+    const folder = await copy()
+    const before = await contentsOf(folder)
+    const { code, out } = await sabine("repair", folder)
+    assert.deepEqual([code, out], [0, "nothing is damaged\n"])
+    assert.deepEqual(await contentsOf(folder), before)
+  })
+
+  test("loses nothing where the log or an image makes up for it", async () => {
+    const folder = await copy()
+    for (const name of ["notes.image", "notes.previous.image"]) await flip(join(folder, name), 700)
+    const sqlite = new DatabaseSync(join(folder, "records.sqlite"))
+    sqlite.exec("UPDATE entries SET crc = crc + 1")
+    sqlite.close()
+    await sabine("repair", folder)
+    const second = await copy()
+    await flip(join(second, "notes.image"), 700)
+    const { code, out } = await sabine("repair", second)
+    assert.equal(code, 0)
+    assert.match(out, /^notes: 9 entries\nnothing is lost\nthe files of before are in .*damaged-1\n$/)
+    assert.equal((await sabine("verify", second)).code, 0)
+    await using db = await open(second)
+    assert.equal((await db.collection("notes")).size(), 9)
+  })
+
+  test("names what is lost, and ends with 1", async () => {
+    const folder = await copy()
+    await unlink(join(folder, "notes.image"))
+    await unlink(join(folder, "notes.previous.image"))
+    const { code, out } = await sabine("repair", "--json", folder)
+    assert.equal(code, 1)
+    const { losses, collections, aside } = JSON.parse(out) as Salvage
+    // Entries up to the second save were folded: their vectors were in the images alone.
+    assert.deepEqual(
+      losses.map(({ collection, rows, keys }) => [collection, rows, keys.map(({ key }) => key)]),
+      [["notes", 4, ["k0", "k1", "k2", "k3"]]]
+    )
+    assert.deepEqual(collections, [{ name: "notes", rows: 5, reembedded: 0 }])
+    assert.equal(aside, join(folder, "damaged-1"))
+    await using db = await open(folder)
+    const notes = await db.collection("notes")
+    assert.deepEqual(
+      (await notes.search([1, 8], { k: 1 })).map(({ key }) => key),
+      ["k8"]
+    )
+    const kept = await sabine("repair", join(folder, "damaged-1"))
+    assert.match(kept.out, /^ {2}"k3"$/m)
+  })
+
+  test("what cannot be done ends with 2", async () => {
+    assert.equal((await sabine("repair", join(root, "absent"))).code, 2)
+    const sqlite = new DatabaseSync(join(await copy(), "records.sqlite"))
+    sqlite.exec("PRAGMA user_version = 99")
+    sqlite.close()
+    const { code, err } = await sabine("repair", join(root, `copy-${copies}`))
+    assert.equal(code, 2)
+    assert.match(err, /newer/)
   })
 })

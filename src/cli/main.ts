@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs"
 import { Command } from "commander"
 import { EXIT } from "./exit.ts"
+import { addRepair } from "./repair.ts"
 import { addVerify } from "./verify.ts"
 
 const { version, description } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
@@ -17,6 +18,7 @@ const program = new Command("sabine")
   .showHelpAfterError()
 
 addVerify(program)
+addRepair(program)
 
 await program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`sabine: ${error instanceof Error ? error.message : String(error)}\n`)

@@ -29,13 +29,14 @@ import {
 } from "./collection/options.ts"
 import { rememberedQueries } from "./collection/texts.ts"
 import { dimensionsOf } from "./embed/source.ts"
-import { InvalidParameter, IsaUnavailable, LogInvalid, type SabineError, StorageFailure } from "./errors.ts"
+import { InvalidParameter, IsaUnavailable, LogInvalid, type RowsLost, type SabineError } from "./errors.ts"
 import { checkName, imagePaths, logPath, removeUnfinished, savedCollections } from "./folder.ts"
 import { abortable, attempt } from "./lift.ts"
 import { lockFolder } from "./lock.ts"
 import { Storage } from "./log/storage.ts"
 import { kernels, unavailableIsa } from "./native.ts"
 import { Pool } from "./pool.ts"
+import { type CheckedSalvage, checkedSalvage, type SalvageOptions, salvageLocked } from "./salvage/salvage.ts"
 import { makeSaving, type SnapshotOptions, type SnapshotSettings, snapshotsOf } from "./saving.ts"
 import { Dispatcher } from "./search/dispatch.ts"
 import type { ImageIdentity } from "./store/image.ts"
@@ -57,6 +58,12 @@ export interface DatabaseOptions {
   readonly durability?: Durability | undefined
   /** When images are written in the background; `false` for never. */
   readonly snapshots?: SnapshotOptions | false | undefined
+  /**
+   * Makes a damaged folder whole again of what it still holds before it is opened: what is lost is in `losses`, and the
+   * files of before are kept in a folder `damaged-<number>` in it. Everything is read to find out; when nothing is wrong
+   * nothing is changed. Default `false`: what is damaged beyond what images and log make good is an error.
+   */
+  readonly salvage?: boolean | SalvageOptions | undefined
 }
 
 const DURABILITIES = ["full", "relaxed"] as const
@@ -84,6 +91,8 @@ export class Database extends Context.Service<
     readonly save: () => Effect.Effect<void, SabineError>
     /** Compacts every open collection, one after the other; what that gave back together. */
     readonly compact: () => Effect.Effect<CompactionResult, SabineError>
+    /** What salvaging could not bring back, cause by cause: empty when it was not asked for or nothing was lost. */
+    readonly losses: ReadonlyArray<RowsLost>
   } & Checkpointing
 >()("sabine/Database") {
   /** A database at `path`, or `":memory:"`, for the length of the layer's scope. */
@@ -95,14 +104,16 @@ export class Database extends Context.Service<
             threads = availableParallelism(),
             maxQueue,
             durability = "full",
-            snapshots
+            snapshots,
+            salvage = false
           } = object("options", options)
           return {
             threads,
             settings: {
               maxQueue,
               durability: oneOf("durability", durability, DURABILITIES),
-              snapshots: snapshotsOf(snapshots)
+              snapshots: snapshotsOf(snapshots),
+              salvage: salvage === false ? undefined : checkedSalvage("salvage", salvage === true ? {} : salvage)
             }
           }
         }),
@@ -114,15 +125,14 @@ export class Database extends Context.Service<
     )
 }
 
-/** Locks the folder and opens its log in the background: whoever needs it first meets what is wrong with it. */
+/** Opens the log of a locked folder in the background: whoever needs it first meets what is wrong with it. */
 const openLog = Effect.fnUntraced(function* (folder: string, durability: Durability) {
-  yield* lockFolder(folder)
   yield* abortable(() => removeUnfinished(folder))
   const path = logPath(folder)
   const saved = yield* abortable(() => savedCollections(folder))
   if (saved.length > 0 && !existsSync(path)) {
-    const cause = `the folder has images, of ${saved.join(", ")}, and no log`
-    return yield* new StorageFailure({ operation: "open", path, code: "ENOENT", cause })
+    const reason = `it is missing, and the folder has images of ${saved.join(", ")}: open it with salvage, or repair it`
+    return yield* new LogInvalid({ path, reason })
   }
   const storage = yield* Storage.scoped({ path, relaxed: durability === "relaxed" })
   storage.open().catch(() => undefined)
@@ -134,6 +144,7 @@ interface Settings {
   readonly maxQueue: number | undefined
   readonly durability: Durability
   readonly snapshots: SnapshotSettings
+  readonly salvage: CheckedSalvage | undefined
 }
 
 /** What a new collection is: an embedder whose dimension nobody said is asked for it. */
@@ -144,7 +155,7 @@ const newShape = Effect.fnUntraced(function* (options: OpenOptions) {
   return yield* attempt(() => shapeOf({ ...options, dimensions }))
 })
 
-const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durability, snapshots }: Settings) {
+const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durability, snapshots, salvage }: Settings) {
   if (typeof path !== "string" || path === "") {
     return yield* new InvalidParameter({ parameter: "path", reason: `wanted a folder or "${MEMORY}"` })
   }
@@ -154,6 +165,8 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
   const dispatcher = yield* Dispatcher.scoped(pool, maxQueue)
   const scope = yield* Effect.scope
   const folder = path === MEMORY ? undefined : path
+  if (folder !== undefined) yield* lockFolder(folder)
+  const salvaged = folder && salvage && (yield* salvageLocked(folder, { pool, builder }, salvage))
   const storage = folder === undefined ? undefined : yield* openLog(folder, durability)
   const open = new Map<string, SavedCollection>()
   const permit = yield* Semaphore.make(1)
@@ -289,6 +302,7 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
     collections: () => alone(names),
     save: () => (folder === undefined ? nowhere : save()),
     compact,
+    losses: salvaged ? salvaged.losses : [],
     ...checkpointing
   })
 })

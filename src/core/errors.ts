@@ -226,6 +226,33 @@ export class LogInvalid extends Data.TaggedError("LogInvalid")<{
   }
 }
 
+/** An entry that salvaging a damaged database could not bring back. */
+export interface LostKey {
+  readonly key: string
+  /** Absent for entries without a namespace. */
+  readonly namespace?: string | undefined
+}
+
+/**
+ * What salvaging a damaged database could not bring back of a collection, by one cause: the rest is usable. It is not
+ * thrown but listed, in `losses`.
+ */
+export class RowsLost extends Data.TaggedError("RowsLost")<{
+  /** Empty where the name cannot be read. */
+  readonly collection: string
+  /** Entries at most; undefined where nothing tells how many. */
+  readonly rows: number | undefined
+  /** Keys where they are known: the first 1,000 of them. */
+  readonly keys: ReadonlyArray<LostKey>
+  readonly reason: string
+}> {
+  readonly status = 410
+  readonly retryable = false
+  override get message() {
+    return `${this.collection}: ${this.rows ?? "unknown"} entries: ${this.reason}`
+  }
+}
+
 /** A file that is to be imported, an archive or one of another program, is missing, damaged or of another kind: nothing was. */
 export class ImportInvalid extends Data.TaggedError("ImportInvalid")<{
   readonly path: string
@@ -432,6 +459,7 @@ export type SabineError =
   | CapacityExceeded
   | ImageInvalid
   | LogInvalid
+  | RowsLost
   | ImportInvalid
   | NotCached
   | StorageFailure

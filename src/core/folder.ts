@@ -26,12 +26,13 @@ export const checkName = (collection: string): void => {
 }
 
 /** Collections that were saved in the folder. */
-export const savedCollections = async (folder: string): Promise<ReadonlyArray<string>> =>
-  (await readdir(folder).catch(fails("read", folder)))
-    .filter((name) => name.endsWith(IMAGE))
-    .map((name) => name.slice(0, -IMAGE.length))
-    .filter((name) => NAME.test(name))
-    .sort()
+export const savedCollections = async (folder: string): Promise<ReadonlyArray<string>> => {
+  const files = await readdir(folder).catch(fails("read", folder))
+  const names = [PREVIOUS_IMAGE, IMAGE].flatMap((end) =>
+    files.filter((file) => file.endsWith(end)).map((file) => file.slice(0, -end.length))
+  )
+  return [...new Set(names)].filter((name) => NAME.test(name)).sort()
+}
 
 /** Removes what a writer that was ended had not finished. */
 export const removeUnfinished = async (folder: string): Promise<void> => {

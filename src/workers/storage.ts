@@ -74,6 +74,9 @@ const storage = {
   append: answering((frames: ReadonlyArray<Uint8Array>) => logFile().append(frames)),
   frames: answering((collection: number, after: number, bytes: number) => logFile().frames(collection, after, bytes)),
   fold: answering((name: string, number: number) => logFile().fold(name, number)),
+  adopt: answering((name: string, number: number, frames: ReadonlyArray<Uint8Array>) =>
+    logFile().adopt(name, number, frames)
+  ),
   entries: answering((collection: number, after: number, count: number) => logFile().entries(collection, after, count)),
   compact: answering(() => logFile().compact()),
   flush: answering(() => logFile().flush()),
@@ -82,6 +85,7 @@ const storage = {
   restored: answering(() => logFile().restored()),
   check: answering(() => logFile().check()),
   survey: answering(() => logReader().survey()),
+  isRestoring: answering(() => logReader().isRestoring()),
   rows: answering(
     (table: "log" | "entries", after: number, bytes: number): ReadRows => logReader().rows(table, after, bytes)
   ),

@@ -9,40 +9,55 @@ import { checkedKey } from "./entries.ts"
 import { CheckedFields } from "./fields.ts"
 import { ingest } from "./ingest.ts"
 import type { Namespace } from "./namespace.ts"
-import { encodeBatch } from "./training.ts"
-import type { WritingParts } from "./writing.ts"
+import { type EncodingParts, encodeBatch } from "./training.ts"
 
 /** Entries that are written as one batch, whoever added them. */
 const BATCH_ENTRIES = 16_384
 
 /** Puts every frame after `number` in force. */
 export const replay = async (
-  parts: WritingParts,
+  parts: EncodingParts,
   log: CollectionLog,
   number: number,
   signal: AbortSignal
 ): Promise<void> => {
-  let puts: Array<Frame> = []
-  const seen = new Set<string>()
-  const flush = async (): Promise<void> => {
-    if (puts.length > 0) await replayPuts(parts, puts, signal)
-    puts = []
-    seen.clear()
+  const replaying = new Replaying(parts, signal)
+  for await (const bytes of log.after(number)) await replaying.take(decodeFrame(bytes))
+  await replaying.flush()
+}
+
+/** Puts frames in force, in order. */
+export class Replaying {
+  readonly #parts: EncodingParts
+  readonly #signal: AbortSignal
+  /** Entries that wait to be written as one batch, and their keys. */
+  #puts: Array<Frame> = []
+  readonly #keys = new Set<string>()
+
+  constructor(parts: EncodingParts, signal: AbortSignal) {
+    this.#parts = parts
+    this.#signal = signal
   }
-  for await (const bytes of log.after(number)) {
-    const frame = decodeFrame(bytes)
+
+  async take(frame: Frame): Promise<void> {
     const joins =
       frame.operation === "put" &&
-      puts[0]?.namespace === frame.namespace &&
-      seen.size < BATCH_ENTRIES &&
-      !frame.keys.some((key) => seen.has(key))
-    if (!joins) await flush()
+      this.#puts[0]?.namespace === frame.namespace &&
+      this.#keys.size < BATCH_ENTRIES &&
+      !frame.keys.some((key) => this.#keys.has(key))
+    if (!joins) await this.flush()
     if (frame.operation === "put") {
-      puts.push(frame)
-      for (const key of frame.keys) seen.add(key)
-    } else await replayOne(parts.store, frame)
+      this.#puts.push(frame)
+      for (const key of frame.keys) this.#keys.add(key)
+    } else await replayOne(this.#parts.store, frame)
   }
-  await flush()
+
+  /** Until then the store may lack what was taken. */
+  async flush(): Promise<void> {
+    if (this.#puts.length > 0) await replayPuts(this.#parts, this.#puts, this.#signal)
+    this.#puts = []
+    this.#keys.clear()
+  }
 }
 
 const scopeOf = (store: Store, namespace: Namespace): number =>
@@ -56,7 +71,7 @@ const remove = (store: Store, keys: ReadonlyArray<string>, scope: number): void 
   }
 }
 
-const replayPuts = async (parts: WritingParts, frames: ReadonlyArray<Frame>, signal: AbortSignal): Promise<void> => {
+const replayPuts = async (parts: EncodingParts, frames: ReadonlyArray<Frame>, signal: AbortSignal): Promise<void> => {
   const { store, pool } = parts
   const { namespace } = frames[0]!
   const scope = scopeOf(store, namespace)

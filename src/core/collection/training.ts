@@ -41,13 +41,28 @@ export const requireCodes = ({ name, store: { shape, codes } }: WritingParts): v
     throw new NotTrained({ collection: name })
 }
 
+/** What rows are encoded by. */
+export type EncodingParts = Pick<WritingParts, "store" | "shape" | "builder" | "pool">
+
 /** Puts the encoder in force that a batch is to be written with: trained on the batch when it is large enough. */
-export const encodeBatch = async ({ store, shape, builder, pool }: WritingParts, batch: Batch): Promise<void> => {
+export const encodeBatch = async (
+  { store, shape, builder, pool }: Pick<WritingParts, "store" | "shape" | "builder" | "pool">,
+  batch: Batch
+): Promise<void> => {
   if (canTrain(store, shape, batch.count)) {
     await reencode(store, pool, await train(store, builder, await batchSample(store, batch)))
   } else if (needsFirstEncoder(store)) {
     await makeFirstEncoder(store, builder, await batchSample(store, batch))
   }
+}
+
+/** Encodes every row of a store whose codes do not hold: with its encoder, or with one that is made of its vectors. */
+export const encodeAnew = async ({ store, shape, builder, pool }: EncodingParts): Promise<void> => {
+  const { live } = store.directory
+  if (live === 0) return
+  if (canTrain(store, shape, live)) return reencode(store, pool, await train(store, builder, await storedSample(store)))
+  if (needsFirstEncoder(store)) await makeFirstEncoder(store, builder, await storedSample(store))
+  if (isMade(store.codes.encoder)) await reencode(store, pool, store.codes.encoder)
 }
 
 /** Starts the training once enough rows are there, and the index after it; adds and searches go on meanwhile. */

@@ -78,6 +78,9 @@ export interface HashEmbedderOptions {
   readonly dimensions?: number | undefined
 }
 
+/** Identity of the embedder of so many components. */
+export const hashEmbedderId = (dimensions: number): string => `hash-ngrams-${dimensions}@1`
+
 /** Hashed words and character n-grams: the embedder that needs nothing. */
 export const hashEmbedder = ({ dimensions = 512 }: HashEmbedderOptions = {}): Embedder => {
   if (!(dimensions >= 8 && dimensions <= MAX_DIMENSIONS && dimensions % 8 === 0)) {
@@ -88,7 +91,7 @@ export const hashEmbedder = ({ dimensions = 512 }: HashEmbedderOptions = {}): Em
   }
   const encoder = new HashEncoder(dimensions)
   return {
-    id: `hash-ngrams-${dimensions}@1`,
+    id: hashEmbedderId(dimensions),
     dimensions,
     quick: true,
     embed: (texts, { signal } = {}) => embedInPlace(encoder, dimensions, texts, signal)

@@ -32,7 +32,8 @@ interface Head extends Omit<Frame, "payloads" | "vectors"> {
   readonly components: number
 }
 
-const HEAD = 24
+/** Bytes of the numbers that a frame starts with. */
+export const HEAD = 24
 const KIND_SHIFT = 30
 const LENGTH_MASK = 2 ** KIND_SHIFT - 1
 const NONE = 0

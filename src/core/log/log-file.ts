@@ -165,6 +165,26 @@ export class LogFile {
     return more
   }
 
+  /** Takes in entries of a collection as folding frames up to `number` would have left them. */
+  adopt(name: string, number: number, frames: ReadonlyArray<Uint8Array>): void {
+    const row = this.#get("SELECT * FROM collections WHERE name = ?", name) as unknown as CollectionRow
+    this.#transaction(() => {
+      for (const frame of frames) {
+        const { namespace = "", keys } = decodeFrame(frame)
+        setNumber(frame, { number: 0, previous: 0, collection: row.id })
+        const crc = this.#kernels.crc32c(frame)
+        this.#run("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", row.id, namespace, keys[0]!, crc, frame)
+      }
+      this.#setCollection({ ...row, folded: number })
+      // No frame has these numbers again.
+      const before = this.#get("SELECT seq FROM sqlite_sequence WHERE name = 'log'") as
+        | { readonly seq: number }
+        | undefined
+      this.#run("DELETE FROM sqlite_sequence")
+      this.#run("INSERT INTO sqlite_sequence VALUES ('log', ?)", Math.max(number, before?.seq ?? 0))
+    })
+  }
+
   /** Entries that were folded, after `after` in order of their rows: keys, payloads and fields. */
   entries(
     collection: number,

@@ -3,10 +3,10 @@
  * others. Nothing of the file is changed.
  */
 import { existsSync, rmSync, statSync } from "node:fs"
-import { DatabaseSync } from "node:sqlite"
+import { DatabaseSync, type StatementSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import type { Kernels } from "../kernels/contract.ts"
-import { numberOf } from "./frame.ts"
+import { decodeFrame, HEAD as FRAME_HEAD, numberOf } from "./frame.ts"
 import { type CollectionRow, describeCollection, isDamage } from "./log-file.ts"
 import { SCHEMA_VERSION } from "./schema.ts"
 
@@ -24,7 +24,7 @@ export interface LogFault {
 }
 
 /** A collection as an intact row of the log describes it. */
-interface ReadCollection {
+export interface ReadCollection {
   readonly id: number
   readonly name: string
   /** What it was made with, as JSON. */
@@ -69,15 +69,25 @@ const ROWS = {
   collections: "SELECT id AS number, * FROM collections WHERE id > ? ORDER BY id"
 }
 
+const INDEXED = `SELECT rowid AS number FROM entries INDEXED BY sqlite_autoindex_entries_1
+  WHERE collection = ? AND namespace = ? AND key = ?`
+
 /** Whether an error is of the row that is read; node:sqlite has one of its own for numbers that no double holds. */
 const isUnreadable = (error: unknown): boolean =>
   isDamage(error) || (error as NodeJS.ErrnoException).code === "ERR_OUT_OF_RANGE"
+
+/** The collection of a damaged row, where it says so twice. */
+const collectionOf = ({ collection, frame }: Row): number | undefined =>
+  frame instanceof Uint8Array && frame.length >= FRAME_HEAD && numberOf(frame).collection === collection
+    ? collection
+    : undefined
 
 export class LogReader {
   readonly #kernels: Pick<Kernels, "crc32c">
   readonly #db: DatabaseSync
   /** An index of the write-ahead log that reading it makes beside the file, and that goes again. */
   readonly #shared: string | undefined
+  #indexed: StatementSync | undefined
 
   /** Throws what SQLite does where nothing can be read. */
   constructor(kernels: Pick<Kernels, "crc32c">, path: string) {
@@ -121,6 +131,12 @@ export class LogReader {
     }
   }
 
+  /** Whether images of a checkpoint are yet to be put in place: the others are not those that the log speaks of. */
+  isRestoring(): boolean {
+    const version = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"])
+    return version > 1 && this.#db.prepare("SELECT 1 FROM restoring").get() !== undefined
+  }
+
   /** The next rows of a table after `after`, some `bytes` of them. */
   rows(table: "log" | "entries", after: number, bytes: number): ReadRows {
     const frames: Array<Uint8Array> = []
@@ -130,7 +146,7 @@ export class LogReader {
       const { number, frame } = row
       const reason = this.#faultOf(table, row)
       if (reason === undefined) frames.push(frame!)
-      else faults.push({ table, from: number, to: number, reason, collection: row.collection })
+      else faults.push({ table, from: number, to: number, reason, collection: collectionOf(row) })
       total += frame?.length ?? 0
       if (total >= bytes) return { frames, faults, next: number }
     }
@@ -141,8 +157,22 @@ export class LogReader {
   #faultOf(table: "log" | "entries", { number, collection, crc, frame }: Row): string | undefined {
     if (!(frame instanceof Uint8Array) || this.#kernels.crc32c(frame) !== crc) return "its checksum does not hold"
     const found = numberOf(frame)
-    const isAtHome = found.collection === collection && (table === "entries" || found.number === number)
+    const isAtHome =
+      found.collection === collection && (table === "log" ? found.number === number : this.#isIndexed(number, frame))
     return isAtHome ? undefined : "it is a row of another place"
+  }
+
+  /** Whether the index of the entries knows a row by its key too: one from a page that was given up is not in it. */
+  #isIndexed(row: number, frame: Uint8Array): boolean {
+    const { namespace = "", keys } = decodeFrame(frame)
+    try {
+      this.#indexed ??= this.#db.prepare(INDEXED)
+      const found = this.#indexed.get(numberOf(frame).collection, namespace, keys[0]!)
+      return found?.["number"] === row
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      return false
+    }
   }
 
   /** Rows after one, and past what cannot be read. */
@@ -154,6 +184,11 @@ export class LogReader {
     for (let at: number | undefined = after; at !== undefined; ) {
       try {
         for (const row of this.#db.prepare(ROWS[table]).iterate(at) as unknown as Iterable<R>) {
+          // A page in the place of another brings its rows with it.
+          if (row.number <= at!) {
+            note({ table, from: row.number, to: row.number, reason: "it is a row of another place" })
+            continue
+          }
           at = row.number
           yield row
         }

@@ -29,6 +29,11 @@ export class LogReading {
     return answered(this.path, await this.#remote.call((storage) => storage.survey()))
   }
 
+  /** Whether images of a checkpoint are yet to be put in place. */
+  async isRestoring(): Promise<boolean> {
+    return answered(this.path, await this.#remote.call((storage) => storage.isRestoring()))
+  }
+
   /** Every row of a table whose checksum holds, in order; the others are told to `note`. */
   async *frames(table: "log" | "entries", note: (fault: LogFault) => void): AsyncGenerator<Uint8Array> {
     for (let after: number | undefined = 0; after !== undefined; ) {

@@ -13,6 +13,7 @@ import { LogReading } from "../log/reading.ts"
 import { kernels } from "../native.ts"
 import { fails } from "../store/file-failure.ts"
 import { loadImage } from "../store/image.ts"
+import { salvageImage } from "../store/salvage-image.ts"
 import { Chains } from "./chains.ts"
 
 /** Something that is wrong with a file of a database. */
@@ -41,10 +42,11 @@ export interface VerifyOptions {
 }
 
 /** What the log was found to hold. */
-interface VerifiedLog {
+export interface VerifiedLog {
   /** Undefined when nothing of it can be read, or it is not there. */
   readonly survey: LogSurvey | undefined
   readonly chains: Chains
+  readonly faults: ReadonlyArray<LogFault>
 }
 
 /**
@@ -59,7 +61,8 @@ export const verify = (path: string, options: VerifyOptions = {}): Effect.Effect
       const onProgress = yield* attempt(() => optionalFunction("onProgress", object("options", options).onProgress))
       yield* abortable(() => stat(path).catch(fails("open", path)))
       yield* lockForReading(path)
-      return (yield* verifyLocked(path, onProgress)).verification
+      const log = yield* LogReading.scoped(logPath(path))
+      return (yield* verifyLocked(path, log, onProgress)).verification
     })
   )
 
@@ -72,10 +75,13 @@ const lockForReading = (path: string) =>
   )
 
 /** Verifies a folder that nobody else has open. */
-const verifyLocked = Effect.fnUntraced(function* (folder: string, onProgress: VerifyOptions["onProgress"]) {
+export const verifyLocked = Effect.fnUntraced(function* (
+  folder: string,
+  log: LogReading,
+  onProgress: VerifyOptions["onProgress"]
+) {
   const images = yield* abortable(() => savedCollections(folder))
-  const path = logPath(folder)
-  const log = yield* LogReading.scoped(path)
+  const { path } = log
   return yield* abortable(async () => {
     const faults: Array<Fault> = []
     const paths = (name: string) => Object.values(imagePaths(folder, name)).filter((image) => existsSync(image))
@@ -90,6 +96,8 @@ const verifyLocked = Effect.fnUntraced(function* (folder: string, onProgress: Ve
 
     const found = await verifyLog(log, { isThere: existsSync(path), hasImages: images.length > 0 }, faults)
     advance(sizes.get(path) ?? 0)
+    // Until the images of a checkpoint are in place, which opening does first, the log does not speak of those that are.
+    const isRestoring = found.survey !== undefined && (await log.isRestoring())
     const names = [...new Set([...images, ...(found.survey?.collections ?? []).map(({ name }) => name)])].sort()
     for (const name of names) {
       /** Of the images that are whole. */
@@ -100,7 +108,7 @@ const verifyLocked = Effect.fnUntraced(function* (folder: string, onProgress: Ve
         for (const { reason, from, to } of invalid ?? []) faults.push({ path: image, reason, bytes: { from, to } })
         advance(sizes.get(image)!)
       }
-      if (found.survey !== undefined) faults.push(...between(path, name, watermarks, found))
+      if (found.survey !== undefined && !isRestoring) faults.push(...between(path, name, watermarks, found))
     }
     const verification: Verification = { faults, collections: names, files: files.length, bytes }
     return { verification, log: found }
@@ -113,8 +121,10 @@ const loaded = async (path: string) => {
     const { meta } = await loadImage(kernels, path)
     return { meta }
   } catch (error) {
-    if (!(error instanceof ImageInvalid) || error.field === "version") throw error
-    return { invalid: [error] }
+    if (!(error instanceof ImageInvalid || error instanceof StorageFailure)) throw error
+    const { faults } = await salvageImage(kernels, path)
+    // What opening found is among them, but for what checksums do not tell.
+    return { invalid: faults.length > 0 || error instanceof StorageFailure ? faults : [error] }
   }
 }
 
@@ -128,9 +138,14 @@ const verifyLog = async (
   const note = (reason: string) => faults.push({ path, reason })
   if (!isThere) {
     if (hasImages) note("it is missing")
-    return { survey: undefined, chains }
+    return { survey: undefined, chains, faults: [] }
   }
-  const noteRows = ({ table, from, to, reason }: LogFault) => faults.push({ path, reason, rows: { table, from, to } })
+  const rowFaults: Array<LogFault> = []
+  const noteRows = (fault: LogFault) => {
+    const { table, from, to, reason } = fault
+    rowFaults.push(fault)
+    faults.push({ path, reason, rows: { table, from, to } })
+  }
   let survey: LogSurvey
   try {
     survey = await log.survey()
@@ -142,7 +157,7 @@ const verifyLog = async (
   } catch (error) {
     if (!(error instanceof LogInvalid || error instanceof StorageFailure)) throw error
     note(error instanceof StorageFailure ? String(error.cause) : error.reason)
-    return { survey: undefined, chains: new Chains() }
+    return { survey: undefined, chains: new Chains(), faults: [] }
   }
   const { version, newest } = survey
   // Whatever else is wrong with it is not for this program to say.
@@ -152,7 +167,7 @@ const verifyLog = async (
   const last = Math.max(chains.highest, ...survey.collections.map(({ folded }) => folded))
   if (survey.highest === undefined) note("the number of its newest frame cannot be read")
   else if (survey.highest !== last) note(`its newest frame is ${last} instead of ${survey.highest}`)
-  return { survey, chains }
+  return { survey, chains, faults: rowFaults }
 }
 
 /** Whether images of one collection and the log reach one another, of images that are whole. */

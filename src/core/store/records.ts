@@ -182,3 +182,13 @@ export const recordFits = (packed: Uint32Array, address: number): boolean => {
   const used = HEADER_BYTES + (packed[word + KEY_AND_KIND]! & 0xffff) + packed[word + PAYLOAD_BYTES]!
   return used <= capacity && word * 4 + capacity <= packed.length * 4
 }
+
+/** Units of a packed record that fits. */
+export const recordCapacity = (packed: Uint32Array, address: number): number =>
+  packed[address * (RECORD_UNIT / 4) + CAPACITY]!
+
+/** Bytes of the parts of a packed record that fits, in order. */
+export const recordSizes = (packed: Uint32Array, address: number) => {
+  const word = address * (RECORD_UNIT / 4)
+  return { header: HEADER_BYTES, key: packed[word + KEY_AND_KIND]! & 0xffff, payload: packed[word + PAYLOAD_BYTES]! }
+}

@@ -1,0 +1,82 @@
+/**
+ * Puts the files that salvaging made in the place of those there were, which stay in a folder beside them. Until then
+ * nothing of the old is touched, and whenever it is interrupted salvaging can be done again: images first, the log last.
+ */
+import { existsSync } from "node:fs"
+import { constants, copyFile, link, mkdir, open, readdir, rename, rm } from "node:fs/promises"
+import { basename, join } from "node:path"
+import { imagePaths, logPath } from "../folder.ts"
+import { fails } from "../store/file-failure.ts"
+import type { ImagePaths } from "../store/image-pair.ts"
+import { syncFolder } from "../store/replace-file.ts"
+
+/** Ends the name of a file that was made and is not in its place yet. */
+const MADE = ".salvaged"
+/** Starts the name of the folder that old files are kept in. */
+const ASIDE = "damaged-"
+/** Files of SQLite, and the mark of a log that was closed, beside the log. */
+const BESIDE = ["-wal", "-shm", "-journal", ".clean", ".clean.tmp"]
+
+/** What a file is called while it is made. */
+export const made = (path: string): string => path + MADE
+
+/** Removes what an interrupted salvage left. */
+export const removeMade = async (folder: string): Promise<void> => {
+  const left = (await readdir(folder)).filter((name) => name.includes(MADE))
+  for (const name of left) await rm(join(folder, name), { force: true }).catch(fails("remove", join(folder, name)))
+}
+
+/** Makes the previous image of the newest, by bytes of its own. */
+export const copyMade = async ({ newest, previous }: ImagePaths): Promise<void> => {
+  await copyFile(made(newest), made(previous)).catch(fails("copy", made(previous)))
+  const file = await open(made(previous), "r+").catch(fails("open", made(previous)))
+  try {
+    await file.sync().catch(fails("fsync", made(previous)))
+  } finally {
+    await file.close()
+  }
+}
+
+/** Puts what was made of these collections in force, in place of all there was; returns the folder of the old files. */
+export const putInForce = async (
+  folder: string,
+  before: ReadonlyArray<string>,
+  rebuilt: ReadonlyArray<string>
+): Promise<string> => {
+  const log = logPath(folder)
+  const images = before.flatMap((name) => Object.values(imagePaths(folder, name)))
+  const aside = await keep(
+    folder,
+    [log, `${log}-wal`, ...images].filter((path) => existsSync(path))
+  )
+  for (const name of rebuilt) {
+    const { newest, previous } = imagePaths(folder, name)
+    for (const path of [newest, previous]) await rename(made(path), path).catch(fails("rename", path))
+  }
+  // Of a collection that could not be made again there is nothing but what is kept.
+  const gone = before
+    .filter((name) => !rebuilt.includes(name))
+    .flatMap((name) => Object.values(imagePaths(folder, name)))
+  // SQLite would take a write-ahead log of the old file for one of the new.
+  for (const path of [...gone, ...BESIDE.map((end) => log + end)])
+    await rm(path, { force: true }).catch(fails("remove", path))
+  await rename(made(log), log).catch(fails("rename", log))
+  await syncFolder(folder)
+  await removeMade(folder)
+  return aside
+}
+
+/** Gives files a second name in a new folder. */
+const keep = async (folder: string, paths: ReadonlyArray<string>): Promise<string> => {
+  const taken = (await readdir(folder)).map((name) => (name.startsWith(ASIDE) ? Number(name.slice(ASIDE.length)) : 0))
+  const aside = join(folder, `${ASIDE}${Math.max(0, ...taken.filter(Number.isSafeInteger)) + 1}`)
+  await mkdir(aside).catch(fails("create", aside))
+  for (const path of paths) {
+    const kept = join(aside, basename(path))
+    // Not every file system has links.
+    await link(path, kept).catch(() => copyFile(path, kept, constants.COPYFILE_EXCL).catch(fails("copy", kept)))
+  }
+  await syncFolder(aside)
+  await syncFolder(folder)
+  return aside
+}
