@@ -81,6 +81,7 @@ describe("a cache of queries", () => {
       [0.1012, -0.2, 0.3],
       [0.1, -0.2, 0.2988],
       [0.1, -0.2],
+      [0.1, -0.2, 0.3, 0],
       [Number.NaN, -0.2, 0.3]
     ]) {
       assert.equal(cache.get(far), undefined, String(far))
@@ -217,11 +218,13 @@ describe("text queries of a collection", () => {
     const embedder = hashEmbedder({ dimensions: DIMENSIONS })
     const quick = await db.collection("quick", { embedder })
     const told = await db.collection("told", { embedder, queryCache: { maxEntries: 1 } })
+    const own = await db.collection("own", { embedder: { quick: true, embed: (texts) => texts.map(() => [1, 1]) } })
     const none = await db.collection("none", { embedder: openai(), queryCache: false })
-    for (const notes of [quick, told, none]) {
+    for (const notes of [quick, told, own, none]) {
       for (const text of ["cats", "cats", "dogs"]) await notes.search(text)
     }
     assert.equal(quick.stats().queryCache?.entries, 0)
+    assert.equal(own.stats().queryCache?.entries, 0)
     assert.deepEqual(told.stats().queryCache?.hits, 1)
     assert.deepEqual(told.stats().queryCache?.evictions, 1)
     assert.equal(none.stats().queryCache, undefined)

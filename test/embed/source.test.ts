@@ -236,7 +236,7 @@ test("a function that answers at once leaves turns to others, and can be cancell
 })
 
 test("an object with an id and dimensions may return vectors one by one, of any length", async () => {
-  const embedder = await embedderOf({ id: "mine/1", dimensions: 2, embed: (texts: ReadonlyArray<string>) => texts.map(() => [3, 4]) })
+  const embedder = await embedderOf({ id: "mine/1", dimensions: 2, embed: (texts) => texts.map(() => [3, 4]) })
   assert.deepEqual(await embedder.embed(["one", "two"]), Float32Array.of(0.6, 0.8, 0.6, 0.8))
 })
 
@@ -277,6 +277,7 @@ test("opening a saved collection asks its model nothing, and another model is re
   }
   server.requests.length = 0
   await using db = await open(path)
+  await assert.rejects((await db.collection("notes")).search("some words"), { _tag: "NoEmbedder" })
   await assert.rejects(db.collection("notes", { embedder: v2 }), { _tag: "CollectionMismatch", field: "embedder" })
   const notes = await db.collection("notes", { embedder: openai() })
   assert.equal(server.requests.length, 0)

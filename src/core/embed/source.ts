@@ -30,9 +30,9 @@ export interface CustomEmbedder {
 
 /**
  * What a collection can embed with: an embedder of this package, a function or object of one's own, an embedding model
- * of the AI SDK (`EmbeddingModelV2` to `V4`), or `Embeddings` of LangChain.
+ * of the AI SDK (`EmbeddingModelV2` to `V4`), or `Embeddings` of LangChain. Every `Embedder` is a `CustomEmbedder`.
  */
-export type EmbedderSource = Embedder | CustomEmbedder | EmbedFunction | AiEmbeddingModel | LangChainEmbeddings
+export type EmbedderSource = CustomEmbedder | EmbedFunction | AiEmbeddingModel | LangChainEmbeddings
 
 /** The embedder that `source` is; throws `InvalidParameter` when it is none. */
 export const openEmbedder = (source: EmbedderSource, options: EmbedderOfOptions = {}): OpenEmbedder => {
