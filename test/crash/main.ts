@@ -6,11 +6,13 @@ import { parseArgs } from "node:util"
 import { corruptionCases } from "./corruption.ts"
 import { buildFaultfs } from "./faultfs.ts"
 import { faultRuns } from "./faults.ts"
-import { killRounds } from "./kill-rounds.ts"
+import { killRounds, totalled } from "./kill-rounds.ts"
 import { powerRounds } from "./power.ts"
 import { overBounds, soak } from "./soak.ts"
 
 const SOAKED_ENTRIES = 20_000
+/** Rounds that run side by side: most of the time one process waits for another to start. */
+const LANES = 2
 
 const { values } = parseArgs({
   options: {
@@ -39,7 +41,9 @@ const every =
 
 let failures = 0
 if (rounds > 0) {
-  const counts = await killRounds({ rounds, seed, onRound: every("kill", 50, ({ rounds }) => rounds) })
+  const onRound = every<{ readonly rounds: number }>("kill", 50, ({ rounds }) => rounds)
+  const lanes = Array.from({ length: LANES }, (_, i) => killRounds({ rounds: rounds / LANES, seed: seed + i, onRound }))
+  const counts = totalled(await Promise.all(lanes))
   say("kill", counts)
   failures += counts.lost + counts.resurrected + counts.partial
 }

@@ -66,7 +66,7 @@ export const startVictim = (environment: NodeJS.ProcessEnv = {}): Victim => {
         heard = resolve
       })
       await Promise.race([ready, closed])
-      child.stdin!.write(JSON.stringify(start))
+      child.stdin!.write(`${JSON.stringify(start)}\n`)
       if (events > 0) await Promise.race([enough, closed])
       await Promise.race([setTimeout(ms), closed])
       child.kill("SIGKILL")

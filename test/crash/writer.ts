@@ -6,6 +6,7 @@
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { writeSync } from "node:fs"
+import { createInterface } from "node:readline"
 import { open } from "../../src/index.ts"
 import { keyOf } from "../concurrency/self-check.ts"
 import { randomBits } from "../property/kernels/random.ts"
@@ -54,10 +55,10 @@ const told = async (
 const announced = (number: number, state: State | null, write: () => Promise<unknown>) =>
   told([[number, state]], Promise.resolve().then(write))
 
-process.stdin.resume()
+const lines = createInterface({ input: process.stdin })
 say({ acked: 0 })
-const [message] = (await once(process.stdin, "data")) as [Buffer]
-const { folder, seed, durability, checkpoints } = JSON.parse(message.toString()) as Start
+const [message] = (await once(lines, "line")) as [string]
+const { folder, seed, durability, checkpoints } = JSON.parse(message) as Start
 /** Those that this process or one before it made; others may be half made, and are no promise. */
 const known = new Map(checkpoints)
 const bits = randomBits(seed)
