@@ -5,8 +5,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import "./compiled.ts"
 import type { FaultCounts } from "./fault-script.ts"
-import { COMPILED } from "./victim.ts"
 
 const SCRIPT = fileURLToPath(new URL("./fault-script.ts", import.meta.url))
 const PROCESSES = 2
@@ -25,7 +25,6 @@ export const faultRuns = async (
     const args = [SCRIPT, String(1 + i * step), String(PROCESSES * step), allWays ? "1" : "0"]
     const env = {
       ...process.env,
-      NODE_COMPILE_CACHE: COMPILED,
       LD_PRELOAD: library,
       FAULTFS_FOLDER: own,
       FAULTFS_CONTROL: control

@@ -4,7 +4,7 @@ import { test } from "node:test"
 import { buildFaultfs } from "./faultfs.ts"
 import { powerRounds } from "./power.ts"
 
-const ROUNDS = 20
+const ROUNDS = 12
 /** Enough that some acknowledged write was not flushed, where nothing waits for that. */
 const RELAXED_ROUNDS = 5
 

@@ -1,6 +1,7 @@
 /** The collection that crash suites write, and what each of its entries must look like to be whole. */
 import assert from "node:assert/strict"
 import type { Collection, CollectionOptions, Database, EntryInput } from "../../src/index.ts"
+import "./compiled.ts"
 import { checkEntry, DIMENSIONS, entryOf, keyOf, markOf, vectorOf } from "../concurrency/self-check.ts"
 
 /** Versions of the vector and of the payload of an entry, as `vector.payload`; absent for no entry. */

@@ -1,8 +1,6 @@
 /** A writer in a process of its own, what it says, and its end. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { createInterface } from "node:readline"
 import type { Readable } from "node:stream"
 import { setTimeout } from "node:timers/promises"
@@ -11,9 +9,6 @@ import type { Event, Oracle } from "./oracle.ts"
 import type { Start } from "./writer.ts"
 
 const WRITER = fileURLToPath(new URL("./writer.ts", import.meta.url))
-
-/** Modules as writers before have compiled them: starting is most of what a round takes. */
-export const COMPILED = join(tmpdir(), "sabine-crash-compiled")
 
 /** When a writer is killed. */
 export interface Moment {
@@ -35,7 +30,7 @@ export interface Victim {
 export const startVictim = (environment: NodeJS.ProcessEnv = {}): Victim => {
   const child: ChildProcess = spawn(process.execPath, [WRITER], {
     stdio: ["pipe", "ignore", "pipe", "pipe"],
-    env: { ...process.env, NODE_COMPILE_CACHE: COMPILED, ...environment }
+    env: { ...process.env, ...environment }
   })
   let errors = ""
   child.stderr!.on("data", (text) => {
