@@ -15,7 +15,7 @@ const COMPLAINTS = 20
 
 /** Rows `from` to `to` of a table that are damaged or cannot be read. */
 export interface LogFault {
-  readonly table: "collections" | "log" | "entries"
+  readonly table: "collections" | "log" | "entries" | "restoring"
   readonly from: number
   readonly to: number
   readonly reason: string
@@ -120,9 +120,11 @@ export class LogReader {
       if (crc === describeCollection(this.#kernels, row)) collections.push({ id, name, shape, folded })
       else note({ table: "collections", from: id, to: id, reason: "its checksum does not hold", collection: id })
     }
-    const version = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"])
+    if (this.#restoring()?.isWhole === false) {
+      note({ table: "restoring", from: 1, to: 1, reason: "its checksum does not hold" })
+    }
     return {
-      version,
+      version: this.#version,
       newest: SCHEMA_VERSION,
       complaints: this.#complaints(),
       highest: this.#highest(),
@@ -133,8 +135,20 @@ export class LogReader {
 
   /** Whether images of a checkpoint are yet to be put in place: the others are not those that the log speaks of. */
   isRestoring(): boolean {
-    const version = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"])
-    return version > 1 && this.#db.prepare("SELECT 1 FROM restoring").get() !== undefined
+    return this.#restoring()?.isWhole === true
+  }
+
+  /** The row that says so, and whether it is one of its table. */
+  #restoring(): { readonly isWhole: boolean } | undefined {
+    if (this.#version < 2) return undefined
+    const row = this.#db.prepare("SELECT checkpoint, crc FROM restoring").get()
+    if (row === undefined) return undefined
+    const { checkpoint, crc } = row
+    return { isWhole: typeof checkpoint === "string" && this.#kernels.crc32c(Buffer.from(checkpoint)) === crc }
+  }
+
+  get #version(): number {
+    return Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"])
   }
 
   /** The next rows of a table after `after`, some `bytes` of them. */
@@ -177,7 +191,7 @@ export class LogReader {
 
   /** Rows after one, and past what cannot be read. */
   *#scan<R extends { readonly number: number }>(
-    table: LogFault["table"],
+    table: keyof typeof ROWS,
     after: number,
     note: (fault: LogFault) => void
   ): Generator<R> {
@@ -203,7 +217,7 @@ export class LogReader {
   }
 
   /** The lowest number found, `number` or above it, after which rows can be read; undefined when there is none. */
-  #readableAfter(table: LogFault["table"], number: number): number | undefined {
+  #readableAfter(table: keyof typeof ROWS, number: number): number | undefined {
     const seek = this.#db.prepare(`${ROWS[table]} LIMIT 1`)
     /** Whether there is a row after one; undefined where that cannot be told. */
     const isRow = (after: number): boolean | undefined => {
