@@ -85,6 +85,8 @@ test("bytes in memory and on the disk go down with the entries", async (t) => {
   assert.ok(images[0]! + images[1]! < 0.25 * filesBefore, `images of ${images} bytes`)
   assert.ok(result.freedDiskBytes > 0.75 * filesBefore)
   assert.equal(await sizeOf("records.sqlite-wal"), 0)
+  const hits = await collection.search(vectorOf(0), { k: count, mode: "ivf", nprobe: after.lists })
+  assert.equal(hits.length, live, "an entry is in no list")
   // What was folded keeps its payloads, once.
   assert.ok((await sizeOf("records.sqlite")) < 2.5 * after.columns["records"]!.touched + 100_000)
   assert.deepEqual(await collection.compact(), { movedRows: 0, movedPayloads: 0, freedBytes: 0, freedDiskBytes: 0 })
