@@ -1,12 +1,13 @@
 /** How many duplicates the verifier finds within an error budget, beside the best threshold on cosines, and what it takes. */
-import { readTraps } from "../test/cache/verify/labelled-pairs.ts"
-import { figuresOf, REPORTED } from "../scripts/verifier/report.ts"
+
 import { halves, readPairs } from "../scripts/verifier/pairs.ts"
+import { figuresOf, REPORTED } from "../scripts/verifier/report.ts"
 import { Judging, MOST_JUDGED } from "../src/core/cache/verify/judging.ts"
 import { shippedModel } from "../src/core/cache/verify/model.ts"
 import { StaticEncoder } from "../src/core/embed/static-encode.ts"
 import { staticTable } from "../src/core/embed/table.ts"
 import { learnedVerifier, shippedCalibration } from "../src/index.ts"
+import { readTraps } from "../test/cache/verify/labelled-pairs.ts"
 import type { Measured } from "./figure.ts"
 import type { Setting } from "./setting.ts"
 import { interleave, ratio } from "./timing.ts"
