@@ -321,16 +321,23 @@ describe("the Effect door", () => {
         .update({ key: "b", vector: [1, 0] })
         .pipe(Effect.catchTag("KeyNotFound", ({ key }) => Effect.succeed(key)))
       yield* db.save()
-      return { duplicate, caught, hits: yield* notes.search([1, 0]) }
+      const compacted = [yield* db.compact(), yield* notes.compact()]
+      return { duplicate, caught, compacted, hits: yield* notes.search([1, 0]) }
     })
-    const { duplicate, caught, hits } = await Effect.runPromise(
+    const { duplicate, caught, compacted, hits } = await Effect.runPromise(
       work.pipe(Effect.provide(EffectDoor.Database.layer(path)))
     )
     assert.ok(duplicate instanceof EffectDoor.DuplicateKey)
     assert.equal(EffectDoor.DuplicateKey, PromiseDoor.DuplicateKey)
     assert.equal(caught, "b")
+    for (const { movedRows, movedPayloads } of compacted) assert.deepEqual([movedRows, movedPayloads], [0, 0])
     assert.equal(hits[0]?.key, "a")
-    assert.deepEqual(await readdir(path), ["notes.image", "records.sqlite", "records.sqlite.clean"])
+    assert.deepEqual(await readdir(path), [
+      "notes.image",
+      "notes.previous.image",
+      "records.sqlite",
+      "records.sqlite.clean"
+    ])
   })
 
   test("a scope that fails or is closed releases the folder", async () => {

@@ -74,7 +74,8 @@ export const makeCompacting = Effect.fnUntraced(function* ({
   const cutAt = (bound: number) =>
     whileAtRest(
       Effect.andThen(
-        abortable(async () => store.graph && pruneLinks(store.graph, bound)),
+        // Rows that are in use beyond the bound stay linked.
+        abortable(async () => store.graph && store.canCut(bound) && pruneLinks(store.graph, bound)),
         exclusively(
           abortable(async () => {
             const end = store.directory.rows

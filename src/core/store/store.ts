@@ -320,13 +320,15 @@ export class Store implements Searchable {
     this.directory.countLive(0)
   }
 
-  /**
-   * Gives up the slots from `bound` on, all of which are free and kept back, and the graph beyond it; false when some
-   * are in use.
-   */
+  /** Whether all slots from `bound` on are free and kept back. */
+  canCut(bound: number): boolean {
+    return this.slots.isBounded && this.slots.kept === this.directory.rows - bound
+  }
+
+  /** Gives up the slots from `bound` on, and the graph beyond it; false when some are in use. */
   cut(bound: number): boolean {
     const { rows } = this.directory
-    if (!this.slots.isBounded || this.slots.kept !== rows - bound) return false
+    if (!this.canCut(bound)) return false
     this.graph?.cut(bound, rows)
     this.slots.cut()
     this.directory.setRows(bound)
