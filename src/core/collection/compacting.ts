@@ -91,7 +91,7 @@ export const makeCompacting = Effect.fnUntraced(function* ({
     let moved = 0
     for (let tries = 0; tries < ATTEMPTS; tries++) {
       const bound = yield* atTurn(() => {
-        const bound = boundOf(store)
+        const bound = boundOf(store, tries)
         if (bound !== undefined) store.slots.bind(bound)
         return bound
       })

@@ -13,8 +13,9 @@ import { type LoggedCollection, MIGRATIONS, type RestoredCollection, SCHEMA_VERS
 
 /** Pages of the write-ahead log before they are moved into the file: 16 MiB. */
 const CHECKPOINT_PAGES = 4096
-/** Frames that are folded in one transaction. */
+/** Frames that are folded in one transaction, fewer where they have this many entries: writes wait for no longer. */
 const FOLD_FRAMES = 64
+const FOLD_ENTRIES = 1024
 /** Free pages that are given back to the system with them: 16 MiB. */
 const VACUUM_PAGES = 4096
 /** Those that are given back at once when the file is compacted: writes wait for no longer. */
@@ -148,18 +149,25 @@ export class LogFile {
   fold(name: string, number: number): boolean {
     const { id } = this.collection(name)!
     const more = this.#transaction(() => {
-      const rows = this.#all(
-        `SELECT number, crc, frame FROM log WHERE collection = ? AND number <= ? ORDER BY number LIMIT ${FOLD_FRAMES}`,
-        id,
-        number
-      ) as unknown as ReadonlyArray<FrameRow>
-      for (const row of rows) this.#foldFrame(id, decodeFrame(this.#checkedFrame(row, id)))
-      const last = rows.at(-1)?.number
+      const rows = this.#statement(
+        `SELECT number, crc, frame FROM log WHERE collection = ? AND number <= ? ORDER BY number LIMIT ${FOLD_FRAMES}`
+      ).iterate(id, number) as unknown as Iterable<FrameRow>
+      let last: number | undefined
+      let frames = 0
+      let entries = 0
+      for (const row of rows) {
+        const frame = decodeFrame(this.#checkedFrame(row, id))
+        this.#foldFrame(id, frame)
+        last = row.number
+        frames++
+        entries += frame.keys.length
+        if (entries >= FOLD_ENTRIES) break
+      }
       if (last === undefined) return false
       this.#run("DELETE FROM log WHERE collection = ? AND number <= ?", id, last)
       const row = this.#get("SELECT * FROM collections WHERE name = ?", name) as unknown as CollectionRow
       this.#setCollection({ ...row, folded: last })
-      return rows.length === FOLD_FRAMES
+      return frames === FOLD_FRAMES || entries >= FOLD_ENTRIES
     })
     this.#db.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`)
     return more

@@ -11,17 +11,21 @@ import { isLive } from "./memory.ts"
 import { addressOf } from "./rows.ts"
 import type { Store } from "./store.ts"
 
-/** Slots that are left free for those who write meanwhile, of the live rows. */
+/** Slots that are left free for those who write meanwhile, of the live rows: at first, and so many times more each time. */
 const SPARE_SHARE = 1 / 64
+const SPARE_GROWTH = 4
 /** Rows looked at between two looks at the clock. */
 const ROWS_A_LOOK = 16
 /** Milliseconds between two looks at who is still reading. */
 const LOOK_MS = 1
 
-/** Where the rows of a store could end; undefined where that is where they end. */
-export const boundOf = ({ directory }: Store): number | undefined => {
+/**
+ * Where the rows of a store could end, once that was tried `tries` times in vain; undefined where that is where they
+ * end.
+ */
+export const boundOf = ({ directory }: Store, tries: number): number | undefined => {
   const { live, rows } = directory
-  const bound = BLOCK * Math.ceil((live + Math.floor(live * SPARE_SHARE)) / BLOCK)
+  const bound = BLOCK * Math.ceil((live + Math.floor(live * SPARE_SHARE * SPARE_GROWTH ** tries)) / BLOCK)
   return bound < rows ? bound : undefined
 }
 
