@@ -55,11 +55,12 @@ describe("CapacityExceeded", () => {
     await withCollection(async (collection) => {
       const small = Array.from({ length: DELETED_TOGETHER }, (_, i) => entry(`small ${i}`))
       await collection.addMany(small)
+      const large = new Uint8Array(3 * MEGABYTE).map((_, i) => i * 7)
+      await collection.add(entry("filling", large))
       // Chunks without memory stand for 32 GiB, less the 4 MiB of one more chunk.
       const chunks = collection.share().handle.memory.chunks as Array<SharedArrayBuffer | undefined>
       chunks.length = MOST_CHUNKS - 1
       const refused = { _tag: "CapacityExceeded", resource: "bytes of keys and payloads", limit: 2 ** 35, status: 507 }
-      const large = new Uint8Array(3 * MEGABYTE).map((_, i) => i * 7)
       await assert.rejects(collection.add(entry("too large", new Uint8Array(5 * MEGABYTE))), refused)
       await collection.add(entry("large", large))
       assert.deepEqual((await collection.get("large"))?.payload, large)
@@ -67,7 +68,7 @@ describe("CapacityExceeded", () => {
       await assert.rejects(collection.add(entry("next", large)), refused)
       await assert.rejects(collection.addMany([entry("first"), entry("next", large)]), refused)
       await assert.rejects(collection.update({ key: "small 0", payload: large }), refused)
-      assert.equal(collection.size(), DELETED_TOGETHER + 1)
+      assert.equal(collection.size(), DELETED_TOGETHER + 2)
       assert.deepEqual([await collection.has("first"), await collection.has("next")], [false, false])
       assert.equal((await collection.get("small 0"))?.payload, undefined)
 
