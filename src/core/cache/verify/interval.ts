@@ -28,7 +28,7 @@ export const clopperPearson = (count: number, trials: number, confidence = CONFI
 const HALVINGS = 52
 
 /** The `q` quantile of the beta distribution of two parameters above 0. */
-export const betaQuantile = (q: number, a: number, b: number): number => {
+const betaQuantile = (q: number, a: number, b: number): number => {
   let low = 0
   let high = 1
   for (let i = 0; i < HALVINGS; i++) {
