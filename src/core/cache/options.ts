@@ -47,7 +47,10 @@ export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dime
   readonly maxFalseHitRate?: number | undefined
   /** How sure the verifier has to be. Default: that which ships, of the learned verifier with the static embedder. */
   readonly calibration?: CacheCalibration | undefined
-  /** Least cosine that any caller can ask for, -1..1. Default: 0.7, or the threshold where that is lower. */
+  /**
+   * Least cosine that any caller can ask for, -1..1. Default: 0.7, with a budget 0.5, because the verifier tells paraphrases
+   * from near misses there, or the threshold where that is lower.
+   */
   readonly floor?: number | undefined
   /** Decides which of the nearest candidates asks for the same. Default: the nearest does; with a budget, the learned one. */
   readonly verifier?: Verifier | undefined
@@ -140,7 +143,7 @@ export const settingsOf = (options: CacheOptions) => {
     maxFalseHitRate === undefined ? nearestVerifier() : learnedVerifier({ scale: calibration?.scale })
   const { verifier = usual() } = options
   cosine("threshold", threshold)
-  const floor = cosine("floor", options.floor ?? Math.min(0.7, threshold))
+  const floor = cosine("floor", options.floor ?? Math.min(maxFalseHitRate === undefined ? 0.7 : 0.5, threshold))
   cosine("threshold", threshold, floor)
   const bound = (parameter: "maxEntries" | "maxBytes", least: number, usual: number): number => {
     const value = options[parameter]
