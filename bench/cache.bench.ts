@@ -1,5 +1,5 @@
 /** The semantic cache: look-ups of 100,000 entries, many callers, memory, and what eviction policies keep. */
-import { type CacheOptions, type SemanticCache, semanticCache } from "../src/cache.ts"
+import { type CacheOptions, nearestVerifier, type SemanticCache, semanticCache } from "../src/cache.ts"
 import { open } from "../src/index.ts"
 import type { Measured } from "./figure.ts"
 import { rowCounts, type Setting } from "./setting.ts"
@@ -14,6 +14,9 @@ const DIMENSIONS = 256
 const AT_ONCE = 64
 /** Scopes of the same size, of which one is searched. */
 const SCOPES = 100
+
+/** Texts are made up: what the learned verifier takes for real ones is told by its own bench. */
+const verifier = nearestVerifier()
 
 const asked = (scope: number, prompt: string) => ({ model: `model ${scope}`, prompt })
 
@@ -46,7 +49,7 @@ export async function* figures(setting: Setting): AsyncGenerator<Measured> {
 
 async function* latencies(entries: number, scopes: number): AsyncGenerator<Measured> {
   await using db = await open(":memory:")
-  await using cache = await semanticCache(db, { dimensions: DIMENSIONS })
+  await using cache = await semanticCache(db, { dimensions: DIMENSIONS, verifier })
   const known = [...(await fill(cache, entries, scopes))]
   const strangers = Array.from({ length: 500 }, randomVector)
   let turn = 0
@@ -78,7 +81,7 @@ async function* latencies(entries: number, scopes: number): AsyncGenerator<Measu
 /** Bytes an entry beside keys and payloads, of a cache that keeps no vectors. */
 async function* memory(entries: number): AsyncGenerator<Measured> {
   await using db = await open(":memory:")
-  await using cache = await semanticCache(db, { dimensions: DIMENSIONS, precision: "none" })
+  await using cache = await semanticCache(db, { dimensions: DIMENSIONS, verifier, precision: "none" })
   await fill(cache, entries, 1)
   const collection = await db.collection("cache")
   const { bytes, columns } = collection.stats()
@@ -126,7 +129,7 @@ const mapAndScan = (vectors: ReadonlyArray<Float32Array>) => {
 /** 32 callers at once, a fifth of whose calls write. */
 async function* callers(): AsyncGenerator<Measured> {
   await using db = await open(":memory:")
-  await using cache = await semanticCache(db, { dimensions: DIMENSIONS })
+  await using cache = await semanticCache(db, { dimensions: DIMENSIONS, verifier })
   await fill(cache, CALLED_ENTRIES, 1)
   const peer = mapAndScan(Array.from({ length: CALLED_ENTRIES }, randomVector))
   const run = async (call: (i: number) => Promise<unknown>, calls: number): Promise<number> => {
@@ -168,6 +171,7 @@ async function* hitRates(): AsyncGenerator<Measured> {
       let now = 0
       const options: CacheOptions = {
         dimensions: TRACE_DIMENSIONS,
+        verifier,
         threshold: 0.88,
         maxEntries: CAPACITY,
         eviction,

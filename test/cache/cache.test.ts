@@ -126,6 +126,19 @@ describe("looking up", () => {
   })
 })
 
+test("the verifier that ships tells near misses from the same in other words, within its budget", async () => {
+  await using db = await open(":memory:")
+  await using cache = await semanticCache(db, { maxFalseHitRate: 0.05 })
+  for (const prompt of ["How do I enable dark mode?", "Is the warranty 3 years?", "How do I reset my password?"]) {
+    await cache.set({ prompt }, prompt)
+  }
+  const found = hit(await cache.get({ prompt: "How can I reset my password?" }))
+  assert.ok(found.value === "How do I reset my password?" && found.probability > 0.9)
+  const near = ["How do I disable dark mode?", "Is the warranty 30 years?"]
+  const misses = await Promise.all(near.map(async (prompt) => miss(await cache.get({ prompt })).reason))
+  assert.deepEqual(misses, ["gate:antonym", "gate:number"])
+})
+
 describe("time", () => {
   test("an answer lives as long as its entry, its scope or the cache says", async () => {
     const ttlMs = ({ model }: CacheRequest) => (model === "brief" ? 10 : undefined)

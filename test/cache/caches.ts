@@ -1,5 +1,5 @@
 /** Caches to test with: a clock that is set, and texts whose nearness is known. */
-import { type CacheOptions, type SemanticCache, semanticCache } from "../../src/cache.ts"
+import { type CacheOptions, nearestVerifier, type SemanticCache, semanticCache } from "../../src/cache.ts"
 import { type Embedder, EmptyEmbedding, open } from "../../src/index.ts"
 
 /**
@@ -36,6 +36,8 @@ export const withCache = async (options: CacheOptions, use: (timed: Timed) => Pr
   await using cache = await semanticCache(db, {
     embedder: degrees(),
     precision: "f32",
+    // The learned one would refuse numbers that differ.
+    verifier: nearestVerifier(),
     clock: () => now,
     ...options
   })

@@ -2,10 +2,12 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
-import { type CacheRequest, semanticCache } from "../../src/cache.ts"
+import { type CacheRequest, nearestVerifier, semanticCache } from "../../src/cache.ts"
 import { askedOf } from "../../src/core/cache/request.ts"
 import { open } from "../../src/index.ts"
 
+/** What is near is the same: only scopes are left to tell requests apart. */
+const OPTIONS = { dimensions: 2, verifier: nearestVerifier() }
 const SAME = { vector: [1, 0] }
 const LEAST_PAIRS = 100_000
 
@@ -37,7 +39,7 @@ const asking = ({ messages, ...scope }: CacheRequest, content: string): CacheReq
 test(`${LEAST_PAIRS} pairs of questions with a similarity of 1 across scopes, and no answer leaks`, async () => {
   const scopes = everyScope()
   await using db = await open(":memory:")
-  await using cache = await semanticCache(db, { dimensions: 2, threshold: 0.5 })
+  await using cache = await semanticCache(db, { ...OPTIONS, threshold: 0.5 })
   // Those of odd places have no answer of their own to fall back on.
   const kept = scopes.map((_, i) => i).filter((i) => i % 2 === 0)
   await Promise.all(kept.map((i) => cache.set(asking(scopes[i]!, "how?"), i, SAME)))
@@ -63,7 +65,7 @@ test("scopes whose hashes begin alike share a namespace, and never an answer", a
   const crowd = [...byNamespace.values()].reduce((most, group) => (group.length > most.length ? group : most))
   assert.ok(crowd.length > 5, `${crowd.length} in the fullest namespace`)
   await using db = await open(":memory:")
-  await using cache = await semanticCache(db, { dimensions: 2, candidates: 2 })
+  await using cache = await semanticCache(db, { ...OPTIONS, candidates: 2 })
   const [absent, ...kept] = crowd
   await Promise.all(kept.map((request, i) => cache.set(request, i, SAME)))
   for (const [i, request] of kept.entries()) {

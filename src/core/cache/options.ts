@@ -13,7 +13,6 @@ import type { MakePolicy } from "./policies/policy.ts"
 import type { CacheRequest } from "./request.ts"
 import type { CacheCalibration } from "./verify/budget.ts"
 import { learnedVerifier } from "./verify/learned.ts"
-import { nearestVerifier } from "./verify/threshold.ts"
 import type { Verifier } from "./verify/verifier.ts"
 
 const POLICIES = { lru, lfu, fifo, diversity } as const
@@ -35,24 +34,25 @@ export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dime
   /** Tenant of requests that name none. */
   readonly tenant?: string | undefined
   /**
-   * Least cosine of a cached question that is served for another, -1..1; higher is nearer. Default 0.9. A caller may ask
-   * for another, not below `floor`.
-   */
-  readonly threshold?: number | undefined
-  /**
-   * Wrong answers / all look-ups that are accepted, above 0 and below 1, in place of `threshold`: an answer is served when
-   * the verifier is sure enough to keep to it, by `calibration`. Where that cannot be told, only the same request is
-   * served. What callers confirm and reject makes it surer or less sure of an entry, its scope and everything.
+   * Wrong answers / all look-ups that are accepted, above 0 and below 1: an answer is served when the verifier is sure
+   * enough to keep to it, by `calibration`. Where that cannot be told, only the same request is served. What callers
+   * confirm and reject makes it surer or less sure of an entry, its scope and everything. Default 0.01 with the embedder
+   * and verifier that ship, or with a `calibration`, where no `threshold` is given.
    */
   readonly maxFalseHitRate?: number | undefined
   /** How sure the verifier has to be. Default: that which ships, of the learned verifier with the static embedder. */
   readonly calibration?: CacheCalibration | undefined
   /**
-   * Least cosine that any caller can ask for, -1..1. Default: 0.7, with a budget 0.5, because the verifier tells paraphrases
-   * from near misses there, or the threshold where that is lower.
+   * Least cosine of a cached question that is served for another, -1..1; higher is nearer. A caller may ask for another,
+   * not below `floor`. Default 0.9 where there is no budget.
    */
+  readonly threshold?: number | undefined
+  /** Least cosine that any caller can ask for, -1..1. Default 0.7, with a budget 0.5, or a threshold below these. */
   readonly floor?: number | undefined
-  /** Decides which of the nearest candidates asks for the same. Default: the nearest does; with a budget, the learned one. */
+  /**
+   * Decides which of the nearest candidates asks for the same. Default: the learned one, whose gates refuse texts that
+   * differ in a number, a negation, a name and the like.
+   */
   readonly verifier?: Verifier | undefined
   readonly judge?: Judge | undefined
   /** Nearest candidates that are verified, 1..32. Default 5. */
@@ -136,14 +136,32 @@ const policyOf = (eviction: EvictionName | MakePolicy): MakePolicy => {
   throw new InvalidParameter({ parameter: "eviction", reason })
 }
 
+const USUAL_THRESHOLD = 0.9
+const USUAL_FLOOR = 0.7
+/** A verifier that is sure is believed further down. */
+const BUDGET_FLOOR = 0.5
+const USUAL_BUDGET = 0.01
+
+/** Whether the texts are embedded by the embedder that ships, for want of another. */
+const isShipped = ({ embedder, dimensions }: CacheOptions): boolean =>
+  embedder === undefined && dimensions === undefined
+
+/** The error budget; undefined where a threshold decides. */
+const budgetOf = (options: CacheOptions): number | undefined => {
+  const { maxFalseHitRate, calibration, threshold, verifier } = options
+  if (maxFalseHitRate !== undefined) return finite("maxFalseHitRate", maxFalseHitRate)
+  const isKnown = calibration !== undefined || (isShipped(options) && verifier === undefined)
+  return isKnown && threshold === undefined ? USUAL_BUDGET : undefined
+}
+
 /** Applies bounds and defaults; throws `InvalidParameter`. */
 export const settingsOf = (options: CacheOptions) => {
-  const { threshold = 0.9, ttlMs, maxFalseHitRate, calibration } = object("options", options)
-  const usual = () =>
-    maxFalseHitRate === undefined ? nearestVerifier() : learnedVerifier({ scale: calibration?.scale })
-  const { verifier = usual() } = options
-  cosine("threshold", threshold)
-  const floor = cosine("floor", options.floor ?? Math.min(maxFalseHitRate === undefined ? 0.7 : 0.5, threshold))
+  const { ttlMs, calibration } = object("options", options)
+  const { verifier = learnedVerifier({ scale: calibration?.scale }) } = options
+  const maxFalseHitRate = budgetOf(options)
+  const threshold = cosine("threshold", options.threshold ?? USUAL_THRESHOLD)
+  const usualFloor = maxFalseHitRate === undefined ? Math.min(USUAL_FLOOR, threshold) : BUDGET_FLOOR
+  const floor = cosine("floor", options.floor ?? Math.min(usualFloor, threshold))
   cosine("threshold", threshold, floor)
   const bound = (parameter: "maxEntries" | "maxBytes", least: number, usual: number): number => {
     const value = options[parameter]
@@ -158,7 +176,7 @@ export const settingsOf = (options: CacheOptions) => {
     tenant: options.tenant,
     collection: collectionOf(options),
     threshold,
-    maxFalseHitRate: maxFalseHitRate === undefined ? undefined : finite("maxFalseHitRate", maxFalseHitRate),
+    maxFalseHitRate,
     calibration,
     floor,
     verifier,
@@ -177,7 +195,7 @@ export const settingsOf = (options: CacheOptions) => {
 
 /** The collection of a cache: lists are no use where every search is of one scope. */
 const collectionOf = ({ embedder, dimensions, precision = "int8", seed }: CacheOptions): CollectionOptions => {
-  const encoder = embedder ?? (dimensions === undefined ? staticEmbedder() : undefined)
+  const encoder = isShipped({ embedder, dimensions }) ? staticEmbedder() : embedder
   return { embedder: encoder, dimensions, precision, seed, metric: "cosine", index: "none" }
 }
 
