@@ -22,7 +22,7 @@ export type {
 export type { Form, Notes, PackedEntry } from "./core/cache/packed.ts"
 export type { EvictionPolicy, MakePolicy, PolicyRows } from "./core/cache/policies/policy.ts"
 export type { CacheMessage, CacheRequest } from "./core/cache/request.ts"
-export type { Hit, Kept, LookUp, Miss, MissReason, NearMiss } from "./core/cache/results.ts"
+export type { CachedEntry, Hit, Kept, LookUp, Miss, MissReason, NearMiss } from "./core/cache/results.ts"
 export type { CacheStatistics, Histogram } from "./core/cache/statistics.ts"
 export { nearestVerifier } from "./core/cache/verify/threshold.ts"
 export * from "./core/cache/verifying.ts"

@@ -4,6 +4,7 @@ import { describe, test } from "node:test"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type CacheRequest, type Hit, type Miss, semanticCache } from "../../src/cache.ts"
+import { askedOf } from "../../src/core/cache/request.ts"
 import { Database, SemanticCache } from "../../src/effect.ts"
 import { Closed, InvalidParameter, open } from "../../src/index.ts"
 import { ask, withCache } from "./caches.ts"
@@ -204,6 +205,28 @@ describe("the doors", () => {
     assert.equal((await again.get(ask("a small cat"))).isHit, true)
     assert.equal(again.stats().entries, 1)
     assert.ok(again.stats().bytes > 100)
+  })
+
+  test("entries are listed with what they hold, and what others wrote into the collection is passed by", async () => {
+    await using db = await open(":memory:")
+    await using cache = await semanticCache(db, { dimensions: 2, clock: () => 5 })
+    await cache.set(ask("a"), { n: 1 }, { vector: [1, 0], tags: ["t"], ttlMs: 10 })
+    await cache.set({ prompt: "b" }, 2, { vector: [1, 0] })
+    const collection = await db.collection("cache")
+    const { namespace } = askedOf({ model: "z", prompt: "c" }, undefined)
+    await collection.namespace(namespace).add({ key: "stray", vector: [1, 0], payload: { not: "ours" } })
+    await collection.namespace(namespace).add({ key: "bytes", vector: [1, 0], payload: new Uint8Array(100).fill(1) })
+    const found = []
+    for await (const { text, value, expires, notes, scope } of cache.entries()) {
+      assert.match(scope, /^[0-9a-f]{64}$/)
+      found.push({ text, value, expires, notes })
+    }
+    assert.deepEqual(found, [
+      { text: "a", value: { n: 1 }, expires: 15, notes: { tags: ["t"] } },
+      { text: "b", value: 2, expires: Number.POSITIVE_INFINITY, notes: {} }
+    ])
+    const stranger = await cache.get({ model: "z", prompt: "c" }, { vector: [1, 0] })
+    assert.equal(stranger.isHit, false)
   })
 
   test("Effects", async () => {

@@ -12,6 +12,7 @@ import type { CollectionOptions } from "../collection/options.ts"
 import type { SabineError } from "../errors.ts"
 import { abortable, attempt, direct, limited } from "../lift.ts"
 import { forEachSliced } from "../slice.ts"
+import { inNextTurn, leftInTurn } from "../turn.ts"
 import { Acceptance } from "./acceptance.ts"
 import { type Answered, Asking, type AskModel } from "./asking.ts"
 import { CacheEntries } from "./entries.ts"
@@ -28,9 +29,9 @@ import {
   settingsOf
 } from "./options.ts"
 import { type Asked, askedOf, type CacheRequest } from "./request.ts"
-import type { Kept, LookUp } from "./results.ts"
+import type { CachedEntry, Kept, LookUp } from "./results.ts"
 import { type CacheStatistics, Counters } from "./statistics.ts"
-import { type Looked, Tiers } from "./tiers.ts"
+import { contentOf, type Looked, Tiers } from "./tiers.ts"
 import { Told } from "./told.ts"
 
 /** Which entries are to be gone: those for which every part holds. At least one part is needed. */
@@ -60,6 +61,8 @@ interface SemanticCacheService {
   ) => (request: R, options?: AskOptions) => Effect.Effect<Answered<A>, SabineError>
   /** Deletes entries; how many. None of them is served from the call on, and they are gone for good when it is done. */
   readonly invalidate: (which: Invalidated) => Effect.Effect<number, SabineError>
+  /** The entries of all scopes and tenants, in no order. What is kept or deleted meanwhile may or may not be met. */
+  readonly entries: () => AsyncIterableIterator<CachedEntry>
   readonly stats: () => CacheStatistics
 }
 
@@ -89,6 +92,7 @@ const acquire = Effect.fnUntraced(function* (open: OpenCollection, options: Cach
       (request, options = {}) =>
         called(options.signal, (signal) => running.asking.ask(model, request, options, signal)),
     invalidate: (which) => called(undefined, () => running.invalidate(which)),
+    entries: () => running.all(),
     stats: () => running.stats()
   })
 })
@@ -200,6 +204,20 @@ class Running {
     const count = await this.#invalidations.run({ ...which, scope: scope && this.asked(scope).scope })
     this.#counters.invalidated += count
     return count
+  }
+
+  async *all(): AsyncGenerator<CachedEntry> {
+    for (let row = 0; row < this.#entries.rows; row++) {
+      const entry = this.#entries.isThere(row) ? this.#entries.at(row) : undefined
+      const content = entry && contentOf(entry)
+      if (entry !== undefined && content !== undefined) {
+        const { text, form, made, expires, took } = entry
+        const ageMs = this.#settings.clock() - made
+        const scope = entry.scope.toString("hex")
+        yield { key: this.#entries.keyOf(row), scope, text, form, ...content, tookMs: took, ageMs, expires }
+      }
+      if (leftInTurn() <= 0) await inNextTurn()
+    }
   }
 
   stats(): CacheStatistics {

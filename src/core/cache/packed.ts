@@ -109,6 +109,11 @@ export class PackedEntry {
     return JSON.parse(this.#bytes.toString("utf8", this.#answerAt))
   }
 
+  /** A copy. */
+  get scope(): Buffer {
+    return Buffer.from(this.#bytes.subarray(SCOPE, HEADER_BYTES))
+  }
+
   isOf(scope: Buffer): boolean {
     return scope.compare(this.#bytes, SCOPE, HEADER_BYTES) === 0
   }

@@ -78,3 +78,11 @@ export type LookUp = Hit | Miss
 export type Kept<Unkept> =
   | { readonly isKept: true; readonly key: string }
   | { readonly isKept: false; readonly key: string; readonly reason: Unkept }
+
+/** An entry as it lies in the cache. */
+export interface CachedEntry extends Pick<Hit, "key" | "text" | "form" | "value" | "notes" | "tookMs" | "ageMs"> {
+  /** SHA-256 of its scope, hexadecimal: the same for entries that may be served for one another. */
+  readonly scope: string
+  /** Milliseconds since 1970, infinite for never. */
+  readonly expires: number
+}

@@ -210,7 +210,7 @@ export class Tiers {
 }
 
 /** What an entry holds; undefined where somebody else wrote what is no JSON. */
-const contentOf = (entry: PackedEntry): Pick<Hit, "value" | "notes"> | undefined => {
+export const contentOf = (entry: PackedEntry): Pick<Hit, "value" | "notes"> | undefined => {
   try {
     return { value: entry.answer, notes: entry.notes }
   } catch (error) {
