@@ -13,6 +13,8 @@ export const about =
 const D = 384
 const SIZES = [100, 500, 1000, 5000, 10_000, 100_000]
 const K = 10
+/** Items that a retrieval returns when it does not say. */
+const USUAL_K = 3
 const CENTRES = 200
 const LINEAR = "a linear scan"
 
@@ -49,7 +51,7 @@ const clustered = (seed: number, count: number): Float32Array => {
 const rowsOf = (vectors: Float32Array): ReadonlyArray<Float32Array> =>
   Array.from({ length: vectors.length / D }, (_, i) => vectors.subarray(i * D, (i + 1) * D))
 
-/** What a pool without an index does: every embedding is scored, the best are kept in order. */
+/** What a pool without an index does: every embedding is scored, the best are kept in order. No item is read. */
 const linearScan = (vectors: Float32Array, query: Float32Array, k: number): ReadonlyArray<number> => {
   const best: Array<{ row: number; score: number }> = []
   for (let row = 0; row * D < vectors.length; row++) {
@@ -113,8 +115,8 @@ async function* retrieval(
   const size = vectors.length / D
   const { similar, linear } = await interleave(
     {
-      similar: inTurn(queries, (query) => pool.similar(query, { k: K })),
-      linear: inTurn(queries, (query) => linearScan(vectors, query, K))
+      similar: inTurn(queries, (query) => pool.similar(query)),
+      linear: inTurn(queries, (query) => linearScan(vectors, query, USUAL_K))
     },
     { rounds: 5, turnMs: size > 50_000 ? 400 : 60 }
   )

@@ -19,6 +19,8 @@ export interface Wanted extends Limits {
   readonly minSimilarity?: number | undefined
   /** Chooses neighbours that are unlike one another, in the order of the choice. */
   readonly mmr?: MmrOptions | undefined
+  /** Whether neighbours are ranked again by more than nearness, so that a few of the furthest may be missed. */
+  readonly isRough?: boolean | undefined
   /** Which index finds them; what `auto` is depends on what is there. */
   readonly index?: RecallIndex | undefined
 }

@@ -16,6 +16,10 @@ import type { Neighbour, SimilarityIndex, Wanted } from "./similarity-index.ts"
 /** Filters and choices at hand: those of the last calls come again. */
 const REMEMBERED = 64
 
+/** Candidates that are scored again for rough neighbours, at least and by neighbours wanted. */
+const LEAST_RERANK = 128
+const RERANK_FACTOR = 2
+
 const MODE_OF: Readonly<Record<RecallIndex, Mode>> = { auto: "auto", flat: "flat", hnsw: "hnsw", ivf: "ivf" }
 
 export class StoreIndex implements SimilarityIndex {
@@ -75,12 +79,17 @@ export class StoreIndex implements SimilarityIndex {
     })
   }
 
-  #choice({ k, minSimilarity, mmr }: Wanted, index: RecallIndex): SearchChoice {
-    const name = `${index} ${k} ${minSimilarity} ${mmr?.lambda} ${mmr?.fetchK} ${mmr?.fast}`
+  #choice({ k, minSimilarity, mmr, isRough, filter }: Wanted, index: RecallIndex): SearchChoice {
+    // Of filters and ranges the search knows best how many it takes.
+    const rerank =
+      isRough && filter === undefined && minSimilarity === undefined
+        ? Math.max(LEAST_RERANK, RERANK_FACTOR * k)
+        : undefined
+    const name = `${index} ${k} ${minSimilarity} ${rerank} ${mmr?.lambda} ${mmr?.fetchK} ${mmr?.fast}`
     const known = this.#choices.get(name)
     if (known !== undefined) return known
-    const choice = choose({ k, mode: MODE_OF[index], minScore: minSimilarity, mmr }, this.#inside.store.shape)
-    return remember(this.#choices, name, choice)
+    const asked = { k, mode: MODE_OF[index], minScore: minSimilarity, rerank, mmr }
+    return remember(this.#choices, name, choose(asked, this.#inside.store.shape))
   }
 
   #passingOf(filter: NonNullable<Wanted["filter"]>): Passing {

@@ -49,6 +49,10 @@ const USUAL_DECAY = 0.02
 const LEAST_CANDIDATES = 50
 const CANDIDATES_AN_ITEM = 4
 
+/** Candidates that a fast choice looks at, at least and by items wanted. */
+const FAST_LEAST = 16
+const FAST_FACTOR = 2
+
 const candidatesOf = (candidates: number | undefined, k: number): number =>
   wholeNumber(
     "candidates",
@@ -78,8 +82,11 @@ export const diverseOf = (options: DiverseOptions, usualLimit: number) => {
   const wanted = similarOf(options, usualLimit)
   const { lambda = USUAL_LAMBDA, candidates, fast = false, minDispersion = 0 } = options
   if (typeof fast !== "boolean") throw new InvalidParameter({ parameter: "fast", reason: "wanted true or false" })
+  const all = candidatesOf(candidates, wanted.k)
+  // No more are looked at by a fast choice: more would be scored again for nothing.
+  const fetchK = fast ? Math.min(all, Math.max(FAST_LEAST, FAST_FACTOR * wanted.k)) : all
   return {
-    wanted: { ...wanted, mmr: { lambda: share("lambda", lambda), fetchK: candidatesOf(candidates, wanted.k), fast } },
+    wanted: { ...wanted, mmr: { lambda: share("lambda", lambda), fetchK, fast } },
     lambda,
     minDispersion: atLeastZero("minDispersion", minDispersion)
   }
@@ -90,7 +97,7 @@ export const hybridOf = (options: HybridOptions, usualLimit: number, usual: Weig
   const { class: label, weights, decay = USUAL_DECAY, lambda = USUAL_LAMBDA, candidates } = options
   return {
     k,
-    wanted: { ...wanted, k: candidatesOf(candidates, k) },
+    wanted: { ...wanted, k: candidatesOf(candidates, k), isRough: true },
     label: label === undefined ? undefined : labelOf(label),
     weights: weights === undefined ? usual : weightsOf(weights),
     decay: atLeastZero("decay", decay),

@@ -59,18 +59,24 @@ export interface Chosen {
   readonly explanation: Explanation
 }
 
-/** The items of rows that were chosen, as callers see them. Called in the turn in which the rows were found. */
-export const recalled = (items: PoolItems, chosen: ReadonlyArray<Chosen>): ReadonlyArray<Recalled> =>
-  Object.freeze(
-    chosen.map(({ row, score, explanation }) => {
-      items.used(row)
-      return frozen({ ...items.read(row), score, explanation })
-    })
-  )
+/**
+ * The items of rows that were chosen, as callers see them. Retrievals are remembered and returned again: they are frozen,
+ * so that nobody changes what others get.
+ */
+export const recalled = (items: PoolItems, chosen: ReadonlyArray<Chosen>): ReadonlyArray<Recalled> => {
+  const found: Array<Recalled> = []
+  for (const { row, score, explanation } of chosen) {
+    items.used(row)
+    const item = items.read(row)
+    for (const part of [item.payload, item.fields, item.spectrum]) freezeDeeply(part)
+    found.push(Object.freeze(Object.assign(item, { score, explanation: Object.freeze(explanation) })))
+  }
+  return Object.freeze(found)
+}
 
-/** Retrievals are remembered and returned again: nobody may change what others get. */
-const frozen = <T extends object>(value: T): T => {
-  if (ArrayBuffer.isView(value)) return value
-  for (const part of Object.values(value)) if (typeof part === "object" && part !== null) frozen(part)
-  return Object.freeze(value)
+/** Freezes a JSON value; bytes, which cannot be frozen, stay as they are. */
+const freezeDeeply = (value: unknown): void => {
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return
+  for (const part of Object.values(value)) freezeDeeply(part)
+  Object.freeze(value)
 }
