@@ -8,7 +8,7 @@ import type { FieldInput, FieldValues } from "../collection/fields.ts"
 import { insideOf } from "../collection/inside.ts"
 import { checkVectors, ownVector } from "../collection/vectors.ts"
 import { SLOTS } from "../store/layout.ts"
-import { isLive, type Segment } from "../store/memory.ts"
+import type { Segment } from "../store/memory.ts"
 import { addressOf, encodeKey, fieldsOf, isCurrent } from "../store/rows.ts"
 import { bytesAnItem } from "./bytes.ts"
 import { OWN_FIELDS } from "./options.ts"
@@ -80,7 +80,7 @@ export class PoolItems {
     }
     this.#hasFields = names.length > Object.keys(OWN_FIELDS).length
     this.#columnBytes = bytesAnItem(shape)
-    const rows = [...this.rows()].sort((a, b) => this.number(a, "added") - this.number(b, "added") || a - b)
+    const rows = this.rows().sort((a, b) => this.number(a, "added") - this.number(b, "added") || a - b)
     for (const row of rows) this.#came(row)
   }
 
@@ -95,19 +95,24 @@ export class PoolItems {
   }
 
   /** Rows of the items, lowest first. */
-  *rows(): Generator<number> {
-    const { store } = this
-    for (let row = 0; row < store.directory.rows; row++) if (this.isThere(row)) yield row
-  }
-
-  isThere(row: number): boolean {
-    const segment = this.store.segments[Math.floor(row / SLOTS)]
-    return segment !== undefined && isLive(segment, row % SLOTS)
+  rows(): Array<number> {
+    const { segments, directory } = this.store
+    const rows: Array<number> = []
+    for (const [number, { live }] of segments.entries()) {
+      const words = Math.min(live.length, Math.ceil((directory.rows - number * SLOTS) / 32))
+      for (let at = 0; at < words; at++) {
+        const from = number * SLOTS + at * 32
+        for (let left = Atomics.load(live, at); left !== 0; left &= left - 1) {
+          rows.push(from + 31 - Math.clz32(left & -left))
+        }
+      }
+    }
+    return rows
   }
 
   /** Embeddings of at most `count` items spread over all, one after the other. */
   sample(count: number): Float32Array {
-    const rows = [...this.rows()]
+    const rows = this.rows()
     const taken = Math.min(count, rows.length)
     return this.vectorsOf(Array.from({ length: taken }, (_, i) => rows[Math.floor((i * rows.length) / taken)]!))
   }

@@ -103,7 +103,7 @@ export class RecallPool {
     return this.#writers.run(async () => {
       const items = this.#items
       try {
-        const keys = Array.from(items.rows(), (row) => items.keyOf(row))
+        const keys = items.rows().map((row) => items.keyOf(row))
         for (let from = 0; from < keys.length; from += CLEARED_TOGETHER) {
           await Promise.all(keys.slice(from, from + CLEARED_TOGETHER).map((key) => items.remove(key)))
         }

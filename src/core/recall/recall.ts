@@ -131,9 +131,14 @@ const retrieved = <A>(
   const { signal, timeout } = limits ?? {}
   if (signal !== undefined || timeout !== undefined) return called(limits, work)
   return direct<A>((done, fail) => {
-    const working = (async () => work(undefined))()
-    working.then(done, fail)
-    return () => working.then(ended, ended)
+    try {
+      const working = work(undefined)
+      working.then(done, fail)
+      return () => working.then(ended, ended)
+    } catch (error) {
+      fail(error)
+      return undefined
+    }
   })
 }
 

@@ -27,7 +27,7 @@ export const diversity: EvictionPolicy = {
       paired.add(row).add(other)
       chosen.add(row)
     }
-    const others = [...items.rows()].filter((row) => !chosen.has(row))
+    const others = items.rows().filter((row) => !chosen.has(row))
     others.sort((a, b) => items.usefulness(a) - items.usefulness(b) || items.cameAt(a) - items.cameAt(b))
     return untilMet(items, demand, [...chosen, ...others])
   }
@@ -35,7 +35,7 @@ export const diversity: EvictionPolicy = {
 
 /** Rows spread evenly over all. */
 const sampled = (items: EvictableItems): ReadonlyArray<number> => {
-  const rows = [...items.rows()]
+  const rows = items.rows()
   if (rows.length <= SAMPLED) return rows
   return Array.from({ length: SAMPLED }, (_, i) => rows[Math.floor((i * rows.length) / SAMPLED)]!)
 }

@@ -8,7 +8,7 @@ export type EvictionName = (typeof EVICTIONS)[number]
 export interface EvictableItems {
   readonly size: number
   /** Rows of the items, lowest first. */
-  readonly rows: () => Iterable<number>
+  readonly rows: () => ReadonlyArray<number>
   /** Larger came later. */
   readonly cameAt: (row: number) => number
   /** Larger was added or returned to a caller later. */

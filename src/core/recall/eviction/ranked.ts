@@ -8,7 +8,7 @@ const ranked = (rankOf: (items: EvictableItems) => (row: number) => number): Evi
     return untilMet(
       items,
       demand,
-      demand.count <= 1 ? lowest(items, demand, isBefore) : [...items.rows()].sort(isBefore)
+      demand.count <= 1 ? lowest(items, demand, isBefore) : items.rows().toSorted(isBefore)
     )
   }
 })
@@ -20,7 +20,7 @@ function* lowest(items: EvictableItems, { bytes }: Demand, order: (a: number, b:
   if (first === undefined) return
   yield first
   if (items.bytesOf(first) >= bytes) return
-  const others = [...items.rows()].filter((row) => row !== first)
+  const others = items.rows().filter((row) => row !== first)
   yield* others.sort(order)
 }
 
