@@ -58,7 +58,7 @@ const item = fc.record({ key, embedding: vector, utility: fc.integer({ min: -10,
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
-    arbitrary: fc.array(item, { maxLength: 4 }).map(
+    arbitrary: fc.array(item, { minLength: 1, maxLength: 4, size: "max" }).map(
       (items): Step =>
         async (pool, naive) => {
           const isAdded = await pool.addMany(items).then(
@@ -124,7 +124,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 for (const eviction of ["oldest", "leastUseful", "leastRecentlyUsed"] as const) {
   test(`a pool that loses the ${eviction} is what the naive one is after any calls`, async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { minLength: 40, maxLength: 60 }), async (steps) => {
         await withPool({ maxSize: MAX_SIZE, eviction }, async (pool) => {
           const naive = new NaivePool(eviction)
           for (const run of steps) {
