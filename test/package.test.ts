@@ -148,6 +148,7 @@ test("the command line works once installed, on both Nodes", async () => {
       run(node, [join("node_modules/sabine", bin.sabine), ...args], consumer)
     assert.equal(await command("--version"), `${version}\n`)
     assert.equal(await command("verify", folder), "nothing is damaged\n")
+    assert.equal(await command("repair", folder), "nothing is damaged\n")
   }
   assert.equal(await run(join(consumer, "node_modules/.bin/sabine"), ["--version"], consumer), `${version}\n`)
 })
