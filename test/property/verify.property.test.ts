@@ -48,6 +48,10 @@ test("a gate refuses both ways or neither", () => {
   )
 })
 
+test("which of a word's repetitions has a partner does not depend on who is asked", () => {
+  assert.equal(gateOf("not legal not", "legal not"), gateOf("legal not", "not legal not"))
+})
+
 test("no gate refuses a text for itself", () => {
   fc.assert(
     fc.property(sentence, (text) => {

@@ -96,6 +96,13 @@ test("a larger budget never asks for more, and a larger cache never for less", (
   assert.ok(sizes[0]! < sizes[2]! && sizes.at(-1)! < 1)
 })
 
+test("a larger cache that was measured to need less needs no less", () => {
+  const harder = simulated(4000, 6).map((one, i) => ({ ...one, right: one.right && i % 4 === 0 }))
+  const calibration = calibrationOf(cutCurve(100, harder), cutCurve(1000, simulated(4000, 5)))
+  const least = (cached: number) => leastProbability(calibration, { maxFalseHitRate: 0.05, cached })
+  assert.equal(least(1000), least(100))
+})
+
 test("traffic that has less in the cache needs more", () => {
   const calibration = calibrationOf(cutCurve(100, simulated(4000, 7)))
   const least = (duplicates: number) =>
