@@ -50,6 +50,23 @@ describe("a pool in a folder", () => {
     })
   })
 
+  test("keeps its order of eviction when its rows are moved", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const pool = await recallPool(db, { dimensions: DIMENSIONS, maxSize: 50 })
+    await pool.addMany(items.slice(0, 50))
+    for (let i = 0; i < 20; i++) await pool.remove(`${i}`)
+    const collection = await db.collection("recall")
+    await collection.compact()
+    assert.equal(pool.stats().items, 30)
+    await pool.addMany(items.slice(50, 70))
+    for (let i = 70; i < 80; i++) await pool.add(items[i]!)
+    const left = await Promise.all(items.map(async ({ key }) => (await pool.get(key))?.key))
+    assert.deepEqual(
+      left.filter(Boolean),
+      items.slice(30, 80).map(({ key }) => key)
+    )
+  })
+
   test("goes back to a checkpoint", async () => {
     await inFolder(async (folder) => {
       await using db = await open(folder, { threads: 1 })

@@ -150,7 +150,7 @@ describe("a pool that is full", () => {
       await pool.add({ key: "a", embedding: a!, payload: Uint8Array.of(1) })
       const first = pool.memoryBudgetStats().currentBytes
       // Vector, code and its factor; generation, tag, scope, frequency, flags, live bit; four fields; order; address and key.
-      const columns = 64 + 34 + (2 + 2 + 4 + 1 + 1 + 1 / 8) + (4 + 8 + 8 + 8) + 16 + (4 + 5)
+      const columns = 64 + 34 + (2 + 2 + 4 + 1 + 1 + 1 / 8) + (4 + 8 + 8 + 8) + 8 + (4 + 5)
       const record = pool.stats().collection.columns["records"]!.touched
       assert.ok(first > columns && first - columns <= record, `${first} of ${columns} and at most ${record}`)
       await pool.add({ key: "bcd", embedding: b!, payload: new Uint8Array(101) })

@@ -4,8 +4,8 @@ import { columnsOf, type StoreShape } from "../store/memory.ts"
 
 /** Share of a word of the key index, at the load it is kept at, and the address of a record. */
 const KEY_AND_ADDRESS_BYTES = 4 / 0.8 + 4
-/** When it was used last and when it came, both f64. */
-const ORDER_BYTES = 16
+/** When it was used last, f64. */
+const ORDER_BYTES = 8
 
 /** Bytes of the columns of one item and its shares of what surrounds them, its record apart. */
 export const bytesAnItem = (shape: StoreShape): number =>

@@ -43,6 +43,9 @@ export interface Prepared {
   readonly fields: FieldInput
 }
 
+/** Least time between two: times in milliseconds have a few more digits. */
+const TICK_MS = 0.001
+
 const NO_FIELDS: FieldValues = Object.freeze({})
 
 type OwnField = keyof typeof OWN_FIELDS
@@ -57,17 +60,18 @@ export class PoolItems {
   readonly #columnBytes: number
   /** Labels of classes by their code, as they are met. */
   readonly #labels: Array<string | undefined> = []
-  /** By row: larger came, or was used, later. */
-  readonly #cameAt: Array<number> = []
+  /** When the item of each row was returned to a caller last, 0 for never: a row that was moved begins anew. */
   readonly #usedAt: Array<number> = []
-  #sequence = 0
+  readonly #clock: () => number
+  #last = 0
   /** Bytes of all items, to the byte. */
   bytes = 0
   /** Items of each class; those without one are not counted. */
   readonly classes = new Map<string, number>()
 
-  constructor(collection: Collection) {
+  constructor(collection: Collection, clock: () => number) {
     this.collection = collection
+    this.#clock = clock
     this.#inside = insideOf(collection)
     const { shape } = this.#inside.store
     const names = Object.keys(shape.fields ?? {})
@@ -80,8 +84,10 @@ export class PoolItems {
     }
     this.#hasFields = names.length > Object.keys(OWN_FIELDS).length
     this.#columnBytes = bytesAnItem(shape)
-    const rows = this.rows().sort((a, b) => this.number(a, "added") - this.number(b, "added") || a - b)
-    for (const row of rows) this.#came(row)
+    for (const row of this.rows()) {
+      this.#last = Math.max(this.#last, this.cameAt(row))
+      this.#came(row)
+    }
   }
 
   get size(): number {
@@ -216,16 +222,23 @@ export class PoolItems {
     return this.#columnBytes + this.store.records.bytesFor(Buffer.byteLength(key), packed.length)
   }
 
+  /** The time, later than every time before: items that come within a millisecond have an order too. */
+  tick(): number {
+    this.#last = Math.max(this.#clock(), this.#last + TICK_MS)
+    return this.#last
+  }
+
+  /** Kept with the item, so that it stays with it wherever its row is moved. */
   cameAt(row: number): number {
-    return this.#cameAt[row]!
+    return this.number(row, "added")
   }
   usedAt(row: number): number {
-    return this.#usedAt[row]!
+    return this.#usedAt[row] || this.cameAt(row)
   }
 
   /** Takes note that items were returned to a caller. */
   used(row: number): void {
-    this.#usedAt[row] = ++this.#sequence
+    this.#usedAt[row] = this.tick()
   }
 
   /** Adds all items or none; durable when it resolves. */
@@ -258,8 +271,7 @@ export class PoolItems {
   }
 
   #came(row: number): void {
-    this.#cameAt[row] = ++this.#sequence
-    this.#usedAt[row] = this.#sequence
+    this.#usedAt[row] = 0
     this.bytes += this.bytesOf(row)
     const label = this.classOf(row)
     if (label !== undefined) this.classes.set(label, (this.classes.get(label) ?? 0) + 1)

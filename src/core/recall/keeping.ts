@@ -146,7 +146,6 @@ export class Keeping {
             "document",
             signal
           )
-    const now = settings.clock()
     let next = 0
     return parts.map(({ key, vector, text, payload, label, utility, sensed, fields }) => {
       const spectrum = sensed && spectralOf(sensed.spectrum)
@@ -170,7 +169,7 @@ export class Keeping {
         key,
         vector: embedding,
         packed: packItem(payload, sensed),
-        fields: { ...fields, class: label, utility, outcomes: 0, added: now },
+        fields: { ...fields, class: label, utility, outcomes: 0, added: items.tick() },
         candidate: { embedding, class: label, utility, tensor: sensed?.tensor, spectrum }
       }
     })

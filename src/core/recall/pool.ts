@@ -39,7 +39,7 @@ export class RecallPool {
   readonly retrieving: Retrieving
 
   constructor(collection: Collection, settings: RecallSettings) {
-    const items = new PoolItems(collection)
+    const items = new PoolItems(collection, settings.clock)
     const index = new StoreIndex(collection)
     const bias = new Bias(settings.biasStrength)
     const biasOf = (label: string | undefined) => bias.of(label)
