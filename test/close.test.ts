@@ -104,7 +104,7 @@ describe("after a close", () => {
 describe("when opening fails", { concurrency: 2 }, () => {
   /** What is wrong with a folder, and the tag that opening it or a collection fails with. */
   const FAULTS: ReadonlyArray<readonly [what: string, tag: string, damage: (path: string) => Promise<void>]> = [
-    ["images without their log", "StorageFailure", (path) => writeFile(join(path, "notes.image"), "")],
+    ["images without their log", "LogInvalid", (path) => writeFile(join(path, "notes.image"), "")],
     [
       "a file in place of the folder",
       "StorageFailure",
