@@ -10,7 +10,7 @@ import { type Closable, start } from "./started.ts"
 
 export type { Answered, AskContext, AskModel } from "./core/cache/asking.ts"
 export type { Invalidated } from "./core/cache/cache.ts"
-export type { AnswerFacts, Unkept } from "./core/cache/facts.ts"
+export { type AnswerFacts, type Unkept, usualFacts } from "./core/cache/facts.ts"
 export type {
   AskOptions,
   CacheOptions,

@@ -10,7 +10,8 @@ const DOORS = {
   '"sabine"': "../src/index.ts",
   '"sabine/effect"': "../src/effect.ts",
   '"sabine/cache"': "../src/cache.ts",
-  '"sabine/recall"': "../src/recall.ts"
+  '"sabine/recall"': "../src/recall.ts",
+  '"sabine/ai-sdk"': "../src/adapters/ai-sdk.ts"
 }
 
 const DOCUMENTS = ["README.md", "docs/recall.md"]
@@ -28,7 +29,9 @@ const runnable = (code: string): string => {
   for (const [name, file] of Object.entries(DOORS)) {
     out = out.replace(name, JSON.stringify(new URL(file, import.meta.url).href))
   }
-  return out.replaceAll(/"(effect\/\w+)"/g, (_, name) => JSON.stringify(import.meta.resolve(name)))
+  return out.replaceAll(/"(effect\/\w+|ai|ai\/test|@langchain\/core\/[\w/]+)"/g, (_, name) =>
+    JSON.stringify(import.meta.resolve(name))
+  )
 }
 
 for (const { name, examples } of documents) {

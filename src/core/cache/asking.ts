@@ -124,7 +124,7 @@ export class Asking {
   ): Promise<Made> {
     const making = this.#parts.invalidations.begin()
     const start = performance.now()
-    const { tags, sources, ttlMs, vector } = options
+    const { tags, sources, ttlMs, vector, facts } = options
     const keep = async (answer: unknown, form: "value" | "iterable" | "readable") => {
       const tookMs = performance.now() - start
       try {
@@ -133,7 +133,7 @@ export class Asking {
         await this.#parts.keeping.keep(
           { ...pending, making },
           answer,
-          { tags, sources, ttlMs, vector, form, tookMs },
+          { ...facts?.(answer, form), tags, sources, ttlMs, vector, form, tookMs },
           never
         )
       } catch {

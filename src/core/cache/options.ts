@@ -114,6 +114,8 @@ export interface AskOptions extends GetOptions, Pick<SetOptions, "tags" | "sourc
    * - `only`: from the cache; the call rejects with `NotCached` where there is nothing.
    */
   readonly source?: (typeof SOURCES)[number] | undefined
+  /** What is known of the answer of this call; what it leaves out is as the `facts` of the cache say. */
+  readonly facts?: ((answer: unknown, form: Form) => AnswerFacts) | undefined
 }
 
 /** Options with their defaults. */

@@ -1,0 +1,54 @@
+/** Calls of the AI SDK as requests of the cache. */
+import type { JSONSchema7, LanguageModelV4, LanguageModelV4CallOptions } from "@ai-sdk/provider"
+import type { AskOptions, CacheMessage, CacheRequest } from "../../cache.ts"
+
+/** What a single call asks of the cache, as `providerOptions: { sabine: { … } }`. */
+export interface CallOptions
+  extends Pick<AskOptions, "source" | "threshold" | "maxAgeMs" | "ttlMs" | "tags" | "sources"> {
+  /** Whose question it is. Answers never cross tenants. */
+  readonly tenant?: string | undefined
+}
+
+export interface CachedOptions extends CallOptions {
+  /**
+   * Whether structured output is what its schema asks for; it is given the parsed JSON. Default: no output that has a
+   * schema is kept, because the SDK validates it only after this middleware. Output without a schema must be JSON.
+   */
+  readonly validate?: ((value: unknown, schema: JSONSchema7) => boolean) | undefined
+  /** What else an answer depends on, such as a header: JSON that must be the same. Default: nothing. */
+  readonly scope?: ((params: LanguageModelV4CallOptions) => unknown) | undefined
+}
+
+/** The options of one call: its own, then those of the middleware. */
+const callOptionsOf = ({ providerOptions }: LanguageModelV4CallOptions, options: CachedOptions): CallOptions => ({
+  ...options,
+  ...(providerOptions?.["sabine"] as CallOptions | undefined)
+})
+
+export const askOptionsOf = (params: LanguageModelV4CallOptions, options: CachedOptions): AskOptions => {
+  const { source, threshold, maxAgeMs, ttlMs, tags, sources } = callOptionsOf(params, options)
+  return { source, threshold, maxAgeMs, ttlMs, tags, sources }
+}
+
+/** Everything that an answer depends on: what the next version of the SDK adds is a part of it too. */
+export const requestOf = (
+  model: LanguageModelV4,
+  params: LanguageModelV4CallOptions,
+  options: CachedOptions
+): CacheRequest => {
+  const { prompt, tools, toolChoice, abortSignal, headers, providerOptions = {}, includeRawChunks, ...others } = params
+  const { sabine, ...providers } = providerOptions
+  return {
+    tenant: callOptionsOf(params, options).tenant,
+    model: `${model.provider}/${model.modelId}`,
+    tools: tools && { tools, toolChoice },
+    parameters: {
+      ...others,
+      // Said of streams alone, which share entries with answers at once.
+      includeRawChunks: includeRawChunks || undefined,
+      providerOptions: providers,
+      scope: options.scope?.(params)
+    },
+    messages: prompt satisfies ReadonlyArray<CacheMessage>
+  }
+}
