@@ -122,7 +122,10 @@ test("the tarball holds what is published and nothing else", () => {
     packed.filter((path) => !published.test(path) && !named.includes(path)),
     []
   )
-  const doors = ["index", "effect", "cache", "recall"].flatMap((door) => [`dist/${door}.js`, `dist/${door}.d.ts`])
+  const doors = ["index", "effect", "cache", "recall", "adapters/ai-sdk", "adapters/langchain"].flatMap((door) => [
+    `dist/${door}.js`,
+    `dist/${door}.d.ts`
+  ])
   for (const path of [...named, ...doors, "dist/cli/main.js"]) {
     assert.ok(packed.includes(path), path)
   }

@@ -11,7 +11,8 @@ const DOORS = {
   '"sabine/effect"': "../src/effect.ts",
   '"sabine/cache"': "../src/cache.ts",
   '"sabine/recall"': "../src/recall.ts",
-  '"sabine/ai-sdk"': "../src/adapters/ai-sdk.ts"
+  '"sabine/ai-sdk"': "../src/adapters/ai-sdk.ts",
+  '"sabine/langchain"': "../src/adapters/langchain.ts"
 }
 
 const DOCUMENTS = ["README.md", "docs/recall.md"]

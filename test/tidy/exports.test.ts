@@ -4,7 +4,14 @@ import ts from "typescript"
 import { exportsOf, importsOf } from "./modules.ts"
 import { assertNone, filesIn, nodesOf, parse } from "./repository.ts"
 
-const DOORS = ["src/index.ts", "src/effect.ts", "src/cache.ts", "src/recall.ts", "src/adapters/ai-sdk.ts"]
+const DOORS = [
+  "src/index.ts",
+  "src/effect.ts",
+  "src/cache.ts",
+  "src/recall.ts",
+  "src/adapters/ai-sdk.ts",
+  "src/adapters/langchain.ts"
+]
 /** Scalar definitions are also the oracle of every variant, and the layout is what `plan.rs` is compared with. */
 const ORACLES = ["src/core/kernels/", "src/core/store/layout.ts"]
 

@@ -1,15 +1,18 @@
 /** What is known of an answer beside what it says of itself: tokens, and whether structured output was validated. */
 import type {
+  JSONSchema7,
   LanguageModelV4CallOptions,
   LanguageModelV4GenerateResult,
   LanguageModelV4StreamPart
 } from "@ai-sdk/provider"
 import type { AnswerFacts } from "../../cache.ts"
-import type { CachedOptions } from "./request.ts"
+
+/** Whether structured output is what its schema asks for. */
+export type Validate = (value: unknown, schema: JSONSchema7) => boolean
 
 /** Reads the facts of the answers to one call. */
 export const factsOf =
-  (params: LanguageModelV4CallOptions, validate: CachedOptions["validate"]) =>
+  (params: LanguageModelV4CallOptions, validate: Validate | undefined) =>
   (answer: unknown, form: string): AnswerFacts => {
     const { usage, text } = form === "value" ? ofResult(answer) : ofParts(answer)
     return {
@@ -35,7 +38,7 @@ const ofParts = (answer: unknown) => {
 const isValid = (
   text: string,
   { responseFormat }: LanguageModelV4CallOptions,
-  validate: CachedOptions["validate"]
+  validate: Validate | undefined
 ): boolean => {
   if (responseFormat?.type !== "json") return true
   const { schema } = responseFormat

@@ -1,6 +1,7 @@
 /** Calls of the AI SDK as requests of the cache. */
-import type { JSONSchema7, LanguageModelV4, LanguageModelV4CallOptions } from "@ai-sdk/provider"
+import type { LanguageModelV4, LanguageModelV4CallOptions } from "@ai-sdk/provider"
 import type { AskOptions, CacheMessage, CacheRequest } from "../../cache.ts"
+import { factsOf, type Validate } from "./facts.ts"
 
 /** What a single call asks of the cache, as `providerOptions: { sabine: { … } }`. */
 export interface CallOptions
@@ -14,7 +15,7 @@ export interface CachedOptions extends CallOptions {
    * Whether structured output is what its schema asks for; it is given the parsed JSON. Default: no output that has a
    * schema is kept, because the SDK validates it only after this middleware. Output without a schema must be JSON.
    */
-  readonly validate?: ((value: unknown, schema: JSONSchema7) => boolean) | undefined
+  readonly validate?: Validate | undefined
   /** What else an answer depends on, such as a header: JSON that must be the same. Default: nothing. */
   readonly scope?: ((params: LanguageModelV4CallOptions) => unknown) | undefined
 }
@@ -25,13 +26,8 @@ const callOptionsOf = ({ providerOptions }: LanguageModelV4CallOptions, options:
   ...(providerOptions?.["sabine"] as CallOptions | undefined)
 })
 
-export const askOptionsOf = (params: LanguageModelV4CallOptions, options: CachedOptions): AskOptions => {
-  const { source, threshold, maxAgeMs, ttlMs, tags, sources } = callOptionsOf(params, options)
-  return { source, threshold, maxAgeMs, ttlMs, tags, sources }
-}
-
 /** Everything that an answer depends on: what the next version of the SDK adds is a part of it too. */
-export const requestOf = (
+const requestOf = (
   model: LanguageModelV4,
   params: LanguageModelV4CallOptions,
   options: CachedOptions
@@ -50,5 +46,19 @@ export const requestOf = (
       scope: options.scope?.(params)
     },
     messages: prompt satisfies ReadonlyArray<CacheMessage>
+  }
+}
+
+/** A call as the cache is asked. */
+export const callOf = (
+  model: LanguageModelV4,
+  params: LanguageModelV4CallOptions,
+  options: CachedOptions
+): { readonly request: CacheRequest; readonly options: AskOptions } => {
+  const { source, threshold, maxAgeMs, ttlMs, tags, sources } = callOptionsOf(params, options)
+  const facts = factsOf(params, options.validate)
+  return {
+    request: requestOf(model, params, options),
+    options: { source, threshold, maxAgeMs, ttlMs, tags, sources, facts, signal: params.abortSignal }
   }
 }

@@ -1,0 +1,178 @@
+/** A chat model of LangChain behind the cache: what it says at once and what it streams. */
+import type { CallbackManagerForLLMRun } from "@langchain/core/callbacks/manager"
+import type { BaseLanguageModelInput } from "@langchain/core/language_models/base"
+import {
+  BaseChatModel,
+  type BaseChatModelCallOptions,
+  type BindToolsInput
+} from "@langchain/core/language_models/chat_models"
+import type { AIMessageChunk, BaseMessage } from "@langchain/core/messages"
+import type { ChatGenerationChunk, ChatResult } from "@langchain/core/outputs"
+import { type Runnable, RunnableBinding } from "@langchain/core/runnables"
+import type { AskOptions, CacheMessage, CacheRequest, SemanticCache } from "../../cache.ts"
+import { answered } from "../answered.ts"
+import { chunkOf, factsOf, generationOf, type KeptGeneration, keptOf, resultOf } from "./generations.ts"
+
+export interface CachedChatModelOptions
+  extends Pick<AskOptions, "source" | "threshold" | "maxAgeMs" | "ttlMs" | "tags" | "sources"> {
+  /** Whose questions these are. Answers never cross tenants. */
+  readonly tenant?: string | undefined
+}
+
+type Model = BaseChatModel<BaseChatModelCallOptions>
+
+/**
+ * A model whose `invoke`, `batch` and `stream` are answered from the cache, or by the model behind it, whose answers are
+ * kept. The text of the last message of the user may be near another; all other messages, tools and parameters of model
+ * and call must be the same. `invoke` and `stream` share entries. `response_metadata.sabine` of a message, the last one of a
+ * stream, says what the cache did. Tool calls, cut, refused and failed answers are not kept.
+ */
+export const cachedChatModel = (
+  model: Model,
+  cache: SemanticCache,
+  options: CachedChatModelOptions = {}
+): CachedChatModel => new CachedChatModel(model, cache, options)
+
+export class CachedChatModel extends BaseChatModel {
+  readonly #model: Model
+  readonly #cache: SemanticCache
+  readonly #options: CachedChatModelOptions
+
+  constructor(model: Model, cache: SemanticCache, options: CachedChatModelOptions = {}) {
+    super({ disableStreaming: model.disableStreaming })
+    this.#model = model
+    this.#cache = cache
+    this.#options = options
+  }
+
+  _llmType(): string {
+    // Asked by the constructor of the class above too.
+    return #model in this ? this.#model._llmType() : "sabine"
+  }
+
+  override _identifyingParams(): Record<string, unknown> {
+    return this.#model._identifyingParams()
+  }
+
+  override invocationParams(options?: this["ParsedCallOptions"]): unknown {
+    return this.#model.invocationParams(options)
+  }
+
+  override _combineLLMOutput(...outputs: ReadonlyArray<Record<string, unknown> | undefined>) {
+    return this.#model._combineLLMOutput?.(...outputs)
+  }
+
+  /** Tools in the form of the model behind it. */
+  override bindTools(
+    tools: Array<BindToolsInput>,
+    kwargs?: Partial<BaseChatModelCallOptions>
+  ): Runnable<BaseLanguageModelInput, AIMessageChunk, BaseChatModelCallOptions> {
+    const bound = this.#model.bindTools?.(tools, kwargs)
+    const cached = (model: Model) => new CachedChatModel(model, this.#cache, this.#options)
+    // Some models hold their tools themselves, most are bound to them.
+    if (bound instanceof BaseChatModel) return cached(bound)
+    if (bound instanceof RunnableBinding && bound.bound instanceof BaseChatModel) {
+      return cached(bound.bound).withConfig({ ...bound.kwargs, ...bound.config })
+    }
+    throw new TypeError(`${this._llmType()} binds no tools`)
+  }
+
+  async _generate(
+    messages: Array<BaseMessage>,
+    options: this["ParsedCallOptions"],
+    _runManager?: CallbackManagerForLLMRun
+  ): Promise<ChatResult> {
+    const { value, told, fresh } = await this.#answered(messages, options, async (signal) => {
+      const result = await this.#model._generate(messages, { ...options, ...(signal && { signal }) })
+      return { result, answer: result.generations.map(keptOf) }
+    })
+    const result = fresh ?? (await wholeOf(value, options.signal))
+    for (const { message } of result.generations) {
+      message.response_metadata = { ...message.response_metadata, sabine: told }
+    }
+    return result
+  }
+
+  override async *_streamResponseChunks(
+    messages: Array<BaseMessage>,
+    options: this["ParsedCallOptions"],
+    runManager?: CallbackManagerForLLMRun
+  ): AsyncGenerator<ChatGenerationChunk> {
+    const { value, told } = await this.#answered(messages, options, async (signal) => {
+      const own = { ...options, ...(signal && { signal }) }
+      const answer = this.#streams ? chunksOf(this.#model._streamResponseChunks(messages, own)) : undefined
+      if (answer !== undefined) return { result: undefined, answer }
+      const { generations } = await this.#model._generate(messages, own)
+      return { result: undefined, answer: generations.map(keptOf) }
+    })
+    try {
+      for await (const kept of isChunks(value) ? value : (value as ReadonlyArray<KeptGeneration>).slice(0, 1)) {
+        const chunk = chunkOf(kept)
+        yield chunk
+        await runManager?.handleLLMNewToken(chunk.text, undefined, undefined, undefined, undefined, { chunk })
+      }
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      throw error
+    }
+    yield chunkOf({ text: "", message: { content: "", response_metadata: { sabine: told } } })
+  }
+
+  get #streams(): boolean {
+    return this.#model._streamResponseChunks !== BaseChatModel.prototype._streamResponseChunks
+  }
+
+  #answered<R>(
+    messages: ReadonlyArray<BaseMessage>,
+    options: this["ParsedCallOptions"],
+    askModel: Parameters<typeof answered<R>>[2]
+  ) {
+    const { signal } = options
+    const parameters: typeof options & { promptIndex?: number } = { ...options }
+    delete parameters.signal
+    // The place of a prompt in its batch, which LangChain tells with the options of the call.
+    delete parameters.promptIndex
+    const { tenant, ...asking } = this.#options
+    const request: CacheRequest = {
+      tenant,
+      model: this.#model._getSerializedCacheKeyParametersForCall(parameters),
+      // Of some models what identifies them leaves out what they are called with.
+      parameters: { langchain: "chat", invocation: JSON.stringify(this.#model.invocationParams(parameters)) },
+      messages: messages.map(cacheMessageOf)
+    }
+    const facts: AskOptions["facts"] = (answer, form) => factsOf(answer as ReadonlyArray<KeptGeneration>, form)
+    return answered<R>(this.#cache, { request, options: { ...asking, facts, signal } }, askModel)
+  }
+}
+
+/** A message without its id, which is another one each time. */
+const cacheMessageOf = (message: BaseMessage): CacheMessage & Readonly<Record<string, unknown>> => {
+  const { id, response_metadata, usage_metadata, content, ...others } = message.toDict().data as unknown as Record<
+    string,
+    unknown
+  >
+  const type = message.getType()
+  return { role: type === "human" ? "user" : type, content, others: JSON.stringify(others) }
+}
+
+const isChunks = (value: unknown): value is AsyncIterable<KeptGeneration> =>
+  typeof value === "object" && value !== null && Symbol.asyncIterator in value
+
+async function* chunksOf(chunks: AsyncIterable<ChatGenerationChunk>): AsyncGenerator<KeptGeneration> {
+  for await (const chunk of chunks) yield keptOf(chunk)
+}
+
+/** An answer at once, whatever it was. */
+const wholeOf = async (value: unknown, signal: AbortSignal | undefined): Promise<ChatResult> => {
+  if (!isChunks(value)) {
+    return { generations: (value as ReadonlyArray<KeptGeneration>).map(generationOf) as ChatResult["generations"] }
+  }
+  const chunks: Array<KeptGeneration> = []
+  try {
+    for await (const chunk of value) chunks.push(chunk)
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  }
+  return resultOf(chunks)
+}

@@ -1,0 +1,270 @@
+/** The door of LangChain, with LangChain's own models, retrievers and chains. */
+import assert from "node:assert/strict"
+import { describe, test } from "node:test"
+import { Document } from "@langchain/core/documents"
+import { AIMessage, AIMessageChunk, HumanMessage, SystemMessage } from "@langchain/core/messages"
+import { tool } from "@langchain/core/tools"
+import { FakeListChatModel, FakeLLM, FakeStreamingChatModel } from "@langchain/core/utils/testing"
+import {
+  CachedChatModel,
+  cachedChatModel,
+  SabineCache,
+  SabineEmbeddings,
+  type SabineMetadata,
+  SabineVectorStore
+} from "../../src/adapters/langchain.ts"
+import { hashEmbedder, InvalidParameter, open } from "../../src/index.ts"
+import { degrees, withCache } from "../cache/caches.ts"
+
+/** Answers that tell calls apart. */
+const counting = (options: Partial<ConstructorParameters<typeof FakeListChatModel>[0]> = {}) =>
+  new FakeListChatModel({ responses: ["one", "two", "three", "four", "five", "six"], ...options })
+
+const told = (message: { readonly response_metadata: Record<string, unknown> }) =>
+  message.response_metadata["sabine"] as SabineMetadata
+
+const streamed = async (stream: AsyncIterable<AIMessageChunk>) => {
+  const chunks: Array<AIMessageChunk> = []
+  for await (const chunk of stream) chunks.push(chunk)
+  const pieces = chunks.map(({ text }) => text)
+  return { pieces, text: pieces.join(""), told: told(chunks.at(-1)!) }
+}
+
+const LOOK = tool(async () => "meow", {
+  name: "look",
+  description: "looks",
+  schema: { type: "object", properties: {} }
+})
+
+describe("SabineCache", () => {
+  test("answers invoke of a chat model from the cache, the near question too", () =>
+    withCache({}, async ({ cache }) => {
+      const model = counting({ cache: new SabineCache(cache) })
+      const system = new SystemMessage("be kind")
+      const invoke = async (...messages: Array<SystemMessage | HumanMessage | AIMessage>) =>
+        (await model.invoke(messages)).text
+      assert.equal(await invoke(system, new HumanMessage("cat 0")), "one")
+      assert.equal(await invoke(system, new HumanMessage("cat 0")), "one")
+      assert.equal(await invoke(system, new HumanMessage("cat 5")), "one")
+      assert.equal(await invoke(new SystemMessage("be brief"), new HumanMessage("cat 0")), "two")
+      assert.equal(await invoke(new HumanMessage("cat 0")), "three")
+      assert.equal(await invoke(new HumanMessage("cat 0"), new AIMessage("meow"), new HumanMessage("cat 0")), "four")
+      assert.equal(await invoke(new HumanMessage("dog 0"), new AIMessage("meow"), new HumanMessage("cat 5")), "five")
+      assert.deepEqual(cache.stats().hits, { exact: 1, semantic: 1, stale: 0 })
+    }))
+
+  test("answers a text model, and tells tenants and call options apart", () =>
+    withCache({}, async ({ cache }) => {
+      let calls = 0
+      const llm = (tenant: string) => {
+        const model = new FakeLLM({ cache: new SabineCache(cache, { tenant }) })
+        model._call = async () => `answer ${++calls}`
+        return model
+      }
+      assert.equal(await llm("a").invoke("cat 0"), "answer 1")
+      assert.equal(await llm("a").invoke("cat 5"), "answer 1")
+      assert.equal(await llm("b").invoke("cat 0"), "answer 2")
+      assert.equal(await llm("a").invoke("cat 0", { stop: ["x"] }), "answer 3")
+    }))
+
+  test("keeps no tool calls, and nothing of what it cannot see", () =>
+    withCache({}, async ({ cache }) => {
+      const calls = { name: "look", args: {}, id: "t", type: "tool_call" as const }
+      const calling = new FakeStreamingChatModel({ chunks: [new AIMessageChunk({ content: "", tool_calls: [calls] })] })
+      calling.cache = new SabineCache(cache)
+      await calling.invoke("cat 0")
+      const seeing = counting({ cache: new SabineCache(cache) })
+      const image = (url: string) =>
+        seeing.invoke([
+          new HumanMessage({
+            content: [
+              { type: "text", text: "cat 0" },
+              { type: "image_url", image_url: { url } }
+            ]
+          })
+        ])
+      assert.deepEqual([(await image("data:a")).text, (await image("data:b")).text], ["one", "two"])
+      assert.equal(cache.stats().stored, 0)
+      const cut = counting({ cache: new SabineCache(cache) })
+      const generate = cut._generate.bind(cut)
+      cut._generate = async (...args) => {
+        const result = await generate(...args)
+        result.generations[0]!.message.response_metadata = { finish_reason: "length" }
+        return result
+      }
+      await cut.invoke("cat 0")
+      assert.deepEqual([cache.stats().stored, cache.stats().unkept], [0, { "tool-calls": 1, unfinished: 1 }])
+    }))
+})
+
+describe("cachedChatModel", () => {
+  test("caches invoke and stream, each from what the other kept", () =>
+    withCache({}, async ({ cache }) => {
+      const model = cachedChatModel(counting(), cache)
+      const first = await streamed(await model.stream("cat 0"))
+      assert.deepEqual([first.text, first.told.hit, first.told.reason], ["one", false, "empty"])
+      const again = await streamed(await model.stream("cat 0"))
+      assert.deepEqual(again.pieces, first.pieces)
+      assert.deepEqual([again.told.hit, again.told.tier], [true, "exact"])
+      assert.equal((await streamed(await model.stream("cat 5"))).told.tier, "semantic")
+      const whole = await model.invoke("cat 0")
+      assert.deepEqual([whole.text, told(whole).hit], ["one", true])
+      const other = await model.invoke("dog 0")
+      assert.deepEqual([other.text, told(other).hit], ["two", false])
+      const replayed = await streamed(await model.stream("dog 0"))
+      assert.deepEqual([replayed.text, replayed.told.hit], ["two", true])
+      assert.equal(cache.stats().stored, 2)
+    }))
+
+  test("tells tokens to callbacks, whether they are new or replayed", () =>
+    withCache({}, async ({ cache }) => {
+      const model = cachedChatModel(counting(), cache)
+      for (const _ of [0, 1]) {
+        const tokens: Array<string> = []
+        const callbacks = [{ handleLLMNewToken: (token: string) => void tokens.push(token) }]
+        await streamed(await model.stream("cat 0", { callbacks }))
+        assert.deepEqual(
+          tokens.filter((token) => token !== ""),
+          ["o", "n", "e"]
+        )
+      }
+    }))
+
+  test("keeps apart models, messages, call options, tools and tenants", () =>
+    withCache({}, async ({ cache }) => {
+      const model = counting()
+      const cached = cachedChatModel(model, cache)
+      const conversation = (said: string) => [new SystemMessage(said), new HumanMessage("cat 0")]
+      const calling = cachedChatModel(counting(), cache)
+      const calls = [
+        () => cached.invoke("cat 0"),
+        () => cached.invoke(conversation("be kind")),
+        () => cached.invoke(conversation("be brief")),
+        () => cached.invoke("cat 0", { stop: ["x"] }),
+        () => cachedChatModel(model, cache, { tenant: "t" }).invoke("cat 0"),
+        () => calling.bindTools([LOOK]).invoke("cat 0")
+      ]
+      for (const call of calls) assert.equal(told(await call()).hit, false)
+      for (const call of calls) assert.equal(told(await call()).hit, true)
+    }))
+
+  test("keeps no tool calls and no failures", () =>
+    withCache({}, async ({ cache }) => {
+      const calls = { name: "look", args: {}, id: "t", type: "tool_call" as const }
+      const calling = cachedChatModel(
+        new FakeStreamingChatModel({ chunks: [new AIMessageChunk({ content: "", tool_calls: [calls] })] }),
+        cache
+      )
+      assert.equal((await calling.invoke("cat 0")).tool_calls?.length, 1)
+      assert.equal(told(await calling.invoke("cat 0")).hit, false)
+      const failing = cachedChatModel(new FakeStreamingChatModel({ thrownErrorString: "no model" }), cache)
+      await assert.rejects(failing.invoke("dog 0"), /no model/)
+      await assert.rejects(async () => streamed(await failing.stream("dog 0")), /no model/)
+      assert.equal(cache.stats().stored, 0)
+    }))
+
+  test("asks the model once for those who ask at the same time", () =>
+    withCache({}, async ({ cache }) => {
+      const model = cachedChatModel(counting({ sleep: 20 }), cache)
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, (_, i) =>
+          i % 2 === 0 ? model.invoke("cat 0") : model.stream("cat 0").then(streamed)
+        )
+      )
+      assert.deepEqual([...new Set(answers.map(({ text }) => text))], ["one"])
+      assert.equal(cache.stats().stored, 1)
+    }))
+
+  test("a caller who gives up is told, and nothing is kept", () =>
+    withCache({}, async ({ cache }) => {
+      const model = cachedChatModel(counting({ sleep: 20 }), cache)
+      assert.ok(model instanceof CachedChatModel)
+      const controller = new AbortController()
+      const gone = async () => {
+        for await (const _ of await model.stream("cat 0", { signal: controller.signal })) controller.abort()
+      }
+      await assert.rejects(gone)
+      assert.equal(told(await model.invoke("cat 0")).hit, false)
+    }))
+})
+
+describe("SabineEmbeddings", () => {
+  test("embeds as the embedder does", async () => {
+    const embedder = hashEmbedder({ dimensions: 32 })
+    const embeddings = new SabineEmbeddings(embedder)
+    const texts = ["a cat", "a dog"]
+    const flat = Array.from(await embedder.embed(texts))
+    assert.deepEqual(await embeddings.embedDocuments(texts), [flat.slice(0, 32), flat.slice(32)])
+    assert.deepEqual(await embeddings.embedQuery("a dog"), flat.slice(32))
+    assert.deepEqual(await embeddings.embedDocuments([]), [])
+  })
+})
+
+describe("SabineVectorStore", () => {
+  const embeddings = new SabineEmbeddings(degrees())
+  const texts = ["cat 0", "cat 1", "cat 30", "dog 0"]
+  const lang = ["en", "de", "en", "de"]
+  const made = (db: Awaited<ReturnType<typeof open>>) =>
+    SabineVectorStore.fromTexts(
+      texts,
+      lang.map((lang, i) => ({ lang, deep: { i } })),
+      embeddings,
+      { db, dimensions: 6, fields: { lang: "tag" } }
+    )
+  const contents = (documents: ReadonlyArray<{ readonly pageContent: string }>) =>
+    documents.map(({ pageContent }) => pageContent)
+
+  test("finds documents by text and by vector, with scores, metadata and filters", async () => {
+    await using db = await open(":memory:")
+    const store = await made(db)
+    const found = await store.similaritySearchWithScore("cat 0", 3)
+    assert.deepEqual(contents(found.map(([document]) => document)), ["cat 0", "cat 1", "cat 30"])
+    assert.deepEqual(found[2]![0].metadata, { lang: "en", deep: { i: 2 } })
+    assert.ok(found.every(([, score], i) => Math.abs(score - Math.cos(([0, 1, 30][i]! * Math.PI) / 180)) < 1e-3))
+    assert.deepEqual(contents(await store.similaritySearch("cat 0", 2, { lang: "en" })), ["cat 0", "cat 30"])
+    await assert.rejects(store.similaritySearch("cat 0", 2, { unknown: "en" }), InvalidParameter)
+  })
+
+  test("replaces what an id stood for, and deletes by id", async () => {
+    await using db = await open(":memory:")
+    const store = await made(db)
+    const document = new Document({ pageContent: "sun 0", metadata: { lang: "fr" }, id: "s" })
+    assert.deepEqual(await store.addDocuments([document]), ["s"])
+    const again = new Document({ pageContent: "sun 0", metadata: {} })
+    assert.deepEqual(await store.addDocuments([again, again], { ids: ["s", "s"] }), ["s", "s"])
+    assert.deepEqual(contents(await store.similaritySearch("sun 0", 1, { lang: "fr" })), [])
+    const [[found, score]] = (await store.similaritySearchWithScore("sun 0", 1)) as [[Document, number]]
+    assert.deepEqual([found.id, Math.round(score)], ["s", 1])
+    await store.delete({ ids: ["s", "unknown"] })
+    assert.equal((await db.collection("documents")).size(), 4)
+    await assert.rejects(store.addDocuments([again], { ids: [] }), InvalidParameter)
+    await assert.rejects(store.addVectors([], [again]), InvalidParameter)
+  })
+
+  test("finds documents that are unlike one another, and is a retriever of both kinds", async () => {
+    await using db = await open(":memory:")
+    const store = await made(db)
+    const unlike = await store.maxMarginalRelevanceSearch("cat 0", {
+      k: 2,
+      lambda: 0.3,
+      filter: { lang: { exists: true } }
+    })
+    assert.notDeepEqual(contents(unlike), ["cat 0", "cat 1"])
+    assert.deepEqual(contents(await store.maxMarginalRelevanceSearch("cat 0", { k: 2, lambda: 1 })), ["cat 0", "cat 1"])
+    assert.deepEqual(contents(await store.asRetriever(2).invoke("cat 0")), ["cat 0", "cat 1"])
+    const mmr = store.asRetriever({ k: 2, searchType: "mmr", searchKwargs: { lambda: 0.3, fetchK: 4 } })
+    assert.deepEqual(contents(await mmr.invoke("cat 0")), contents(unlike))
+    const filtered = store.asRetriever({ k: 4, filter: { lang: "de" } })
+    assert.deepEqual(contents(await filtered.invoke("cat 0")), ["cat 1", "dog 0"])
+  })
+
+  test("keeps namespaces apart, and opens what is there without embedding", async () => {
+    await using db = await open(":memory:")
+    const one = await SabineVectorStore.open(embeddings, { db, namespace: "one", dimensions: 6 })
+    await one.addDocuments([new Document({ pageContent: "cat 0", metadata: {} })], { ids: ["a"] })
+    const unused = { embedQuery: () => assert.fail("embedded"), embedDocuments: () => assert.fail("embedded") }
+    const two = await SabineVectorStore.open(unused, { db, namespace: "two" })
+    assert.deepEqual(await two.similaritySearchVectorWithScore([1, 0, 0, 0, 0, 0], 5), [])
+    assert.equal((await one.similaritySearchVectorWithScore([1, 0, 0, 0, 0, 0], 5)).length, 1)
+  })
+})
