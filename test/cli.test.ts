@@ -1,6 +1,5 @@
 /** The command line, as processes of its own. */
 import assert from "node:assert/strict"
-import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import { cp, mkdtemp, open as openFile, readdir, readFile, rm, unlink } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -8,26 +7,8 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { after, before, describe, test } from "node:test"
 import { open, type Salvage, type Verification } from "../src/index.ts"
+import { sabine } from "./command.ts"
 import { inRepository } from "./programs.ts"
-
-interface Outcome {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-
-/** Runs a command to its end. */
-const sabine = (...args: ReadonlyArray<string>): Promise<Outcome> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [inRepository("src/cli/main.ts"), ...args], {
-      stdio: ["ignore", "pipe", "pipe"]
-    })
-    const texts = { out: "", err: "" }
-    child.stdout.on("data", (data) => (texts.out += data))
-    child.stderr.on("data", (data) => (texts.err += data))
-    child.once("error", reject)
-    child.once("close", (code) => resolve({ code, ...texts }))
-  })
 
 let root: string
 /** A folder with two images and writes after each, closed. */
@@ -77,6 +58,7 @@ test("help names every command and comes without the library", async () => {
   assert.equal(code, 0)
   assert.match(out, /verify .*<path>/)
   assert.match(out, /repair .*<path>/)
+  assert.match(out, /cache /)
   const { version } = JSON.parse(await readFile(inRepository("package.json"), "utf8"))
   assert.equal((await sabine("--version")).out.trim(), version)
 })

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs"
 import { Command } from "commander"
+import { addCache } from "./cache.ts"
 import { EXIT } from "./exit.ts"
 import { addRepair } from "./repair.ts"
 import { addVerify } from "./verify.ts"
@@ -19,6 +20,7 @@ const program = new Command("sabine")
 
 addVerify(program)
 addRepair(program)
+addCache(program)
 
 await program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`sabine: ${error instanceof Error ? error.message : String(error)}\n`)

@@ -61,6 +61,11 @@ interface SemanticCacheService {
   ) => (request: R, options?: AskOptions) => Effect.Effect<Answered<A>, SabineError>
   /** Deletes entries; how many. None of them is served from the call on, and they are gone for good when it is done. */
   readonly invalidate: (which: Invalidated) => Effect.Effect<number, SabineError>
+  /**
+   * Deletes entries whose time is over, that to be served stale included, and by the policy what is beyond the bounds; how
+   * many. Bounds are kept without it: this is for those who open a cache with smaller ones to make it so small now.
+   */
+  readonly evict: () => Effect.Effect<number, SabineError>
   /** The entries of all scopes and tenants, in no order. What is kept or deleted meanwhile may or may not be met. */
   readonly entries: () => AsyncIterableIterator<CachedEntry>
   readonly stats: () => CacheStatistics
@@ -92,6 +97,7 @@ const acquire = Effect.fnUntraced(function* (open: OpenCollection, options: Cach
       (request, options = {}) =>
         called(options.signal, (signal) => running.asking.ask(model, request, options, signal)),
     invalidate: (which) => called(undefined, () => running.invalidate(which)),
+    evict: () => called(undefined, (signal) => running.evict(signal)),
     entries: () => running.all(),
     stats: () => running.stats()
   })
@@ -204,6 +210,22 @@ class Running {
     const count = await this.#invalidations.run({ ...which, scope: scope && this.asked(scope).scope })
     this.#counters.invalidated += count
     return count
+  }
+
+  async evict(signal: AbortSignal): Promise<number> {
+    const entries = this.#entries
+    const before = this.#eviction.evicted
+    const removals: Array<Promise<void>> = []
+    await forEachSliced(entries.rows, signal, (row) => {
+      if (!entries.isThere(row) || !entries.isOver(row)) return
+      const removal = entries.remove(row)
+      // Of the first that fails this call tells; none goes unheard while the others are found.
+      removal.catch(() => undefined)
+      removals.push(removal)
+    })
+    await Promise.all(removals)
+    await this.#eviction.relieved()
+    return removals.length + this.#eviction.evicted - before
   }
 
   async *all(): AsyncGenerator<CachedEntry> {

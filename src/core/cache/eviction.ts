@@ -77,6 +77,12 @@ export class Eviction {
     this.#running.catch(() => undefined)
   }
 
+  /** Evicts what is beyond the bounds now; settles when they are kept. */
+  async relieved(): Promise<void> {
+    this.relieve()
+    await this.#running
+  }
+
   /** Stops, and settles when nothing is being evicted any more. */
   async close(): Promise<void> {
     this.#isOver = true

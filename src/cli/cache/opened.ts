@@ -1,0 +1,36 @@
+/** The cache that a command is about. */
+import { stat } from "node:fs/promises"
+import type { Command } from "commander"
+import type { CacheOptions, SemanticCache } from "../../cache.ts"
+
+/** Options of every command that opens a cache. */
+export interface OpenedOptions {
+  readonly name: string
+  readonly json?: boolean
+}
+
+/** A command on the cache of a database. */
+export const cacheCommand = (parent: Command, name: string, description: string): Command =>
+  parent
+    .command(name)
+    .description(description)
+    .argument("<path>", "folder of the database, which must not be open")
+    .option("--name <collection>", "collection of the cache", "cache")
+
+/** Calls `use` with a cache as it is: nothing is embedded, and nothing is made where there is none. */
+export const withCache = async <A>(
+  path: string,
+  name: string,
+  use: (cache: SemanticCache) => Promise<A>,
+  options: CacheOptions = {}
+): Promise<A> => {
+  const [{ open }, { semanticCache }] = await Promise.all([import("../../index.ts"), import("../../cache.ts")])
+  await stat(path)
+  await using db = await open(path)
+  const names = await db.collections()
+  if (!names.includes(name)) throw new Error(`no collection ${name} in ${path}: it has ${names.join(", ") || "none"}`)
+  const { shape } = await db.collection(name)
+  const { dimensions, precision, seed } = shape
+  await using cache = await semanticCache(db, { name, dimensions, precision, seed, ...options })
+  return await use(cache)
+}
