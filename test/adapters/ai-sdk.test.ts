@@ -225,6 +225,23 @@ describe("cached", () => {
       while (server.left === 0) await new Promise(setImmediate)
     }))
 
+  test("goes on for others when the caller who asked the model gives up", () =>
+    staged(async ({ server, model }) => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      server.wait = promise
+      const controller = new AbortController()
+      const gone = generateText({ model, prompt: "cat 0", abortSignal: controller.signal, maxRetries: 0 })
+      while (server.asked.length === 0) await new Promise(setImmediate)
+      const stays = generateText({ model, prompt: "cat 0" })
+      // It waits for the same call before the first caller leaves.
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      controller.abort()
+      await assert.rejects(gone, { name: "AbortError" })
+      resolve()
+      assert.equal((await stays).text, 'answer 1 to "cat 0"')
+      assert.deepEqual([server.asked.length, server.left], [1, 0])
+    }))
+
   test("takes options of one call", () =>
     staged(async ({ server, model }) => {
       const asking = (sabine: Record<string, string | number>, prompt = "cat 0") =>
@@ -276,6 +293,7 @@ describe("cachedEmbeddings", () => {
     const again = await embed({ model, value: "cat" })
     assert.deepEqual(again.embedding, [3, 1, 0.1])
     assert.deepEqual(again.usage, { tokens: 0 })
+    again.embedding[0] = 99
     const many = await embedMany({ model, values: ["lion", "cat", "lion", "tiger"] })
     assert.deepEqual(
       many.embeddings.map(([length]) => length),

@@ -157,6 +157,12 @@ describe("cachedChatModel", () => {
       )
       assert.equal((await calling.invoke("cat 0")).tool_calls?.length, 1)
       assert.equal(told(await calling.invoke("cat 0")).hit, false)
+      const kwargs = {
+        tool_calls: [{ id: "t", type: "function" as const, function: { name: "look", arguments: "{}" } }]
+      }
+      const chunks = [new AIMessageChunk({ content: "", additional_kwargs: kwargs })]
+      const older = cachedChatModel(new FakeStreamingChatModel({ chunks }), cache)
+      for (const _ of [0, 1]) assert.equal((await streamed(await older.stream("cat 5"))).told.hit, false)
       const failing = cachedChatModel(new FakeStreamingChatModel({ thrownErrorString: "no model" }), cache)
       await assert.rejects(failing.invoke("dog 0"), /no model/)
       await assert.rejects(async () => streamed(await failing.stream("dog 0")), /no model/)

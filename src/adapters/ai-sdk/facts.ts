@@ -42,7 +42,6 @@ const isValid = (
 ): boolean => {
   if (responseFormat?.type !== "json") return true
   const { schema } = responseFormat
-  if (schema !== undefined && validate === undefined) return false
   try {
     const value: unknown = JSON.parse(text)
     return schema === undefined || validate?.(value, schema) === true
