@@ -116,7 +116,8 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }))
 
 test("the tarball holds what is published and nothing else", () => {
-  const published = /^(dist\/.+\.(js|js\.map|d\.ts)|native\/simd-napi\.[\w-]+\.node|data\/(static-embedder|verifier)\/.+)$/
+  const published =
+    /^(dist\/.+\.(js|js\.map|d\.ts)|native\/simd-napi\.[\w-]+\.node|data\/(static-embedder|verifier)\/.+)$/
   const named = ["LICENSE", "NOTICE", "README.md", "package.json"]
   assert.deepEqual(
     packed.filter((path) => !published.test(path) && !named.includes(path)),
