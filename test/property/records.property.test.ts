@@ -102,6 +102,15 @@ test("a freed record is reused by the next of its size, and nothing else grows",
   assert.equal(records.payload(first), "third")
 })
 
+test("a chunk that holds nothing when sparse ones are closed is handed out once", () => {
+  const records = new RecordWriter(() => undefined)
+  records.free(append(records, "one", { json: '"first"' }))
+  records.closeSparse()
+  const first = append(records, "two", { json: '"other"' })
+  assert.notEqual(append(records, "six", { json: '"third"' }), first)
+  assert.equal(records.payload(first), "other")
+})
+
 test("records on both sides of a chunk, larger than one, and after it", () => {
   const grown: Array<number> = []
   const records: RecordWriter = new RecordWriter(() => grown.push(records.buffers.length))

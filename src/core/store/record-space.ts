@@ -72,10 +72,13 @@ export class RecordSpace {
     return this.#closed.size
   }
 
-  /** Whether the window of an address is written: neither closed nor empty. */
-  isOpen(address: number): boolean {
-    const window = Math.floor(address / this.#windowUnits)
-    return !this.#closed.has(window) && this.#touched[window] !== 0
+  /** Whether the windows of these units are written: neither closed nor empty. */
+  isOpen(address: number, units = 1): boolean {
+    let isOpen = true
+    this.#forEach(address, units, (window) => {
+      isOpen &&= !this.#closed.has(window) && this.#touched[window] !== 0
+    })
+    return isOpen
   }
 
   /** A window that was emptied, to be filled again; undefined when there is none. */

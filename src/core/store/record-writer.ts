@@ -80,7 +80,8 @@ export class RecordWriter extends RecordReader {
     for (const [units, addresses] of this.#free) {
       this.#free.set(
         units,
-        addresses.filter((address) => !this.#space.isClosed(address, units))
+        // Those of a window that is empty already would be handed out once more with it.
+        addresses.filter((address) => this.#space.isOpen(address, units))
       )
     }
     if (this.#end > 0 && !this.#space.isOpen(this.#end - 1)) this.#next = this.#end
