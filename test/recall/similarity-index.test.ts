@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { serviceOf } from "../../src/behind.ts"
-import { settled } from "../../src/core/recall/settled.ts"
+import { settled } from "../../src/core/collection/settled.ts"
 import { StoreIndex } from "../../src/core/recall/store-index.ts"
 import { open } from "../../src/index.ts"
 import type { RecallIndex } from "../../src/recall.ts"

@@ -7,6 +7,7 @@
 import type { Collection, NamespaceView } from "../collection/collection.ts"
 import { insideOf } from "../collection/inside.ts"
 import { passingNamespace } from "../collection/namespace.ts"
+import { settled } from "../collection/settled.ts"
 import { checkVectors, ownVector } from "../collection/vectors.ts"
 import { DuplicateKey, KeyNotFound } from "../errors.ts"
 import type { Hits } from "../kernels/contract.ts"
@@ -19,7 +20,6 @@ import { UNKNOWN } from "../store/tags.ts"
 import { EntryRows } from "./entry-rows.ts"
 import type { CacheSettings } from "./options.ts"
 import type { Asked } from "./request.ts"
-import { settled } from "./settled.ts"
 
 /** Namespaces whose masks and views are at hand. */
 const REMEMBERED = 256

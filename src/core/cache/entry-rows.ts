@@ -1,10 +1,11 @@
 /** The rows of a cache: which there are, how many of each scope, and what lies in them. */
+
+import { bytesAnEntry } from "../collection/bytes.ts"
 import { SLOTS } from "../store/layout.ts"
 import { isLive } from "../store/memory.ts"
 import { addressOf, encodeKey, NO_NAMESPACE, scopeOf } from "../store/rows.ts"
 import type { Store } from "../store/store.ts"
 import { UNKNOWN } from "../store/tags.ts"
-import { bytesAnEntry } from "./bytes.ts"
 import type { CacheSettings } from "./options.ts"
 import { PackedEntry } from "./packed.ts"
 import type { Asked } from "./request.ts"

@@ -1,6 +1,6 @@
 /** What callers said of hits, kept in the collection of the cache beside its entries: as durable as these are. */
 import type { Collection } from "../collection/collection.ts"
-import { settled } from "./settled.ts"
+import { settled } from "../collection/settled.ts"
 import { CacheFeedback, type FeedbackNote } from "./verify/feedback.ts"
 
 /** No entry of a cache has it: theirs are in namespaces. */

@@ -1,7 +1,8 @@
 /** Whether each index still finds what it holds: asked of a sample of the items themselves. */
+
+import { settled } from "../collection/settled.ts"
 import { IndexCorrupted } from "../errors.ts"
 import type { PoolItems } from "./items.ts"
-import { settled } from "./settled.ts"
 import type { StoreIndex } from "./store-index.ts"
 
 const CHECKED = ["hnsw", "ivf"] as const
