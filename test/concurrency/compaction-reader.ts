@@ -40,8 +40,9 @@ const search = async (): Promise<void> => {
   searches++
   for (const [i, number] of numbers.entries()) {
     assert.equal(keys[3 * i], keyOf(number), `${keyOf(number)} was not found by ${mode}`)
-    assert.equal(counts[i], 3)
-    assert.equal(new Set(keys.slice(3 * i, 3 * i + 3)).size, 3, "a key came twice")
+    // Others are deleted meanwhile: what was found and is gone before it is read takes a place all the same.
+    const found = keys.slice(3 * i, 3 * i + counts[i]!)
+    assert.equal(new Set(found).size, found.length, "a key came twice")
   }
 }
 
