@@ -35,15 +35,15 @@ export async function* figures(setting: Setting): AsyncGenerator<Measured> {
         value: times.search.p50,
         unit: "us",
         against,
-        ratio: ratio(times.search, times.stream),
-        target: "1.15"
+        ratio: ratio(times.search, times.stream)
       }
       yield {
         case: `top-10 of ${rows} against its codes, ${isa}`,
         value: times.search.p50,
         unit: "us",
         against: "streamBytes of the codes in place",
-        ratio: ratio(times.search, times.codes)
+        ratio: ratio(times.search, times.codes),
+        target: "1.15"
       }
     }
   }

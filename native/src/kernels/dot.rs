@@ -1,6 +1,6 @@
 //! Inner product of a stored float row with a query.
 
-use super::float::{Ahead, Eight, F16, F32, Kernels, One, Product};
+use super::float::{Eight, F16, F32, Kernels, One, Product};
 use crate::dispatch::{Isa, pick};
 
 /// One row at `x` against the `d` elements at `q`.
@@ -12,14 +12,10 @@ pub type Dot8 = Eight;
 pub const VARIANTS: &[(Isa, Dot)] = Kernels::<Product, F32>::ONE;
 /// Rows of f16.
 pub const VARIANTS_F16: &[(Isa, Dot)] = Kernels::<Product, F16>::ONE;
-/// Rows of f32 in order.
-pub const VARIANTS_SCAN: &[(Isa, Dot)] = Kernels::<Product, Ahead<F32>>::ONE;
-/// Rows of f16 in order.
-pub const VARIANTS_F16_SCAN: &[(Isa, Dot)] = Kernels::<Product, Ahead<F16>>::ONE;
 /// Rows of f32 in order, eight queries.
-pub const VARIANTS_X8: &[(Isa, Dot8)] = Kernels::<Product, Ahead<F32>>::EIGHT;
+pub const VARIANTS_X8: &[(Isa, Dot8)] = Kernels::<Product, F32>::EIGHT;
 /// Rows of f16 in order, eight queries.
-pub const VARIANTS_F16_X8: &[(Isa, Dot8)] = Kernels::<Product, Ahead<F16>>::EIGHT;
+pub const VARIANTS_F16_X8: &[(Isa, Dot8)] = Kernels::<Product, F16>::EIGHT;
 
 /// Rows of f32, on the instruction set in force.
 pub fn f32() -> Dot {
@@ -31,22 +27,12 @@ pub fn f16() -> Dot {
     pick(VARIANTS_F16, Kernels::<Product, F16>::ONE_SCALAR)
 }
 
-/// Rows of f32 in order, on the instruction set in force.
-pub fn f32_scan() -> Dot {
-    pick(VARIANTS_SCAN, Kernels::<Product, Ahead<F32>>::ONE_SCALAR)
-}
-
-/// Rows of f16 in order, on the instruction set in force.
-pub fn f16_scan() -> Dot {
-    pick(VARIANTS_F16_SCAN, Kernels::<Product, Ahead<F16>>::ONE_SCALAR)
-}
-
 /// Rows of f32 in order and eight queries, on the instruction set in force.
 pub fn f32x8() -> Dot8 {
-    pick(VARIANTS_X8, Kernels::<Product, Ahead<F32>>::EIGHT_SCALAR)
+    pick(VARIANTS_X8, Kernels::<Product, F32>::EIGHT_SCALAR)
 }
 
 /// Rows of f16 in order and eight queries, on the instruction set in force.
 pub fn f16x8() -> Dot8 {
-    pick(VARIANTS_F16_X8, Kernels::<Product, Ahead<F16>>::EIGHT_SCALAR)
+    pick(VARIANTS_F16_X8, Kernels::<Product, F16>::EIGHT_SCALAR)
 }

@@ -9,7 +9,6 @@ use crate::kernels::lanes::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::lanes::{Avx2, Avx512};
 use crate::kernels::lanes::{Lanes, Scalar};
-use crate::kernels::prefetch::prefetch_ahead;
 use std::marker::PhantomData;
 
 /// A row `x` of `d` stored floats against a query `q`.
@@ -22,8 +21,6 @@ pub type Eight = unsafe fn(x: *const u8, q: *const f32, d: usize, out: *mut f32)
 /// # Safety
 /// As [`Lanes`]; `i` and `n` count elements of the row at `x`.
 pub trait Stored {
-    /// Bytes of an element.
-    const BYTES: usize;
     /// Elements from `i` on.
     unsafe fn load<L: Lanes>(x: *const u8, i: usize) -> L::Vector;
     /// The `n` elements from `i` on, then zeros.
@@ -34,13 +31,8 @@ pub trait Stored {
 pub enum F32 {}
 /// f16 elements.
 pub enum F16 {}
-/// Rows of a scan: with each vector of a row goes a hint at what follows it, because a row's worth of hints at once
-/// is more than a core keeps under way.
-pub struct Ahead<S>(PhantomData<S>);
 
 impl Stored for F32 {
-    const BYTES: usize = 4;
-
     #[inline(always)]
     unsafe fn load<L: Lanes>(x: *const u8, i: usize) -> L::Vector {
         // SAFETY: the caller's guarantee, element by element.
@@ -55,8 +47,6 @@ impl Stored for F32 {
 }
 
 impl Stored for F16 {
-    const BYTES: usize = 2;
-
     #[inline(always)]
     unsafe fn load<L: Lanes>(x: *const u8, i: usize) -> L::Vector {
         // SAFETY: the caller's guarantee, element by element.
@@ -67,24 +57,6 @@ impl Stored for F16 {
     unsafe fn load_part<L: Lanes>(x: *const u8, i: usize, n: usize) -> L::Vector {
         // SAFETY: the caller's guarantee, element by element.
         unsafe { L::widen_part(x.cast::<u16>().add(i), n) }
-    }
-}
-
-impl<S: Stored> Stored for Ahead<S> {
-    const BYTES: usize = S::BYTES;
-
-    #[inline(always)]
-    unsafe fn load<L: Lanes>(x: *const u8, i: usize) -> L::Vector {
-        prefetch_ahead(x.wrapping_add(i * S::BYTES));
-        // SAFETY: the caller's guarantee.
-        unsafe { S::load::<L>(x, i) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_part<L: Lanes>(x: *const u8, i: usize, n: usize) -> L::Vector {
-        prefetch_ahead(x.wrapping_add(i * S::BYTES));
-        // SAFETY: the caller's guarantee.
-        unsafe { S::load_part::<L>(x, i, n) }
     }
 }
 
@@ -300,8 +272,6 @@ mod tests {
             check::<Product, F16>(halves.as_ptr().cast(), &widened, product);
             check::<SquaredDifference, F32>(x.as_ptr().cast(), &x, difference);
             check::<SquaredDifference, F16>(halves.as_ptr().cast(), &widened, difference);
-            check::<Product, Ahead<F32>>(x.as_ptr().cast(), &x, product);
-            check::<SquaredDifference, Ahead<F16>>(halves.as_ptr().cast(), &widened, difference);
         }
     }
 

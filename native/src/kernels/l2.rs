@@ -1,6 +1,6 @@
 //! Squared distance of a stored float row from a query.
 
-use super::float::{Ahead, Eight, F16, F32, Kernels, One, SquaredDifference};
+use super::float::{Eight, F16, F32, Kernels, One, SquaredDifference};
 use crate::dispatch::{Isa, pick};
 
 /// One row at `x` against the `d` elements at `q`.
@@ -12,14 +12,10 @@ pub type L2x8 = Eight;
 pub const VARIANTS: &[(Isa, L2)] = Kernels::<SquaredDifference, F32>::ONE;
 /// Rows of f16.
 pub const VARIANTS_F16: &[(Isa, L2)] = Kernels::<SquaredDifference, F16>::ONE;
-/// Rows of f32 in order.
-pub const VARIANTS_SCAN: &[(Isa, L2)] = Kernels::<SquaredDifference, Ahead<F32>>::ONE;
-/// Rows of f16 in order.
-pub const VARIANTS_F16_SCAN: &[(Isa, L2)] = Kernels::<SquaredDifference, Ahead<F16>>::ONE;
 /// Rows of f32 in order, eight queries.
-pub const VARIANTS_X8: &[(Isa, L2x8)] = Kernels::<SquaredDifference, Ahead<F32>>::EIGHT;
+pub const VARIANTS_X8: &[(Isa, L2x8)] = Kernels::<SquaredDifference, F32>::EIGHT;
 /// Rows of f16 in order, eight queries.
-pub const VARIANTS_F16_X8: &[(Isa, L2x8)] = Kernels::<SquaredDifference, Ahead<F16>>::EIGHT;
+pub const VARIANTS_F16_X8: &[(Isa, L2x8)] = Kernels::<SquaredDifference, F16>::EIGHT;
 
 /// Rows of f32, on the instruction set in force.
 pub fn f32() -> L2 {
@@ -31,22 +27,12 @@ pub fn f16() -> L2 {
     pick(VARIANTS_F16, Kernels::<SquaredDifference, F16>::ONE_SCALAR)
 }
 
-/// Rows of f32 in order, on the instruction set in force.
-pub fn f32_scan() -> L2 {
-    pick(VARIANTS_SCAN, Kernels::<SquaredDifference, Ahead<F32>>::ONE_SCALAR)
-}
-
-/// Rows of f16 in order, on the instruction set in force.
-pub fn f16_scan() -> L2 {
-    pick(VARIANTS_F16_SCAN, Kernels::<SquaredDifference, Ahead<F16>>::ONE_SCALAR)
-}
-
 /// Rows of f32 in order and eight queries, on the instruction set in force.
 pub fn f32x8() -> L2x8 {
-    pick(VARIANTS_X8, Kernels::<SquaredDifference, Ahead<F32>>::EIGHT_SCALAR)
+    pick(VARIANTS_X8, Kernels::<SquaredDifference, F32>::EIGHT_SCALAR)
 }
 
 /// Rows of f16 in order and eight queries, on the instruction set in force.
 pub fn f16x8() -> L2x8 {
-    pick(VARIANTS_F16_X8, Kernels::<SquaredDifference, Ahead<F16>>::EIGHT_SCALAR)
+    pick(VARIANTS_F16_X8, Kernels::<SquaredDifference, F16>::EIGHT_SCALAR)
 }

@@ -17,17 +17,6 @@ pub fn prefetch(address: *const u8) {
     let _ = address;
 }
 
-/// Bytes between what a scan reads and what it asks for: enough reads under way for memory beyond the
-/// caches, little enough for the nearest cache.
-pub const AHEAD: usize = 8192;
-
-/// Asks for the cache line that a scan will read next but some.
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86 kernels gain by it"))]
-#[inline(always)]
-pub fn prefetch_ahead(address: *const u8) {
-    prefetch(address.wrapping_add(AHEAD));
-}
-
 /// Asks for the first line after the 4 KiB page of `address`. Within a page the hardware's own
 /// prefetch is better than ours; it stops at the end, and this line starts it on the next.
 #[inline(always)]

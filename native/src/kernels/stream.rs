@@ -4,7 +4,7 @@
 
 use crate::dispatch::{self, Isa};
 #[cfg(target_arch = "x86_64")]
-use crate::kernels::prefetch::{prefetch_ahead, prefetch_page_after};
+use crate::kernels::prefetch::{prefetch, prefetch_page_after};
 
 /// Digest of `len` bytes at `bytes`, which are readable; the CPU has the variant's instructions.
 pub type Stream = unsafe fn(bytes: *const u8, len: usize) -> u32;
@@ -26,6 +26,9 @@ pub fn pick() -> Stream {
 /// Bytes of one step of the vector loop.
 #[cfg(target_arch = "x86_64")]
 const STEP: usize = 256;
+/// Bytes between what wide loads read and what they ask for.
+#[cfg(target_arch = "x86_64")]
+const AHEAD: usize = 8192;
 /// Bytes between two hints.
 #[cfg(target_arch = "x86_64")]
 const HINT: usize = 2048;
@@ -56,7 +59,7 @@ unsafe fn avx512(bytes: *const u8, len: usize) -> u32 {
     for at in (0..whole).step_by(STEP) {
         for (i, sum) in sums.iter_mut().enumerate() {
             let line = bytes.wrapping_add(at + i * 64);
-            prefetch_ahead(line);
+            prefetch(line.wrapping_add(AHEAD));
             // SAFETY: `at + STEP <= len`.
             *sum = _mm512_xor_si512(*sum, unsafe { _mm512_loadu_si512(line.cast()) });
         }

@@ -4,7 +4,6 @@ use super::segment::Segment;
 use crate::kernels::dot::{self, Dot, Dot8};
 use crate::kernels::int8::{self, DotI8, SumSquares};
 use crate::kernels::l2;
-use crate::kernels::prefetch::{AHEAD, prefetch_range};
 use crate::norm::norm2;
 use crate::plan::{F16, INT8, L2, SearchPlan};
 use crate::query::ScoreTables;
@@ -26,10 +25,9 @@ pub struct Scorer<'a> {
 
 /// Kernels by kind of row.
 enum Rows {
-    /// Of rows in any order, and in order for one query and for eight.
+    /// For one query and for eight.
     Float {
         one: Dot,
-        scan: Dot,
         eight: Dot8,
     },
     Int8 {
@@ -60,10 +58,10 @@ impl<'a> Scorer<'a> {
                 let queries = vectors.chunks_exact(d).map(Int8Query::new).collect();
                 (1, Rows::Int8 { dot: int8::dot(), squares: int8::sum_squares(), queries })
             }
-            (F16, false) => (2, Rows::Float { one: dot::f16(), scan: dot::f16_scan(), eight: dot::f16x8() }),
-            (F16, true) => (2, Rows::Float { one: l2::f16(), scan: l2::f16_scan(), eight: l2::f16x8() }),
-            (_, false) => (4, Rows::Float { one: dot::f32(), scan: dot::f32_scan(), eight: dot::f32x8() }),
-            (_, true) => (4, Rows::Float { one: l2::f32(), scan: l2::f32_scan(), eight: l2::f32x8() }),
+            (F16, false) => (2, Rows::Float { one: dot::f16(), eight: dot::f16x8() }),
+            (F16, true) => (2, Rows::Float { one: l2::f16(), eight: l2::f16x8() }),
+            (_, false) => (4, Rows::Float { one: dot::f32(), eight: dot::f32x8() }),
+            (_, true) => (4, Rows::Float { one: l2::f32(), eight: l2::f32x8() }),
         };
         Scorer { vectors, d, l2, row_bytes: bytes * d, rows }
     }
@@ -129,14 +127,7 @@ impl<'a> Scorer<'a> {
                             eight(x, queries, self.d, sums.as_mut_ptr());
                             sinks.iter_mut().zip(sums).for_each(|(sink, sum)| sink.offer(self.signed(sum), row));
                         }
-                        (Rows::Float { scan, .. }, [sink, rest @ ..]) => {
-                            sink.offer(self.signed(scan(x, queries, self.d)), row);
-                            for (query, sink) in (first + 1..).zip(rest) {
-                                sink.offer(self.score(segment, *slot, query), row);
-                            }
-                        }
                         (_, sinks) => {
-                            prefetch_range(x.wrapping_add(AHEAD), self.row_bytes);
                             for (query, sink) in (first..).zip(sinks) {
                                 sink.offer(self.score(segment, *slot, query), row);
                             }

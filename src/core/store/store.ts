@@ -134,7 +134,7 @@ export class Store implements Searchable {
     if (count <= this.segments.length) return
     const missing = { length: count - this.segments.length }
     // Memory may run out at any of these: nothing is in force until all are there.
-    const buffers = Array.from(missing, () => newSegmentBuffers(this.shape))
+    const buffers = Array.from(missing, () => newSegmentBuffers(this.kernels, this.shape))
     const columns = Array.from(missing, () => newCodeColumn(this.shape))
     this.segments.push(...buffers.map((made) => segmentViews(this.kernels, this.shape, made)))
     this.#buffers = [...this.#buffers, ...buffers]

@@ -2,10 +2,11 @@
 
 use super::FlatQuery;
 use crate::kernels::blocks::Blocks;
-use crate::kernels::prefetch::prefetch_ahead;
+use crate::kernels::prefetch::prefetch_page_after;
 use crate::plan::{BLOCK, CODE_BYTES};
 use crate::select::Reservoir;
 use std::arch::x86_64::*;
+use std::hint::black_box;
 
 /// Where the sums of slots 0..32 are in (even, odd): `even[0], odd[0], even[1], ...`.
 static FIRST_HALF: [u16; 32] = interleave(0);
@@ -46,6 +47,7 @@ macro_rules! scan {
                     continue;
                 }
                 let block = blocks.block(b);
+                prefetch_page_after(block);
                 // SAFETY: the block is readable, by the caller's promise.
                 let sums = unsafe { $sums(block, queries) };
                 let now = (b, live, sums);
@@ -65,10 +67,9 @@ macro_rules! scan {
             let zero = _mm512_setzero_si512();
             // Each u16 lane of `both` is even + 256 * odd, modulo 65536.
             let (mut both, mut odd) = ([zero; NQ], [zero; NQ]);
-            for g in (0..CODE_BYTES).step_by(2) {
+            // Hidden, so that the loop stays a loop: the hardware's prefetch follows one instruction down the rows.
+            for g in (0..black_box(CODE_BYTES)).step_by(2) {
                 let at = block.wrapping_add(g * BLOCK);
-                prefetch_ahead(at);
-                prefetch_ahead(at.wrapping_add(BLOCK));
                 // SAFETY: rows `g` and `g + 1` of the block, 64-byte aligned.
                 let (x, y) = unsafe { (_mm512_load_si512(at.cast()), _mm512_load_si512(at.add(BLOCK).cast())) };
                 for ((query, both), odd) in queries.iter().zip(&mut both).zip(&mut odd) {

@@ -2,7 +2,7 @@
 
 use super::{HammingQuery, admit, limit};
 use crate::kernels::blocks::{Blocks, GROUPS, Rows};
-use crate::kernels::prefetch::prefetch_ahead;
+use crate::kernels::prefetch::prefetch_page_after;
 use crate::plan::{BLOCK, CODE_BYTES};
 use crate::select::Reservoir;
 use std::arch::x86_64::*;
@@ -18,11 +18,11 @@ pub unsafe fn scan<const NQ: usize>(blocks: &Blocks, queries: &[HammingQuery; NQ
             continue;
         }
         let block = blocks.block(b);
+        prefetch_page_after(block);
         // Bits by which low and high nibbles differ, of slots 0..32 and of slots 32..64.
         let mut counts = [[_mm256_setzero_si256(); 4]; NQ];
         for g in 0..CODE_BYTES {
             let at = block.wrapping_add(g * BLOCK);
-            prefetch_ahead(at);
             // SAFETY: row `g` of the block, 64-byte aligned.
             let (x, y) = unsafe { (_mm256_load_si256(at.cast()), _mm256_load_si256(at.add(BLOCK / 2).cast())) };
             let (x_low, x_high) = (_mm256_and_si256(x, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(x), nibble));
