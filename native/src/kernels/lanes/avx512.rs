@@ -1,6 +1,6 @@
 //! AVX-512 F, BW, DQ and VL.
 
-use super::Lanes;
+use super::{Avx2, Lanes};
 use std::arch::x86_64::*;
 
 /// 16 lanes.
@@ -111,6 +111,6 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn sum(v: __m512) -> f32 {
         // SAFETY: as above.
-        unsafe { _mm512_reduce_add_ps(v) }
+        unsafe { Avx2::sum(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v))) }
     }
 }

@@ -9,6 +9,8 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "x86_64")]
+mod pair;
 mod scalar;
 
 #[cfg(target_arch = "x86_64")]
@@ -17,6 +19,8 @@ pub use avx2::Avx2;
 pub use avx512::Avx512;
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
+#[cfg(target_arch = "x86_64")]
+pub use pair::Pair;
 pub use scalar::Scalar;
 
 /// The vector of an instruction set.
