@@ -69,10 +69,14 @@ const list = async (path: string, options: Filters & { readonly limit: number })
   if (!json && total > newest.length) print(`and ${total - newest.length} more`)
 }
 
+/** Bytes have no form in JSON: they are printed as base64. */
+const printable = (_: string, value: unknown): unknown =>
+  value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value
+
 const exportAll = (path: string, options: Filters): Promise<void> =>
   withCache(path, options.name, async (cache) => {
     for await (const entry of cache.entries()) {
       if (!passes(entry, options)) continue
-      if (!process.stdout.write(`${JSON.stringify(entry)}\n`)) await once(process.stdout, "drain")
+      if (!process.stdout.write(`${JSON.stringify(entry, printable)}\n`)) await once(process.stdout, "drain")
     }
   })

@@ -1,13 +1,16 @@
 /** A function that asks a model, behind the cache: one call for all who ask the same, streams as streams. */
 import { NotCached } from "../errors.ts"
-import { Flights } from "./flights.ts"
+import { Flights, type Underway } from "./flights.ts"
 import type { Invalidations } from "./invalidation.ts"
+import { answerOf } from "./json.ts"
 import type { Keeping, Pending } from "./keeping.ts"
 import { type AskOptions, type CacheSettings, sourceOf } from "./options.ts"
+import type { Form } from "./packed.ts"
+import { byteStreamOf, isByteStream, readableOf, replayed } from "./replaying.ts"
 import { type Asked, askedOf, type CacheRequest } from "./request.ts"
 import type { LookUp } from "./results.ts"
 import type { Counters } from "./statistics.ts"
-import { isReadable, isStream, Recording, readableOf, replayed } from "./streams.ts"
+import { isReadable, isStream, Recording } from "./streams.ts"
 import { bypassed, type Looked, type Tiers } from "./tiers.ts"
 
 /** What a model is asked with. */
@@ -28,7 +31,10 @@ export interface Answered<A> {
 }
 
 /** What a call of a model came to, for all who wait for it. */
-type Made = { readonly value: unknown } | { readonly recording: Recording; readonly isReadable: boolean }
+type Made = { readonly value: unknown } | { readonly recording: Recording; readonly kind: Kind }
+
+/** What a caller reads a recording as. */
+type Kind = "iterable" | "readable" | "byte-stream"
 
 interface Parts {
   readonly settings: CacheSettings
@@ -95,9 +101,7 @@ export class Asking {
     options: AskOptions,
     signal: AbortSignal | undefined
   ): Promise<Made> {
-    return this.#flights.board(pending.asked.key, signal, (aborted, landed) =>
-      this.#call(model, pending, options, aborted, landed)
-    )
+    return this.#flights.board(pending.asked.key, signal, (underway) => this.#call(model, pending, options, underway))
   }
 
   /** Fetches anew what is served stale meanwhile; nobody is told when it fails, and the next who asks tries again. */
@@ -119,13 +123,12 @@ export class Asking {
     model: AskModel<R, A>,
     pending: Pending & { readonly request: R },
     options: AskOptions,
-    signal: AbortSignal,
-    landed: () => void
+    { signal, landed, abort }: Underway
   ): Promise<Made> {
     const making = this.#parts.invalidations.begin()
     const start = performance.now()
     const { tags, sources, ttlMs, vector, facts } = options
-    const keep = async (answer: unknown, form: "value" | "iterable" | "readable") => {
+    const keep = async (answer: unknown, form: Form) => {
       const tookMs = performance.now() - start
       try {
         // Kept for those to come, whether or not this one still waits.
@@ -155,24 +158,35 @@ export class Asking {
       await keep(value, "value")
       return { value }
     }
-    const form = isReadable(value) ? "readable" : "iterable"
+    const kind = !isReadable(value) ? "iterable" : isByteStream(value) ? "byte-stream" : "readable"
     const recording = new Recording(value, this.#parts.settings.maxAnswerBytes, {
       onTooLarge: landed,
+      onLeft: abort,
       onEnd: async (recorded) => {
-        if (recorded.json !== undefined) return keep(JSON.parse(recorded.json), form)
+        if (recorded.json !== undefined) {
+          const form = formOf(kind, recorded.isOfBytes)
+          return keep(answerOf(recorded.json, form), form)
+        }
         this.#parts.keeping.unkept(recorded.reason === "cut" ? "unfinished" : recorded.reason)
         making.end()
         landed()
       }
     })
-    return { recording, isReadable: form === "readable" }
+    return { recording, kind }
   }
+}
+
+/** The form in which a stream is kept; of what had no chunks nothing but its making tells what they would have been. */
+const formOf = (kind: Kind, isOfBytes: boolean): Form => {
+  if (kind === "byte-stream") return "readable-bytes"
+  return isOfBytes ? `${kind}-bytes` : kind
 }
 
 /** What a hit holds, in the form that it had. */
 const served = ({ form, value }: LookUp & { readonly isHit: true }): unknown => {
   if (form === "value") return value
   const chunks = replayed(value as ReadonlyArray<unknown>)
+  if (form === "readable-bytes") return byteStreamOf(chunks)
   return form === "readable" ? readableOf(chunks) : chunks
 }
 
@@ -180,7 +194,8 @@ const served = ({ form, value }: LookUp & { readonly isHit: true }): unknown => 
 const delivered = (made: Made, signal: AbortSignal | undefined): unknown => {
   if (!("recording" in made)) return made.value
   const iterator = made.recording.iterate(signal)
-  return made.isReadable ? readableOf(iterator) : iterator
+  if (made.kind === "byte-stream") return byteStreamOf(iterator)
+  return made.kind === "readable" ? readableOf(iterator) : iterator
 }
 
 /** A value of its own for one who shares it, where it can be copied: what one caller does to it no other sees. */

@@ -2,6 +2,7 @@
  * What is known of an answer beside its value, and whether it may be kept: an answer that is served again and again must
  * have been whole, and must not ask for anything to be done.
  */
+import { isOfBytes } from "./json.ts"
 import type { Form } from "./packed.ts"
 
 /** How an answer came out. What is not told is taken as good. */
@@ -87,6 +88,9 @@ class Reader {
     for (const name of ["finish_reason", "stop_reason", "finishReason", "done_reason"]) this.#end(bag[name])
     if (bag["object"] === "response" || isBag(bag["output"])) this.#end(bag["status"])
     if (Array.isArray(bag["choices"]) || (depth === 0 && typeof bag["type"] === "string")) this.isTold = true
+    // Each chunk of Ollama says whether it is the last one; one that is cut says no and nothing more.
+    if (depth === 0 && typeof bag["done"] === "boolean") this.isTold = true
+    if (depth === 0 && bag["done"] === true) this.#ends("stop")
     if (depth === 3) return
     for (const name of ["choices", "content", "output", "generations"]) {
       for (const part of bagsOf(bag[name]).concat(bagsOf(bagsOf(bag[name])))) this.read(part, depth + 1)
@@ -112,14 +116,33 @@ class Reader {
 
 /**
  * What an answer in one of the usual forms says of itself: those of OpenAI, Anthropic, Ollama, the AI SDK and LangChain,
- * and chunks of their streams. A text, or an object of no such form, is whole.
+ * and chunks of their streams, also as the bytes of server-sent events or of JSON. A text, or anything of no such form,
+ * is whole.
  */
 export const usualFacts = (answer: unknown, form: Form): AnswerFacts => {
   const reader = new Reader()
-  const parts = form === "value" ? [answer] : (answer as ReadonlyArray<unknown>)
+  const chunks = form !== "value" && Array.isArray(answer) ? answer : [answer]
+  const parts = isOfBytes(form) ? eventsOf(chunks) : chunks
   for (const part of parts) if (isBag(part)) reader.read(part)
   const { finish, hasToolCalls, isTold } = reader
   // A stream that would have said how it ended, and did not, was cut.
   const isCut = form !== "value" && isTold && finish === undefined
   return { finish: finish ?? (isCut ? "unfinished" : "stop"), hasToolCalls }
+}
+
+/** The objects of JSON in a body as it came from a server: whole, one a line, or one in each event. */
+const eventsOf = (chunks: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
+  const text = Buffer.concat(chunks.filter((chunk) => chunk instanceof Uint8Array)).toString()
+  const whole = parsed(text)
+  if (whole !== undefined) return [whole]
+  return text.split(/\r\n|\r|\n/).flatMap((line) => parsed(line.replace(/^data:/, "")) ?? [])
+}
+
+const parsed = (text: string): unknown => {
+  if (!/^\s*[[{]/.test(text)) return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

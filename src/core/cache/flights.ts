@@ -8,11 +8,18 @@ interface Flight<A> {
   waiting: number
 }
 
-/**
- * Starts a call, for who boards first. It calls `landed` when the answer can be found otherwise, so that nobody boards
- * any more.
- */
-type Launch<A> = (signal: AbortSignal, landed: () => void) => Promise<A>
+/** What a call that is started can tell and be told. */
+export interface Underway {
+  /** Fires when nobody waits any more. */
+  readonly signal: AbortSignal
+  /** To be called when the answer can be found otherwise, so that nobody boards any more. */
+  readonly landed: () => void
+  /** To be called when nobody waits for the rest of an answer that came in part. */
+  readonly abort: () => void
+}
+
+/** Starts a call, for who boards first. */
+type Launch<A> = (underway: Underway) => Promise<A>
 
 export class Flights<A> {
   readonly #flying = new Map<string, Flight<A>>()
@@ -60,7 +67,8 @@ export class Flights<A> {
   #start(key: string, launch: Launch<A>): Flight<A> {
     const controller = new AbortController()
     const landed = () => this.#forget(key, flight)
-    const made = Promise.resolve().then(() => launch(controller.signal, landed))
+    const { signal } = controller
+    const made = Promise.resolve().then(() => launch({ signal, landed, abort: () => controller.abort() }))
     const flight: Flight<A> = { made, controller, waiting: 0 }
     this.#flying.set(key, flight)
     // Told to those who board; where all have turned away, to nobody.

@@ -102,7 +102,7 @@ export class Keeping {
     const unkept = unkeptBy(facts)
     if (unkept !== undefined) return unkept
     if (asked.text === "") return "no-text"
-    const json = jsonOf(answer)
+    const json = jsonOf(answer, form)
     if (json === undefined) return "not-json"
     if (json.length > settings.maxAnswerBytes || Buffer.byteLength(json) > settings.maxAnswerBytes) return "too-large"
     const expires = expiryOf(settings, request, options.ttlMs)
@@ -131,5 +131,5 @@ const given = ({ finish, hasToolCalls, isUnvalidated, inputTokens, outputTokens,
 /** An entry with other notes. */
 const repacked = ({ scope }: Asked, entry: PackedEntry, notes: Notes): Buffer => {
   const { text, form, made, expires, took, answer } = entry
-  return packed({ scope, text, form, made, expires, took, notes, json: JSON.stringify(answer) })
+  return packed({ scope, text, form, made, expires, took, notes, json: jsonOf(answer, form)! })
 }

@@ -102,7 +102,10 @@ export interface SetOptions extends AnswerFacts {
   readonly ttlMs?: number | undefined
   /** Milliseconds that the model took. */
   readonly tookMs?: number | undefined
-  /** Whether the answer is the array of the chunks of a stream, and of which kind. Default `"value"`. */
+  /**
+   * Whether the answer is the array of the chunks of a stream, and of which kind: those of `"iterable-bytes"` and
+   * `"readable-bytes"` are `Uint8Array`s. Default `"value"`.
+   */
   readonly form?: Form | undefined
 }
 

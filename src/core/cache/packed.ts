@@ -4,8 +4,9 @@
  *
  * u8 version, u8 form, u16 unused, u32 bytes of the text, u32 bytes of the notes, f32 milliseconds the answer took, f64
  * made, f64 expires (infinite for never), f64 unused, 32 bytes of scope; then text, notes and answer, as UTF-8, the
- * latter two as JSON.
+ * latter two as JSON, in which chunks of bytes are base64.
  */
+import { answerOf } from "./json.ts"
 
 const VERSION = 1
 const FORM = 1
@@ -18,8 +19,10 @@ const SCOPE = 40
 const SCOPE_BYTES = 32
 const HEADER_BYTES = SCOPE + SCOPE_BYTES
 
-/** What an answer was, and is again when it is served: a value, or a stream of chunks of either kind. */
-const FORMS = ["value", "iterable", "readable"] as const
+/**
+ * What an answer was, and is again when it is served: a value, or a stream of either kind, of chunks that are JSON or bytes.
+ */
+const FORMS = ["value", "iterable", "readable", "iterable-bytes", "readable-bytes"] as const
 export type Form = (typeof FORMS)[number]
 
 /** Of an entry what no look-up compares. */
@@ -47,7 +50,7 @@ interface Entry {
   /** Milliseconds that the model took. */
   readonly took: number
   readonly notes: Notes
-  /** The value, or the array of chunks, as JSON. */
+  /** The value, or the array of chunks, as `jsonOf` wrote it. */
   readonly json: string
 }
 
@@ -106,7 +109,7 @@ export class PackedEntry {
   }
   /** The value, or the chunks: another object each time, so that nobody can change it for others. */
   get answer(): unknown {
-    return JSON.parse(this.#bytes.toString("utf8", this.#answerAt))
+    return answerOf(this.#bytes.toString("utf8", this.#answerAt), this.form)
   }
 
   /** A copy. */

@@ -1,6 +1,7 @@
-/** Streams that are recorded while they pass to one reader or several, and replayed from what was recorded. */
+/** Streams that are recorded while they pass to one reader or several. */
+import { orCancelled } from "../embed/abort.ts"
 import { Cancelled } from "../errors.ts"
-import { jsonOf } from "./json.ts"
+import { jsonOf, jsonOfBytes } from "./json.ts"
 
 /** A stream of either kind. */
 type Stream = ReadableStream<unknown> | AsyncIterable<unknown>
@@ -12,7 +13,7 @@ export const isStream = (value: unknown): value is Stream =>
 
 /** What a recording came to: the chunks as a JSON array, or why there is none. */
 type Recorded =
-  | { readonly json: string }
+  | { readonly json: string; readonly isOfBytes: boolean }
   /** It failed, or every reader left before its end. */
   | { readonly json: undefined; readonly reason: "cut" | "too-large" | "not-json" }
 
@@ -22,6 +23,8 @@ interface Listener {
   readonly onEnd: (recorded: Recorded) => Promise<void>
   /** Called once, when the stream is longer than what is kept: readers that come later would miss its start. */
   readonly onTooLarge: () => void
+  /** Called when nobody reads any more what has not ended: its source may wait for something that never comes. */
+  readonly onLeft: () => void
 }
 
 interface Reader {
@@ -44,6 +47,8 @@ export class Recording {
   /** Chunks that are no longer held. */
   #dropped = 0
   #texts: Array<string> = []
+  /** Whether the chunks are bytes: the first one tells. */
+  #isOfBytes: boolean | undefined
   #bytes = 0
   #unkept: "too-large" | "not-json" | undefined
   #end: { readonly error?: unknown } | undefined
@@ -55,24 +60,29 @@ export class Recording {
     this.#listener = listener
   }
 
-  /** One reader, which is told `Cancelled` and leaves when its signal fires. */
+  /** One reader, which is told `Cancelled` and leaves when its signal fires, even while the source is silent. */
   iterate(signal?: AbortSignal): AsyncIterableIterator<unknown> {
     const reader: Reader = { at: 0 }
     this.#readers.add(reader)
     const leave = async () => {
-      signal?.removeEventListener("abort", leave)
+      signal?.removeEventListener("abort", leaveSoon)
       if (this.#readers.delete(reader) && this.#readers.size === 0) await this.#cancel()
     }
-    signal?.addEventListener("abort", leave, { once: true })
+    // A source that fails while it is cancelled fails for nobody.
+    const leaveSoon = () => void leave().catch(() => undefined)
+    signal?.addEventListener("abort", leaveSoon, { once: true })
     const next = async (): Promise<IteratorResult<unknown>> => {
       const isEmpty = () => reader.at === this.#dropped + this.#chunks.length
-      while (this.#readers.has(reader) && isEmpty() && this.#end === undefined) await this.#pull()
+      while (this.#readers.has(reader) && isEmpty() && this.#end === undefined) {
+        await (signal === undefined ? this.#pull() : orCancelled(this.#pull(), signal))
+      }
       if (signal?.aborted) throw new Cancelled()
       if (!this.#readers.has(reader)) return { done: true, value: undefined }
       if (!isEmpty()) {
         const value = this.#chunks[reader.at++ - this.#dropped]
         this.#drop()
-        return { done: false, value }
+        // Of bytes each reader has its own: one may hand them on for good, such as to a worker.
+        return { done: false, value: value instanceof Uint8Array ? new Uint8Array(value) : value }
       }
       await leave()
       if (this.#end !== undefined && "error" in this.#end) throw this.#end.error
@@ -116,11 +126,19 @@ export class Recording {
   #record(chunk: unknown): void {
     this.#chunks.push(chunk)
     if (this.#unkept !== undefined) return
-    const text = jsonOf(chunk)
+    const text = this.#textOf(chunk)
     this.#bytes += (text?.length ?? 0) + 1
     if (text === undefined) this.#giveUp("not-json")
     else if (this.#bytes > this.#maxBytes) this.#giveUp("too-large")
     else this.#texts.push(text)
+  }
+
+  /** The JSON of a chunk; undefined when it has none, or is not of the kind of those before it. */
+  #textOf(chunk: unknown): string | undefined {
+    const isOfBytes = chunk instanceof Uint8Array
+    this.#isOfBytes ??= isOfBytes
+    if (isOfBytes !== this.#isOfBytes) return undefined
+    return isOfBytes ? jsonOfBytes(chunk) : jsonOf(chunk)
   }
 
   #giveUp(reason: "too-large" | "not-json"): void {
@@ -131,7 +149,7 @@ export class Recording {
 
   #recorded(): Recorded {
     if (this.#unkept !== undefined) return { json: undefined, reason: this.#unkept }
-    return { json: `[${this.#texts.join(",")}]` }
+    return { json: `[${this.#texts.join(",")}]`, isOfBytes: this.#isOfBytes === true }
   }
 
   /** Lets go of what all have read, where nobody else comes. */
@@ -145,27 +163,11 @@ export class Recording {
   async #cancel(): Promise<void> {
     if (this.#end !== undefined) return
     this.#end = {}
-    await Promise.all([this.#source.return?.(), this.#listener.onEnd({ json: undefined, reason: "cut" })])
+    this.#listener.onLeft()
+    const returned = this.#source.return?.()
+    await this.#listener.onEnd({ json: undefined, reason: "cut" })
+    // Many a source ends only once it has what it waits for, and nobody waits for that.
+    if (this.#pulling === undefined) await returned
+    else returned?.catch(() => undefined)
   }
-}
-
-/** An iterator as a web stream: a chunk is asked for when one is wanted. */
-export const readableOf = (iterator: AsyncIterator<unknown>): ReadableStream<unknown> =>
-  new ReadableStream(
-    {
-      pull: async (controller) => {
-        const { done, value } = await iterator.next()
-        if (done) controller.close()
-        else controller.enqueue(value)
-      },
-      cancel: async () => {
-        await iterator.return?.()
-      }
-    },
-    { highWaterMark: 0 }
-  )
-
-/** The chunks of a stream that is over, once more. */
-export const replayed = async function* (chunks: ReadonlyArray<unknown>): AsyncGenerator<unknown> {
-  yield* chunks
 }
