@@ -62,6 +62,12 @@ describe("looking up", () => {
     })
   })
 
+  test("what was never set in an array is a part of the scope too", () => {
+    const scopeOf = (tools: unknown) => askedOf({ prompt: "a", tools }, undefined).key
+    assert.notEqual(scopeOf(new Array(1)), scopeOf([]))
+    assert.equal(scopeOf(new Array(1)), scopeOf([null]))
+  })
+
   test("texts that look the same are the same, whichever way they are composed", async () => {
     await withCache({ embedder: undefined, dimensions: 2 }, async ({ cache }) => {
       const vector = [1, 0]

@@ -180,3 +180,15 @@ test("what is expired gives way before anything else", async () => {
     assert.deepEqual(hits, [true, true, false, true])
   })
 })
+
+test("one entry that is large for the cache does not drive out all others", async () => {
+  await withCache({ maxBytes: 100_000, embedder: undefined, dimensions: 2, threshold: 1 }, async ({ cache }) => {
+    for (let i = 0; i < 100; i++) await cache.set(ask(`q ${i}`), i, { vector: [1, i] })
+    const kept = [
+      await cache.set(ask("a large answer"), "x".repeat(12_000), { vector: [1, 0] }),
+      await cache.set(ask("a large question ".repeat(1000)), 1, { vector: [1, 0] })
+    ]
+    for (const one of kept) assert.ok(!one.isKept && one.reason === "too-large")
+    assert.equal(cache.stats().entries, 100)
+  })
+})

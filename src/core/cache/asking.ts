@@ -125,7 +125,7 @@ export class Asking {
     options: AskOptions,
     { signal, landed, abort }: Underway
   ): Promise<Made> {
-    const making = this.#parts.invalidations.begin()
+    const making = this.#parts.invalidations.begin(pending.asked.key)
     const start = performance.now()
     const { tags, sources, ttlMs, vector, facts } = options
     const keep = async (answer: unknown, form: Form) => {

@@ -11,7 +11,6 @@ import type { Collection } from "../collection/collection.ts"
 import type { CollectionOptions } from "../collection/options.ts"
 import type { SabineError } from "../errors.ts"
 import { abortable, attempt, direct, limited } from "../lift.ts"
-import { forEachSliced } from "../slice.ts"
 import { inNextTurn, leftInTurn } from "../turn.ts"
 import { Acceptance } from "./acceptance.ts"
 import { type Answered, Asking, type AskModel } from "./asking.ts"
@@ -147,7 +146,7 @@ class Running {
       confirm: (asked, hit) => this.#keeping.confirm(asked, hit),
       reject: (asked, hit) => this.#keeping.reject(asked, hit)
     })
-    const keeping = new Keeping({ entries, settings, invalidations, eviction, counters, tiers, told })
+    const keeping = new Keeping({ entries, settings, eviction, counters, tiers, told })
     entries.onRemoved = (key) => told.feedback.forget(key)
     this.#told = told
     this.#settings = settings
@@ -176,9 +175,7 @@ class Running {
       told
     )
     const entries = running.#entries
-    await forEachSliced(entries.rows, signal, (row) => {
-      if (entries.count(row)) running.#eviction.counted(row)
-    })
+    await entries.forEachRow(signal, (row) => entries.count(row))
     running.#eviction.relieve()
     return running
   }
@@ -201,7 +198,7 @@ class Running {
 
   async set(request: CacheRequest, answer: unknown, options: SetOptions, signal: AbortSignal): Promise<Kept<Unkept>> {
     const asked = this.asked(request)
-    const making = this.#invalidations.begin()
+    const making = this.#invalidations.begin(asked.key)
     const keeping = this.#keeping.keep({ request, asked, making }, answer, object("options", options), signal)
     return await keeping.finally(making.end)
   }
@@ -215,21 +212,14 @@ class Running {
   async evict(signal: AbortSignal): Promise<number> {
     const entries = this.#entries
     const before = this.#eviction.evicted
-    const removals: Array<Promise<void>> = []
-    await forEachSliced(entries.rows, signal, (row) => {
-      if (!entries.isThere(row) || !entries.isOver(row)) return
-      const removal = entries.remove(row)
-      // Of the first that fails this call tells; none goes unheard while the others are found.
-      removal.catch(() => undefined)
-      removals.push(removal)
-    })
-    await Promise.all(removals)
+    const expired = await entries.removeAll((row) => entries.isOver(row), signal)
     await this.#eviction.relieved()
-    return removals.length + this.#eviction.evicted - before
+    return expired + this.#eviction.evicted - before
   }
 
   async *all(): AsyncGenerator<CachedEntry> {
-    for (let row = 0; row < this.#entries.rows; row++) {
+    const next = this.#entries.walk()
+    for (let row = next(); row !== undefined; row = next()) {
       const entry = this.#entries.isThere(row) ? this.#entries.at(row) : undefined
       const content = entry && contentOf(entry)
       if (entry !== undefined && content !== undefined) {
@@ -243,8 +233,8 @@ class Running {
   }
 
   stats(): CacheStatistics {
-    const { size: entries } = this.#entries
-    const { bytes, evicted } = this.#eviction
+    const { size: entries, bytes } = this.#entries
+    const { evicted } = this.#eviction
     return this.#counters.get({ entries, bytes, evicted }, this.#told.feedback)
   }
 }

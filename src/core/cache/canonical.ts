@@ -29,7 +29,8 @@ const textOf = (path: string, value: unknown, depth: number): string => {
   }
   if (value === null) return "null"
   if (Array.isArray(value)) {
-    return `[${value.map((item, i) => textOf(`${path}[${i}]`, item ?? null, depth + 1)).join(",")}]`
+    // What was never set is there all the same.
+    return `[${Array.from(value, (item, i) => textOf(`${path}[${i}]`, item ?? null, depth + 1)).join(",")}]`
   }
   if (value instanceof Uint8Array) return `b"${Buffer.from(value).toString("base64")}"`
   if (value instanceof URL || value instanceof Date) return JSON.stringify(value)

@@ -18,12 +18,16 @@ import { choose, type SearchChoice } from "../search/plan.ts"
 import { isCurrent, scopeOf } from "../store/rows.ts"
 import { UNKNOWN } from "../store/tags.ts"
 import { EntryRows } from "./entry-rows.ts"
+import { KeyTurns } from "./key-turns.ts"
 import type { CacheSettings } from "./options.ts"
+import type { PackedEntry } from "./packed.ts"
 import type { Asked } from "./request.ts"
 
 /** Namespaces whose masks and views are at hand. */
 const REMEMBERED = 256
 
+/** Deletions that wait for the log at one time. */
+const AT_ONCE = 256
 /** Candidates that are scored again with their vectors. */
 const RERANK = 128
 
@@ -59,8 +63,8 @@ export class CacheEntries extends EntryRows {
   readonly #inside: ReturnType<typeof insideOf>
   readonly #views = new Map<string, View>()
   readonly #choices = new Map<string, SearchChoice>()
-  /** Called with the bytes that entries take less from now on. */
-  onFreed: (bytes: number) => void = () => undefined
+  /** Writes and deletions of one key come one after another. */
+  readonly #turns = new KeyTurns()
   /** Called with the key of an entry that is gone. */
   onRemoved: (key: string) => void = () => undefined
 
@@ -104,7 +108,7 @@ export class CacheEntries extends EntryRows {
       let strangers = 0
       const take = (hits: Hits, i: number) => {
         const row = hits.rows[i]!
-        if (!isCurrent(store, row, hits.generations[i]!) || scopeOf(store, row) !== code || this.hidden.has(row)) return
+        if (!isCurrent(store, row, hits.generations[i]!) || scopeOf(store, row) !== code || this.isHidden(row)) return
         const entry = this.at(row)
         if (entry?.isOf(asked.scope)) {
           const { text, made, expires } = entry
@@ -135,46 +139,79 @@ export class CacheEntries extends EntryRows {
   }
 
   /** Writes the entry of a request in place of what it had; durable, and its row, when this resolves. */
-  async put(asked: Asked, vector: Float32Array, payload: Uint8Array): Promise<number> {
-    const { writing } = this.#view(asked.namespace)
-    const entry = { key: asked.key, vector, payload }
-    for (;;) {
-      const before = this.find(asked)
-      try {
-        const bytes = before >= 0 ? this.bytesOf(before) : 0
-        await settled(before >= 0 ? writing.update(entry) : writing.add(entry))
-        this.onFreed(bytes)
-        if (before < 0) this.counted(this.store.tags.code(asked.namespace), 1)
-        return this.find(asked)
-      } catch (error) {
-        // Somebody else wrote or deleted it meanwhile.
-        if (!(error instanceof DuplicateKey || error instanceof KeyNotFound)) throw error
-        if (before < 0 && this.findIn(asked.namespace, asked.key) < 0) await settled(writing.delete(asked.key))
+  put({ key, namespace }: Asked, vector: Float32Array, payload: Uint8Array): Promise<number> {
+    const { writing } = this.#view(namespace)
+    const entry = { key, vector, payload }
+    return this.#turns.run(key, async () => {
+      for (;;) {
+        const before = this.rowOf(namespace, key)
+        const bytes = before < 0 ? 0 : this.bytesOf(before)
+        try {
+          await settled(before < 0 ? writing.add(entry) : writing.update(entry))
+        } catch (error) {
+          // Somebody wrote or deleted it who does so past the cache.
+          if (!(error instanceof DuplicateKey || error instanceof KeyNotFound)) throw error
+          continue
+        }
+        const row = this.rowOf(namespace, key)
+        if (row >= 0) this.counted(this.store.tags.code(namespace), before < 0 ? 1 : 0, this.bytesOf(row) - bytes)
+        return row
       }
-    }
+    })
   }
 
   /** Deletes an entry: nobody finds it from now on, and it is gone for good when this resolves. */
   async remove(row: number): Promise<void> {
     if (!this.isThere(row)) return
     const { store } = this
-    const namespace = store.tags.text(scopeOf(store, row))!
+    const code = scopeOf(store, row)
+    const namespace = store.tags.text(code)!
     const key = this.keyOf(row)
     const bytes = this.bytesOf(row)
-    const code = scopeOf(store, row)
-    this.hidden.add(row)
-    this.counted(code, -1)
-    this.onFreed(bytes)
+    const unhide = this.hide(row)
+    // Whoever evicts is not to evict more than it must while the log is written.
+    this.counted(code, -1, -bytes)
     try {
-      await settled(this.#view(namespace).writing.delete(key))
+      await this.#turns.run(key, async () => {
+        // A write that was under way may have replaced it.
+        const now = this.rowOf(namespace, key)
+        if (now < 0) return
+        const grown = this.bytesOf(now) - bytes
+        await settled(this.#view(namespace).writing.delete(key))
+        this.counted(code, 0, -grown)
+      })
       this.onRemoved(key)
     } catch (error) {
-      this.onFreed(-bytes)
-      this.counted(code, 1)
+      this.counted(code, 1, bytes)
       throw error
     } finally {
-      this.hidden.delete(row)
+      unhide()
     }
+  }
+
+  /** Deletes all entries that `isToGo` is true for; how many, when they are gone for good. Rejects with the first failure. */
+  async removeAll(isToGo: (row: number) => boolean, signal?: AbortSignal): Promise<number> {
+    const removals = new Set<Promise<void>>()
+    let count = 0
+    let failure: { readonly error: unknown } | undefined
+    await this.forEachRow(signal, (row) => {
+      if (!this.isThere(row) || !isToGo(row)) return undefined
+      const removal = this.remove(row).then(
+        () => {
+          count++
+          removals.delete(removal)
+        },
+        (error) => {
+          failure ??= { error }
+          removals.delete(removal)
+        }
+      )
+      removals.add(removal)
+      return removals.size < AT_ONCE ? undefined : Promise.race(removals)
+    })
+    await Promise.all(removals)
+    if (failure !== undefined) throw failure.error
+    return count
   }
 
   /** Deletes an entry that nobody waits for to be gone: where that fails, whoever meets it next tries again. */
@@ -182,20 +219,27 @@ export class CacheEntries extends EntryRows {
     this.remove(row).catch(() => undefined)
   }
 
-  /** Replaces what an entry holds and keeps its vector; false when it is gone. */
-  async rewrite(row: number, payload: Uint8Array): Promise<boolean> {
-    if (!this.isThere(row)) return false
+  /** Replaces what an entry holds by what `change` makes of it, and keeps its vector; nothing when that is undefined. */
+  async rewrite(row: number, change: (entry: PackedEntry) => Uint8Array | undefined): Promise<void> {
+    if (!this.isThere(row)) return
     const { store } = this
-    const namespace = store.tags.text(scopeOf(store, row))!
-    const before = this.bytesOf(row)
-    try {
-      await settled(this.#view(namespace).writing.update({ key: this.keyOf(row), payload }))
-    } catch (error) {
-      if (error instanceof KeyNotFound) return false
-      throw error
-    }
-    this.onFreed(before - this.bytesOf(row))
-    return true
+    const code = scopeOf(store, row)
+    const namespace = store.tags.text(code)!
+    const key = this.keyOf(row)
+    await this.#turns.run(key, async () => {
+      const found = this.findIn(namespace, key)
+      const entry = found < 0 ? undefined : this.at(found)
+      const payload = entry && change(entry)
+      if (payload === undefined) return
+      const bytes = this.bytesOf(found)
+      try {
+        await settled(this.#view(namespace).writing.update({ key, payload }))
+      } catch (error) {
+        if (error instanceof KeyNotFound) return
+        throw error
+      }
+      this.counted(code, 0, this.bytesOf(this.rowOf(namespace, key)) - bytes)
+    })
   }
 
   #view(namespace: string): View {

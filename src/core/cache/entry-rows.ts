@@ -1,14 +1,19 @@
 /** The rows of a cache: which there are, how many of each scope, and what lies in them. */
 
 import { bytesAnEntry } from "../collection/bytes.ts"
+import { RowWalk } from "../collection/row-walk.ts"
 import { SLOTS } from "../store/layout.ts"
 import { isLive } from "../store/memory.ts"
 import { addressOf, encodeKey, NO_NAMESPACE, scopeOf } from "../store/rows.ts"
 import type { Store } from "../store/store.ts"
 import { UNKNOWN } from "../store/tags.ts"
+import { inNextTurn, leftInTurn } from "../turn.ts"
 import type { CacheSettings } from "./options.ts"
 import { PackedEntry } from "./packed.ts"
 import type { Asked } from "./request.ts"
+
+/** Steps between two looks at the clock, where a step takes a microsecond or less. */
+const STEPS_A_LOOK = 8
 
 /** An entry as it was found: its row may be another's by the time it is looked at again. */
 interface Place {
@@ -18,13 +23,17 @@ interface Place {
 
 export class EntryRows {
   protected readonly store: Store
-  /** Rows that are being deleted: nobody finds them while the log is written. */
-  protected readonly hidden = new Set<number>()
+  /**
+   * Hashes of keys that are being deleted, with how many times: nobody finds them while the log is written. Rows would not
+   * do, which change hands when entries are moved or replaced meanwhile.
+   */
+  readonly #hidden = new Map<number, number>()
   readonly #clock: () => number
   readonly #staleMs: number
   /** Entries of each namespace, by its code. */
   readonly #counts: Array<number> = []
   #size = 0
+  #bytes = 0
 
   constructor(store: Store, { clock, staleMs }: Pick<CacheSettings, "clock" | "staleMs">) {
     this.store = store
@@ -37,16 +46,43 @@ export class EntryRows {
     return this.#size
   }
 
+  /** Bytes of memory of all entries, columns and payloads. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /** Entries of the namespace of a request: of its scope, and of the few that share it. */
   sizeOf({ namespace }: Pick<Asked, "namespace">): number {
     return this.#counts[this.store.tags.code(namespace)] ?? 0
   }
 
-  /** Counts the entry of a row that was there when the cache was opened; false when there is none. */
-  count(row: number): boolean {
-    if (!this.isThere(row)) return false
-    this.counted(scopeOf(this.store, row), 1)
-    return true
+  /** Counts the entry of a row that was there when the cache was opened, if there is one. */
+  count(row: number): undefined {
+    if (this.isThere(row)) this.counted(scopeOf(this.store, row), 1, this.bytesOf(row))
+  }
+
+  /** The next row each time, until there is none: each entry is met once, though entries are moved meanwhile. */
+  walk(): () => number | undefined {
+    const walk = new RowWalk(this.store)
+    return () => walk.next((row) => row)?.value
+  }
+
+  /**
+   * Calls `step` with the row of every entry that is there from now on to the end, once, though entries are moved meanwhile,
+   * and waits for what it returns; lets other work run about every millisecond. Stops with the signal's reason when it
+   * fires.
+   */
+  async forEachRow(signal: AbortSignal | undefined, step: (row: number) => Promise<void> | undefined): Promise<void> {
+    const next = this.walk()
+    for (let looked = 1; ; looked++) {
+      const row = next()
+      if (row === undefined) return
+      const wait = step(row)
+      if (wait !== undefined) await wait
+      if (looked % STEPS_A_LOOK !== 0 || leftInTurn() > 0) continue
+      await inNextTurn()
+      signal?.throwIfAborted()
+    }
   }
 
   /** One past the highest row. */
@@ -63,7 +99,7 @@ export class EntryRows {
   /** Whether a row holds an entry that may be found. */
   isThere(row: number): boolean {
     const segment = this.store.segments[Math.floor(row / SLOTS)]
-    if (segment === undefined || !isLive(segment, row % SLOTS) || this.hidden.has(row)) return false
+    if (segment === undefined || !isLive(segment, row % SLOTS) || this.isHidden(row)) return false
     // What lies outside of all namespaces is no entry.
     return segment.scope[row % SLOTS] !== NO_NAMESPACE
   }
@@ -104,21 +140,19 @@ export class EntryRows {
 
   /** The row of a key in a namespace; -1 when there is none. */
   findIn(namespace: string, key: string): number {
-    const { store } = this
-    const code = store.tags.code(namespace)
-    const encoded = code === UNKNOWN ? undefined : encodeKey(key, code)
-    const row = encoded === undefined ? -1 : store.find(encoded)
+    const row = this.rowOf(namespace, key)
     return row >= 0 && this.isThere(row) ? row : -1
   }
 
-  /** The row of a key in any namespace; -1 when there is none. Looks into each. */
-  findKey(key: string): number {
+  /** The row of a key in any namespace, where it is until the turn ends; -1 when there is none. Looks into each. */
+  async findKey(key: string): Promise<number> {
     const { store } = this
     for (let code = UNKNOWN + 1; ; code++) {
       const namespace = store.tags.text(code)
       if (namespace === undefined) return -1
       const row = this.findIn(namespace, key)
       if (row >= 0) return row
+      if (code % STEPS_A_LOOK === 0 && leftInTurn() <= 0) await inNextTurn()
     }
   }
 
@@ -133,8 +167,32 @@ export class EntryRows {
     return expires === undefined || this.#clock() >= expires + this.#staleMs
   }
 
-  protected counted(code: number, difference: number): void {
-    this.#size += difference
-    this.#counts[code] = (this.#counts[code] ?? 0) + difference
+  /** The row of a key, whether or not it is being deleted; -1 when there is none. */
+  protected rowOf(namespace: string, key: string): number {
+    const { store } = this
+    const code = store.tags.code(namespace)
+    const encoded = code === UNKNOWN ? undefined : encodeKey(key, code)
+    return encoded === undefined ? -1 : store.find(encoded)
+  }
+
+  protected counted(code: number, entries: number, bytes: number): void {
+    this.#size += entries
+    this.#bytes += bytes
+    this.#counts[code] = (this.#counts[code] ?? 0) + entries
+  }
+
+  protected isHidden(row: number): boolean {
+    return this.#hidden.size > 0 && this.#hidden.has(this.hashOf(row))
+  }
+
+  /** Hides the key of a row, until what is returned is called. */
+  protected hide(row: number): () => void {
+    const hash = this.hashOf(row)
+    this.#hidden.set(hash, (this.#hidden.get(hash) ?? 0) + 1)
+    return () => {
+      const count = this.#hidden.get(hash)! - 1
+      if (count > 0) this.#hidden.set(hash, count)
+      else this.#hidden.delete(hash)
+    }
   }
 }

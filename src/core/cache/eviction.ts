@@ -30,9 +30,10 @@ export class Eviction {
   readonly #policy: EvictionPolicy
   readonly #bounds: Bounds
   readonly #random: () => number
-  #bytes = 0
   #running: Promise<void> | undefined
   #isOver = false
+  /** Where the last row was found that no sample met. */
+  #hand = -1
   evicted = 0
 
   constructor(entries: CacheEntries, policy: EvictionPolicy, bounds: Bounds, random: () => number) {
@@ -40,28 +41,19 @@ export class Eviction {
     this.#policy = policy
     this.#bounds = bounds
     this.#random = random
-    entries.onFreed = (bytes) => {
-      this.#bytes -= bytes
-    }
-  }
-
-  /** Bytes of all entries, columns and payloads. */
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  /** Counts a row that was there when the cache was opened. */
-  counted(row: number): void {
-    this.#bytes += this.#entries.bytesOf(row)
   }
 
   served(row: number, isCovered: boolean): void {
     this.#policy.served(row, isCovered)
   }
 
+  /** Whether so many bytes are more than one eviction makes room for: all others would give way to one entry. */
+  isTooLarge(bytes: number): boolean {
+    return bytes > (FULL - RELIEVED) * this.#bounds.maxBytes
+  }
+
   /** Takes note of a row that was written; settles when there is room for others. */
   async stored(row: number): Promise<void> {
-    this.#bytes += this.#entries.bytesOf(row)
     this.#policy.stored(row)
     this.relieve()
     if (this.#isBeyond(1)) await this.#running
@@ -91,25 +83,38 @@ export class Eviction {
 
   #isBeyond(share: number): boolean {
     const { maxEntries, maxBytes } = this.#bounds
-    return this.#entries.size > maxEntries || this.#bytes > share * maxBytes
+    return this.#entries.size > maxEntries || this.#entries.bytes > share * maxBytes
   }
 
   async #evict(): Promise<void> {
     const removals = new Set<Promise<void>>()
     while (!this.#isOver && this.#isBeyond(RELIEVED)) {
-      const row = this.#leastWorthy()
+      const sampled = this.#leastWorthy()
+      const row = sampled < 0 ? await this.#next() : sampled
       if (row < 0) break
       const removal = this.#entries.remove(row)
-      this.evicted++
       removals.add(removal)
       removal.then(
-        () => removals.delete(removal),
+        () => {
+          this.evicted++
+          removals.delete(removal)
+        },
         () => undefined
       )
       if (removals.size >= AT_ONCE) await Promise.race(removals)
       if (leftInTurn() < LEFT_MS) await inNextTurn()
     }
     await Promise.all(removals)
+  }
+
+  /** The next row that is there, where so few are left that no sample meets one; -1 when none is. */
+  async #next(): Promise<number> {
+    for (let looked = 0; looked < this.#entries.rows; looked++) {
+      this.#hand = (this.#hand + 1) % this.#entries.rows
+      if (this.#entries.isThere(this.#hand)) return this.#hand
+      if (looked % TRIES === 0 && leftInTurn() < LEFT_MS) await inNextTurn()
+    }
+    return -1
   }
 
   /** The least worthy of a random sample of rows, or of all where there are few; -1 when none was met. */

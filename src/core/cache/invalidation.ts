@@ -4,7 +4,6 @@
  */
 import { object, shown } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
-import { forEachSliced } from "../slice.ts"
 import type { CacheEntries } from "./entries.ts"
 import type { Notes, PackedEntry } from "./packed.ts"
 
@@ -30,11 +29,18 @@ interface Judged {
   readonly isOf: (scope: Buffer) => boolean
 }
 
+/** An answer that is being made, as invalidations see it. */
+export interface Making {
+  /** Whether it was invalidated since it was begun. */
+  readonly isStale: (judged: Judged) => boolean
+  /** Has those who invalidate it from now on wait for its write, which looks at `isStale` when it is done. */
+  readonly writing: <A>(judged: Judged, write: Promise<A>) => Promise<A>
+  /** To be called when it has been kept, or will not be. */
+  readonly end: () => void
+}
+
 /** An invalidation at one moment, as a test of entries. */
 type Test = (entry: Judged) => boolean
-
-/** Rows that are deleted at one time. */
-const AT_ONCE = 64
 
 const judgedOf = (key: string, entry: PackedEntry): Judged => ({
   key,
@@ -67,7 +73,9 @@ export class Invalidations {
   readonly #underWay = new Set<Test>()
   /** Those since the oldest answer began that is being made. */
   #since: Array<{ readonly at: number; readonly test: Test }> = []
-  readonly #making = new Set<{ readonly at: number }>()
+  readonly #making = new Set<{ readonly at: number; readonly key: string }>()
+  /** Answers that are being written. */
+  readonly #writes = new Set<{ readonly judged: Judged; readonly write: Promise<unknown> }>()
   #count = 0
 
   constructor(entries: CacheEntries, clock: () => number) {
@@ -77,18 +85,25 @@ export class Invalidations {
 
   /** Whether an entry is being deleted, or is about to be. */
   covers(key: string, entry: PackedEntry): boolean {
-    if (this.#underWay.size === 0) return false
+    if (this.#underWay.size === 0 && this.#since.length === 0) return false
     const judged = judgedOf(key, entry)
     for (const test of this.#underWay) if (test(judged)) return true
+    // It may have been written just now, by whoever is about to find that it must go.
+    for (const making of this.#making) if (making.key === key && this.#isStale(making.at, judged)) return true
     return false
   }
 
-  /** Marks the time from which invalidations concern an answer that is being made: `end` it when it has been kept. */
-  begin(): { readonly isStale: (entry: Judged) => boolean; readonly end: () => void } {
-    const making = { at: this.#count }
+  /** Marks the time from which invalidations concern an answer to the request of this key, which is being made. */
+  begin(key: string): Making {
+    const making = { at: this.#count, key }
     this.#making.add(making)
     return {
-      isStale: (entry) => this.#since.some(({ at, test }) => at > making.at && test(entry)),
+      isStale: (judged) => this.#isStale(making.at, judged),
+      writing: (judged, write) => {
+        const written = { judged, write }
+        this.#writes.add(written)
+        return write.finally(() => this.#writes.delete(written))
+      },
       end: () => {
         this.#making.delete(making)
         if (this.#making.size === 0) this.#since = []
@@ -102,39 +117,36 @@ export class Invalidations {
     this.#count++
     if (this.#making.size > 0) this.#since.push({ at: this.#count, test })
     this.#underWay.add(test)
+    // What is being written is found by nobody yet, and deleted by who writes it.
+    const writes = Array.from(this.#writes).flatMap(({ judged, write }) => (test(judged) ? [write] : []))
+    const written = Promise.all(writes)
+    written.catch(() => undefined)
     try {
-      if (invalidation.key !== undefined) return await this.#one(invalidation.key, test)
-      return await this.#all(test)
+      const count = await (invalidation.key === undefined ? this.#all(test) : this.#one(invalidation.key, test))
+      await written
+      return count
     } finally {
       this.#underWay.delete(test)
     }
   }
 
+  #isStale(begun: number, judged: Judged): boolean {
+    return this.#since.some(({ at, test }) => at > begun && test(judged))
+  }
+
   async #one(key: string, test: Test): Promise<number> {
-    const row = this.#entries.findKey(key)
+    const row = await this.#entries.findKey(key)
     const entry = row < 0 ? undefined : this.#entries.at(row)
     if (entry === undefined || !test(judgedOf(key, entry))) return 0
     await this.#entries.remove(row)
     return 1
   }
 
-  async #all(test: Test): Promise<number> {
-    const removals: Array<Promise<void>> = []
-    let count = 0
-    for (let from = 0; from < this.#entries.rows; from += SPAN) {
-      await forEachSliced(Math.min(SPAN, this.#entries.rows - from), undefined, (i) => {
-        const row = from + i
-        const entry = this.#entries.isThere(row) ? this.#entries.at(row) : undefined
-        if (entry === undefined || !test(judgedOf(this.#entries.keyOf(row), entry))) return
-        count++
-        removals.push(this.#entries.remove(row))
-      })
-      if (removals.length >= AT_ONCE) await Promise.all(removals.splice(0))
-    }
-    await Promise.all(removals)
-    return count
+  #all(test: Test): Promise<number> {
+    const entries = this.#entries
+    return entries.removeAll((row) => {
+      const entry = entries.at(row)
+      return entry !== undefined && test(judgedOf(entries.keyOf(row), entry))
+    })
   }
 }
-
-/** Rows looked at before those to be deleted are. */
-const SPAN = 256

@@ -2,7 +2,7 @@
 import type { CacheEntries } from "./entries.ts"
 import type { Eviction } from "./eviction.ts"
 import { type Unkept, unkeptBy } from "./facts.ts"
-import type { Invalidations } from "./invalidation.ts"
+import type { Making } from "./invalidation.ts"
 import { jsonOf } from "./json.ts"
 import { type CacheSettings, expiryOf, type SetOptions } from "./options.ts"
 import { type Notes, type PackedEntry, packed } from "./packed.ts"
@@ -18,7 +18,6 @@ const MOST_REJECTED = 32
 interface Parts {
   readonly entries: CacheEntries
   readonly settings: CacheSettings
-  readonly invalidations: Invalidations
   readonly eviction: Eviction
   readonly counters: Counters
   readonly tiers: Tiers
@@ -31,8 +30,12 @@ export interface Pending {
   readonly asked: Asked
   /** Found by the look-up that missed. */
   readonly vector?: Float32Array | undefined
+}
+
+/** A request that was answered. */
+interface Answered extends Pending {
   /** Told of invalidations since the model was asked. */
-  readonly making?: ReturnType<Invalidations["begin"]> | undefined
+  readonly making: Making
 }
 
 export class Keeping {
@@ -43,7 +46,7 @@ export class Keeping {
   }
 
   /** Keeps an answer, durably when this resolves, or says why not. */
-  async keep(pending: Pending, answer: unknown, options: SetOptions, signal: AbortSignal): Promise<Kept<Unkept>> {
+  async keep(pending: Answered, answer: unknown, options: SetOptions, signal: AbortSignal): Promise<Kept<Unkept>> {
     const { counters } = this.#parts
     const { key } = pending.asked
     const reason = await this.#write(pending, answer, options, signal)
@@ -69,19 +72,21 @@ export class Keeping {
   /** A wrong answer: to the same question it goes; to a question that was found to be near it is not served again. */
   reject = async (asked: Asked, hit: Verified): Promise<void> => {
     const { entries, counters } = this.#parts
-    const { key, tier } = hit
+    const { key, tier, made } = hit
     counters.rejected++
     await this.#note(asked, hit, false)
     const row = entries.findIn(asked.namespace, key)
     const entry = row < 0 ? undefined : entries.at(row)
     if (entry === undefined) return
+    // What was served may have been replaced since: of that nothing was said.
+    if (entry.made !== made) return
     if (tier === "exact") return entries.remove(row)
-    const { rejected = [], ...notes } = entry.notes
     const question = asked.key.slice(0, REJECTED_CHARACTERS)
-    await entries.rewrite(
-      row,
-      repacked(asked, entry, { ...notes, rejected: [...rejected, question].slice(-MOST_REJECTED) })
-    )
+    await entries.rewrite(row, (now) => {
+      const { rejected = [], ...notes } = now.notes
+      if (now.made !== made) return undefined
+      return repacked(asked, now, { ...notes, rejected: [...rejected, question].slice(-MOST_REJECTED) })
+    })
   }
 
   /** Of the same request a verifier said nothing. */
@@ -91,7 +96,7 @@ export class Keeping {
 
   /** Why an answer was not kept; undefined when it was. */
   async #write(
-    { request, asked, making, ...pending }: Pending,
+    { request, asked, making, ...pending }: Answered,
     answer: unknown,
     options: SetOptions,
     signal: AbortSignal
@@ -112,11 +117,22 @@ export class Keeping {
     if (vector === undefined) return "no-text"
     const made = settings.clock()
     const isOf = (scope: Buffer) => scope.equals(asked.scope)
-    if (making?.isStale({ key: asked.key, made, notes: () => notes, isOf })) return "invalidated"
+    const judged = { key: asked.key, made, notes: () => notes, isOf }
+    if (making.isStale(judged)) return "invalidated"
     const entry = { scope: asked.scope, text: asked.text, form, made, expires, took: options.tookMs ?? 0, notes, json }
-    const row = await entries.put(asked, vector, packed(entry))
-    if (row >= 0) await eviction.stored(row)
-    return undefined
+    const payload = packed(entry)
+    if (eviction.isTooLarge(payload.byteLength)) return "too-large"
+    const write = async (): Promise<Unkept | undefined> => {
+      const row = await entries.put(asked, vector, payload)
+      // Whoever invalidated it while it was written waits for it to be gone.
+      if (making.isStale(judged)) {
+        await entries.remove(row)
+        return "invalidated"
+      }
+      if (row >= 0) await eviction.stored(row)
+      return undefined
+    }
+    return await making.writing(judged, write())
   }
 }
 

@@ -65,7 +65,7 @@ export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dime
   readonly maxEntries?: number | undefined
   /**
    * Bytes of memory of all entries, 65,536 or more. Above nine tenths of them entries give way until eight tenths are left;
-   * a write waits while there is no room. Default 500,000,000.
+   * a write waits while there is no room, and what alone is more than a tenth is not kept. Default 500,000,000.
    */
   readonly maxBytes?: number | undefined
   /** Longest answer that is kept, as bytes of JSON, 1..2^28. Default 1,048,576. */

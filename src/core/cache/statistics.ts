@@ -48,6 +48,8 @@ export interface CacheStatistics {
 }
 
 const BUCKETS = 32
+/** The last bucket has no end, and what is shifted no more than 32 bits. */
+const LONGEST = 0xffffffff
 
 class LatencyHistogram {
   readonly #buckets = new Float64Array(BUCKETS)
@@ -57,7 +59,7 @@ class LatencyHistogram {
   add(us: number): void {
     this.#count++
     this.#max = Math.max(this.#max, us)
-    this.#buckets[Math.min(BUCKETS - 1, 32 - Math.clz32(Math.ceil(us)))]!++
+    this.#buckets[Math.min(BUCKETS - 1, 32 - Math.clz32(Math.min(us, LONGEST)))]!++
   }
 
   get(): Histogram {

@@ -39,6 +39,8 @@ type Feedback = (asked: Asked, judged: Verified) => Promise<void>
 
 /** What a hit was judged by. */
 export interface Verified extends Pick<Hit, "key" | "tier"> {
+  /** When the answer was made: another one may be in its place by now. */
+  readonly made: number
   /** Probability as the verifier said it, whatever callers said since. */
   readonly said: number
 }
@@ -190,7 +192,7 @@ export class Tiers {
     const content = contentOf(entry)
     if (content === undefined) return undefined
     eviction.served(row, isCovered)
-    const verified = { key, tier, said }
+    const verified = { key, tier, made: entry.made, said }
     return {
       isHit: true,
       key,

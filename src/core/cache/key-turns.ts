@@ -1,0 +1,19 @@
+/** Work on one key after another: what a write found out before it waited still holds when it goes on. */
+
+const ignored = (): void => undefined
+
+export class KeyTurns {
+  readonly #last = new Map<string, Promise<void>>()
+
+  /** Runs `work` when all that was asked for on this key before has ended, at once where there is none. */
+  run<A>(key: string, work: () => Promise<A>): Promise<A> {
+    const before = this.#last.get(key)
+    const working = before === undefined ? work() : before.then(work)
+    const ended = working.then(ignored, ignored)
+    this.#last.set(key, ended)
+    ended.then(() => {
+      if (this.#last.get(key) === ended) this.#last.delete(key)
+    })
+    return working
+  }
+}
