@@ -17,7 +17,7 @@ export const cacheCommand = (parent: Command, name: string, description: string)
     .argument("<path>", "folder of the database, which must not be open")
     .option("--name <collection>", "collection of the cache", "cache")
 
-/** Calls `use` with a cache as it is: nothing is embedded, and nothing is made where there is none. */
+/** Calls `use` with a cache as it is: nothing is embedded or deleted in passing, and nothing is made where there is none. */
 export const withCache = async <A>(
   path: string,
   name: string,
@@ -31,6 +31,6 @@ export const withCache = async <A>(
   if (!names.includes(name)) throw new Error(`no collection ${name} in ${path}: it has ${names.join(", ") || "none"}`)
   const { shape } = await db.collection(name)
   const { dimensions, precision, seed } = shape
-  await using cache = await semanticCache(db, { name, dimensions, precision, seed, ...options })
+  await using cache = await semanticCache(db, { name, dimensions, precision, seed, sweepMs: false, ...options })
   return await use(cache)
 }

@@ -13,6 +13,7 @@ import type { SabineError } from "../errors.ts"
 import { abortable, attempt, direct, limited } from "../lift.ts"
 import { inNextTurn, leftInTurn } from "../turn.ts"
 import { Acceptance } from "./acceptance.ts"
+import { AdaptiveTtl } from "./adaptive-ttl.ts"
 import { type Answered, Asking, type AskModel } from "./asking.ts"
 import { CacheEntries } from "./entries.ts"
 import { Eviction } from "./eviction.ts"
@@ -30,6 +31,7 @@ import {
 import { type Asked, askedOf, type CacheRequest } from "./request.ts"
 import type { CachedEntry, Kept, LookUp } from "./results.ts"
 import { type CacheStatistics, Counters } from "./statistics.ts"
+import { Sweep } from "./sweep.ts"
 import { contentOf, type Looked, Tiers } from "./tiers.ts"
 import { Told } from "./told.ts"
 
@@ -125,6 +127,7 @@ class Running {
   readonly #counters = new Counters()
   readonly #entries: CacheEntries
   readonly #eviction: Eviction
+  readonly #sweep: Sweep | undefined
   readonly #invalidations: Invalidations
   readonly #keeping: Keeping
   readonly #tiers: Tiers
@@ -137,21 +140,26 @@ class Running {
     const eviction = new Eviction(entries, settings.policy(entries), settings, Math.random)
     const invalidations = new Invalidations(entries, settings.clock)
     const counters = this.#counters
+    const { clock, sweepMs } = settings
+    const ttl = typeof settings.ttl === "function" ? settings.ttl : new AdaptiveTtl(settings.ttl, clock)
+    const sweep = sweepMs === undefined ? undefined : new Sweep(entries, clock, sweepMs)
     const tiers = new Tiers({
       entries,
       settings,
       invalidations,
       eviction,
+      ttl: typeof ttl === "function" ? undefined : ttl,
       acceptance,
       confirm: (asked, hit) => this.#keeping.confirm(asked, hit),
       reject: (asked, hit) => this.#keeping.reject(asked, hit)
     })
-    const keeping = new Keeping({ entries, settings, eviction, counters, tiers, told })
+    const keeping = new Keeping({ entries, settings, ttl, eviction, sweep, counters, tiers, told })
     entries.onRemoved = (key) => told.feedback.forget(key)
     this.#told = told
     this.#settings = settings
     this.#entries = entries
     this.#eviction = eviction
+    this.#sweep = sweep
     this.#invalidations = invalidations
     this.#tiers = tiers
     this.#keeping = keeping
@@ -175,13 +183,19 @@ class Running {
       told
     )
     const entries = running.#entries
-    await entries.forEachRow(signal, (row) => entries.count(row))
+    try {
+      await entries.forEachRow(signal, (row) => entries.count(row))
+    } catch (error) {
+      await running.close()
+      throw error
+    }
     running.#eviction.relieve()
     return running
   }
 
   async close(): Promise<void> {
     await this.asking.close()
+    await this.#sweep?.close()
     await this.#eviction.close()
   }
 
@@ -192,6 +206,7 @@ class Running {
   async lookUp(asked: Asked, options: GetOptions, signal: AbortSignal): Promise<Looked> {
     const start = performance.now()
     const looked = await this.#tiers.lookUp(asked, object("options", options), signal)
+    if (!looked.result.isHit) this.#eviction.missed(asked.key)
     this.#counters.lookedUp(looked.result, (performance.now() - start) * 1000)
     return looked
   }
@@ -234,7 +249,8 @@ class Running {
 
   stats(): CacheStatistics {
     const { size: entries, bytes } = this.#entries
-    const { evicted } = this.#eviction
-    return this.#counters.get({ entries, bytes, evicted }, this.#told.feedback)
+    const { evicted, maxBytes } = this.#eviction
+    const swept = this.#sweep?.swept ?? 0
+    return this.#counters.get({ entries, bytes, maxBytes, evicted, swept }, this.#told.feedback)
   }
 }

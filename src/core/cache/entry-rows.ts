@@ -161,10 +161,13 @@ export class EntryRows {
     return this.store.tags.code(namespace) !== UNKNOWN
   }
 
-  /** Whether the time of an entry is over, that to be served stale included. */
+  /** When the time of an entry is over, that to be served stale included; long ago for what is no entry of a cache. */
+  overAt(row: number): number {
+    return (this.at(row)?.expires ?? Number.NEGATIVE_INFINITY) + this.#staleMs
+  }
+
   isOver(row: number): boolean {
-    const expires = this.at(row)?.expires
-    return expires === undefined || this.#clock() >= expires + this.#staleMs
+    return this.#clock() >= this.overAt(row)
   }
 
   /** The row of a key, whether or not it is being deleted; -1 when there is none. */

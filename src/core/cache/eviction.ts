@@ -3,6 +3,7 @@
  * never waits for more than one sample.
  */
 import { inNextTurn, leftInTurn } from "../turn.ts"
+import { AdaptiveSize, type SizeBounds } from "./adaptive-size.ts"
 import type { CacheEntries } from "./entries.ts"
 import type { EvictionPolicy } from "./policies/policy.ts"
 
@@ -22,13 +23,16 @@ const LEFT_MS = 0.5
 
 interface Bounds {
   readonly maxEntries: number
-  readonly maxBytes: number
+  readonly maxBytes: number | SizeBounds
 }
 
 export class Eviction {
   readonly #entries: CacheEntries
   readonly #policy: EvictionPolicy
-  readonly #bounds: Bounds
+  readonly #maxEntries: number
+  readonly #fixed: number
+  /** Absent where the budget of bytes is fixed. */
+  readonly #size: AdaptiveSize | undefined
   readonly #random: () => number
   #running: Promise<void> | undefined
   #isOver = false
@@ -36,20 +40,35 @@ export class Eviction {
   #hand = -1
   evicted = 0
 
-  constructor(entries: CacheEntries, policy: EvictionPolicy, bounds: Bounds, random: () => number) {
+  constructor(entries: CacheEntries, policy: EvictionPolicy, { maxEntries, maxBytes }: Bounds, random: () => number) {
     this.#entries = entries
     this.#policy = policy
-    this.#bounds = bounds
     this.#random = random
+    this.#maxEntries = maxEntries
+    const worths = (count: number) => Array.from(this.#sampled(count), (row) => policy.worth(row))
+    this.#size = typeof maxBytes === "number" ? undefined : new AdaptiveSize(maxBytes, entries, worths)
+    this.#fixed = typeof maxBytes === "number" ? maxBytes : maxBytes.max
   }
 
   served(row: number, isCovered: boolean): void {
+    this.#size?.hit(this.#policy.worth(row))
     this.#policy.served(row, isCovered)
+    if (this.#size !== undefined) this.relieve()
+  }
+
+  /** Takes note of a look-up that found nothing to serve for the request of this key. */
+  missed(key: string): void {
+    this.#size?.missed(key)
+  }
+
+  /** Bytes that the entries may take at this time. */
+  get maxBytes(): number {
+    return this.#size?.maxBytes ?? this.#fixed
   }
 
   /** Whether so many bytes are more than one eviction makes room for: all others would give way to one entry. */
   isTooLarge(bytes: number): boolean {
-    return bytes > (FULL - RELIEVED) * this.#bounds.maxBytes
+    return bytes > (FULL - RELIEVED) * this.maxBytes
   }
 
   /** Takes note of a row that was written; settles when there is room for others. */
@@ -82,8 +101,7 @@ export class Eviction {
   }
 
   #isBeyond(share: number): boolean {
-    const { maxEntries, maxBytes } = this.#bounds
-    return this.#entries.size > maxEntries || this.#entries.bytes > share * maxBytes
+    return this.#entries.size > this.#maxEntries || this.#entries.bytes > share * this.maxBytes
   }
 
   async #evict(): Promise<void> {
@@ -92,6 +110,7 @@ export class Eviction {
       const sampled = this.#leastWorthy()
       const row = sampled < 0 ? await this.#next() : sampled
       if (row < 0) break
+      this.#size?.evicted(this.#entries.keyOf(row))
       const removal = this.#entries.remove(row)
       removals.add(removal)
       removal.then(
@@ -119,19 +138,26 @@ export class Eviction {
 
   /** The least worthy of a random sample of rows, or of all where there are few; -1 when none was met. */
   #leastWorthy(): number {
-    const { rows } = this.#entries
-    const isSmall = rows <= SMALL
     let least = -1
     let worth = Number.POSITIVE_INFINITY
-    for (let tries = 0, met = 0; tries < (isSmall ? rows : TRIES) && met < (isSmall ? rows : SAMPLE); tries++) {
-      const row = isSmall ? tries : Math.floor(this.#random() * rows)
-      if (!this.#entries.isThere(row)) continue
-      met++
+    for (const row of this.#sampled(SAMPLE)) {
       const its = this.#entries.isOver(row) ? Number.NEGATIVE_INFINITY : this.#policy.worth(row)
       if (its >= worth) continue
       worth = its
       least = row
     }
     return least
+  }
+
+  /** Rows of random entries, or of all where there are few. */
+  *#sampled(count: number): Generator<number> {
+    const { rows } = this.#entries
+    const isSmall = rows <= SMALL
+    for (let tries = 0, met = 0; tries < (isSmall ? rows : TRIES) && met < (isSmall ? rows : count); tries++) {
+      const row = isSmall ? tries : Math.floor(this.#random() * rows)
+      if (!this.#entries.isThere(row)) continue
+      met++
+      yield row
+    }
   }
 }

@@ -1,4 +1,5 @@
 /** What is kept: answers that are whole and ask for nothing to be done, and what callers say of them. */
+import type { AdaptiveTtl } from "./adaptive-ttl.ts"
 import type { CacheEntries } from "./entries.ts"
 import type { Eviction } from "./eviction.ts"
 import { type Unkept, unkeptBy } from "./facts.ts"
@@ -9,6 +10,7 @@ import { type Notes, type PackedEntry, packed } from "./packed.ts"
 import type { Asked, CacheRequest } from "./request.ts"
 import type { Kept } from "./results.ts"
 import type { Counters } from "./statistics.ts"
+import type { Sweep } from "./sweep.ts"
 import { REJECTED_CHARACTERS, type Tiers, type Verified } from "./tiers.ts"
 import type { Told } from "./told.ts"
 
@@ -18,7 +20,10 @@ const MOST_REJECTED = 32
 interface Parts {
   readonly entries: CacheEntries
   readonly settings: CacheSettings
+  readonly ttl: AdaptiveTtl | ((request: CacheRequest) => number | undefined)
   readonly eviction: Eviction
+  /** Absent where nothing is deleted in the background. */
+  readonly sweep: Sweep | undefined
   readonly counters: Counters
   readonly tiers: Tiers
   readonly told: Told
@@ -101,7 +106,7 @@ export class Keeping {
     options: SetOptions,
     signal: AbortSignal
   ): Promise<Unkept | undefined> {
-    const { entries, settings, eviction, tiers } = this.#parts
+    const { entries, settings, ttl, eviction, sweep, tiers } = this.#parts
     const form = options.form ?? "value"
     const facts = { ...settings.facts(answer, form), ...given(options) }
     const unkept = unkeptBy(facts)
@@ -110,7 +115,7 @@ export class Keeping {
     const json = jsonOf(answer, form)
     if (json === undefined) return "not-json"
     if (json.length > settings.maxAnswerBytes || Buffer.byteLength(json) > settings.maxAnswerBytes) return "too-large"
-    const expires = expiryOf(settings, request, options.ttlMs)
+    const expires = expiryOf(settings, options.ttlMs ?? (typeof ttl === "function" ? ttl(request) : ttl.ttlOf(asked)))
     const { inputTokens, outputTokens, cost } = facts
     const notes: Notes = { tags: options.tags, sources: options.sources, inputTokens, outputTokens, cost }
     const vector = pending.vector ?? (await tiers.vectorOf(asked, options.vector, signal))
@@ -129,7 +134,9 @@ export class Keeping {
         await entries.remove(row)
         return "invalidated"
       }
-      if (row >= 0) await eviction.stored(row)
+      if (row < 0) return undefined
+      sweep?.stored(row)
+      await eviction.stored(row)
       return undefined
     }
     return await making.writing(judged, write())

@@ -3,6 +3,8 @@ import { finite, object, optionalFunction, shown, wholeNumber } from "../checked
 import type { CollectionOptions } from "../collection/options.ts"
 import { staticEmbedder } from "../embed/static.ts"
 import { InvalidParameter } from "../errors.ts"
+import type { SizeBounds } from "./adaptive-size.ts"
+import type { TtlBounds } from "./adaptive-ttl.ts"
 import { type AnswerFacts, usualFacts } from "./facts.ts"
 import type { Form } from "./packed.ts"
 import { diversity } from "./policies/diversity.ts"
@@ -57,17 +59,28 @@ export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dime
   readonly judge?: Judge | undefined
   /** Nearest candidates that are verified, 1..32. Default 5. */
   readonly candidates?: number | undefined
-  /** Milliseconds that answers live, 1 or more, or what tells it for a request: `undefined` for ever. Default: for ever. */
-  readonly ttlMs?: number | ((request: CacheRequest) => number | undefined) | undefined
+  /**
+   * Milliseconds that answers live, 1 or more, or what tells it for a request: `undefined` for ever. Default: for ever.
+   * `{ minMs, maxMs }` lets each scope have its own time between the two: `maxMs`, until the ages at which its entries are
+   * served show that a shorter one costs at most about one hit in a hundred. What was learned is not kept on closing.
+   */
+  readonly ttlMs?: number | ((request: CacheRequest) => number | undefined) | TtlBounds | undefined
   /** Milliseconds after the time to live that an answer is still served while a new one is fetched. Default 0. */
   readonly staleMs?: number | undefined
+  /**
+   * Milliseconds between two looks for expired entries, which are deleted in the background, 1..2^31 - 1; false to delete
+   * them only when they are met or something has to give way. Each look takes half a millisecond at most. Default 1,000.
+   */
+  readonly sweepMs?: number | false | undefined
   /** Entries at most, 1 or more. Default: no bound. */
   readonly maxEntries?: number | undefined
   /**
    * Bytes of memory of all entries, 65,536 or more. Above nine tenths of them entries give way until eight tenths are left;
    * a write waits while there is no room, and what alone is more than a tenth is not kept. Default 500,000,000.
+   * `{ min, max }` lets the budget change between the two by what is asked for: it begins with `max`, falls while the least
+   * worthy entries are not asked for, and rises while entries that gave way are.
    */
-  readonly maxBytes?: number | undefined
+  readonly maxBytes?: number | SizeBounds | undefined
   /** Longest answer that is kept, as bytes of JSON, 1..2^28. Default 1,048,576. */
   readonly maxAnswerBytes?: number | undefined
   /** What gives way when a bound is met: a name, or a policy of your own. Default `"lru"`. */
@@ -134,6 +147,27 @@ const duration = (parameter: string, value: number, least: number): number => {
   throw new InvalidParameter({ parameter, reason: `wanted milliseconds, ${least} or more, got ${shown(value)}` })
 }
 
+const most = (parameter: string, value: number, least: number): number =>
+  wholeNumber(parameter, value, least, Number.MAX_SAFE_INTEGER)
+
+/** The budget of bytes, or what it may be. */
+const bytesOf = (maxBytes: number | SizeBounds): number | SizeBounds => {
+  if (typeof maxBytes !== "object") return most("maxBytes", maxBytes, LEAST_BYTES)
+  const min = most("maxBytes.min", object("maxBytes", maxBytes).min, LEAST_BYTES)
+  return { min, max: most("maxBytes.max", maxBytes.max, min) }
+}
+
+/** How long answers live: by request, or within bounds. */
+const ttlOf = (ttlMs: CacheOptions["ttlMs"]): ((request: CacheRequest) => number | undefined) | TtlBounds => {
+  if (typeof ttlMs === "function") return ttlMs
+  if (typeof ttlMs === "object") {
+    const minMs = duration("ttlMs.minMs", object("ttlMs", ttlMs).minMs, 1)
+    return { minMs, maxMs: finite("ttlMs.maxMs", duration("ttlMs.maxMs", ttlMs.maxMs, minMs)) }
+  }
+  if (ttlMs !== undefined) duration("ttlMs", ttlMs, 1)
+  return () => ttlMs
+}
+
 const policyOf = (eviction: EvictionName | MakePolicy): MakePolicy => {
   if (typeof eviction === "function") return eviction
   if (Object.hasOwn(POLICIES, eviction)) return POLICIES[eviction]
@@ -141,6 +175,7 @@ const policyOf = (eviction: EvictionName | MakePolicy): MakePolicy => {
   throw new InvalidParameter({ parameter: "eviction", reason })
 }
 
+const LEAST_BYTES = 65_536
 const USUAL_THRESHOLD = 0.9
 const USUAL_FLOOR = 0.7
 /** A verifier that is sure is believed further down. */
@@ -161,21 +196,16 @@ const budgetOf = (options: CacheOptions): number | undefined => {
 
 /** Applies bounds and defaults; throws `InvalidParameter`. */
 export const settingsOf = (options: CacheOptions) => {
-  const { ttlMs, calibration } = object("options", options)
+  const { ttlMs, calibration, sweepMs = 1000 } = object("options", options)
   const { verifier = learnedVerifier({ scale: calibration?.scale }) } = options
   const maxFalseHitRate = budgetOf(options)
   const threshold = cosine("threshold", options.threshold ?? USUAL_THRESHOLD)
   const usualFloor = maxFalseHitRate === undefined ? Math.min(USUAL_FLOOR, threshold) : BUDGET_FLOOR
   const floor = cosine("floor", options.floor ?? Math.min(usualFloor, threshold))
   cosine("threshold", threshold, floor)
-  const bound = (parameter: "maxEntries" | "maxBytes", least: number, usual: number): number => {
-    const value = options[parameter]
-    return value === undefined ? usual : wholeNumber(parameter, value, least, Number.MAX_SAFE_INTEGER)
-  }
   if (typeof object("verifier", verifier).verify !== "function") {
     throw new InvalidParameter({ parameter: "verifier", reason: "it has no function verify" })
   }
-  if (typeof ttlMs === "number") duration("ttlMs", ttlMs, 1)
   return {
     name: options.name ?? "cache",
     tenant: options.tenant,
@@ -187,10 +217,11 @@ export const settingsOf = (options: CacheOptions) => {
     verifier,
     judge: optionalFunction("judge", options.judge),
     candidates: wholeNumber("candidates", options.candidates ?? 5, 1, 32),
-    ttlMs: typeof ttlMs === "function" ? ttlMs : () => ttlMs,
+    ttl: ttlOf(ttlMs),
     staleMs: duration("staleMs", options.staleMs ?? 0, 0),
-    maxEntries: bound("maxEntries", 1, Number.POSITIVE_INFINITY),
-    maxBytes: bound("maxBytes", 65_536, 500_000_000),
+    sweepMs: sweepMs === false ? undefined : wholeNumber("sweepMs", sweepMs, 1, 2 ** 31 - 1),
+    maxEntries: options.maxEntries === undefined ? Number.POSITIVE_INFINITY : most("maxEntries", options.maxEntries, 1),
+    maxBytes: bytesOf(options.maxBytes ?? 500_000_000),
     maxAnswerBytes: wholeNumber("maxAnswerBytes", options.maxAnswerBytes ?? 1 << 20, 1, 1 << 28),
     policy: policyOf(options.eviction ?? "lru"),
     facts: optionalFunction("facts", options.facts) ?? usualFacts,
@@ -208,11 +239,9 @@ const collectionOf = ({ embedder, dimensions, precision = "int8", seed }: CacheO
 export const thresholdOf = ({ threshold, floor }: CacheSettings, options: GetOptions): number =>
   options.threshold === undefined ? threshold : cosine("threshold", options.threshold, floor)
 
-/** When an answer that is made now is over; infinite for never. */
-export const expiryOf = (settings: CacheSettings, request: CacheRequest, asked: number | undefined): number => {
-  const ttlMs = asked ?? settings.ttlMs(request)
-  return ttlMs === undefined ? Number.POSITIVE_INFINITY : settings.clock() + duration("ttlMs", ttlMs, 1)
-}
+/** When an answer that is made now is over; infinite for never. `ttlMs` may come from callers. */
+export const expiryOf = ({ clock }: CacheSettings, ttlMs: number | undefined): number =>
+  ttlMs === undefined ? Number.POSITIVE_INFINITY : clock() + duration("ttlMs", ttlMs, 1)
 
 export const sourceOf = ({ source = "default" }: AskOptions): (typeof SOURCES)[number] => {
   if (SOURCES.includes(source)) return source

@@ -18,6 +18,8 @@ export interface CacheStatistics {
   readonly entries: number
   /** Memory of all entries, keys and answers included. */
   readonly bytes: number
+  /** What `bytes` may be at this time. */
+  readonly maxBytes: number
   readonly lookUps: number
   readonly hits: { readonly exact: number; readonly semantic: number; readonly stale: number }
   readonly misses: Readonly<Partial<Record<MissReason, number>>>
@@ -26,6 +28,8 @@ export interface CacheStatistics {
   /** Callers that were served by a call that another had started. */
   readonly shared: number
   readonly evicted: number
+  /** Expired entries that were deleted in the background. */
+  readonly swept: number
   readonly invalidated: number
   /** Answers that could not be written, though callers got them. */
   readonly failures: number
@@ -115,7 +119,10 @@ export class Counters {
     this.#unkept.set(reason, (this.#unkept.get(reason) ?? 0) + 1)
   }
 
-  get(parts: Pick<CacheStatistics, "entries" | "bytes" | "evicted">, feedback: CacheFeedback): CacheStatistics {
+  get(
+    parts: Pick<CacheStatistics, "entries" | "bytes" | "maxBytes" | "evicted" | "swept">,
+    feedback: CacheFeedback
+  ): CacheStatistics {
     const latency = this.#latency.get()
     const lookUps = latency.count
     const wrong = {

@@ -4,6 +4,7 @@
  */
 import { EmptyEmbedding } from "../errors.ts"
 import type { Acceptance } from "./acceptance.ts"
+import type { AdaptiveTtl } from "./adaptive-ttl.ts"
 import type { CacheEntries, Found } from "./entries.ts"
 import type { Eviction } from "./eviction.ts"
 import type { Invalidations } from "./invalidation.ts"
@@ -29,6 +30,8 @@ interface Parts {
   readonly settings: CacheSettings
   readonly invalidations: Invalidations
   readonly eviction: Eviction
+  /** Absent where times to live are fixed. */
+  readonly ttl: AdaptiveTtl | undefined
   readonly acceptance: Acceptance
   readonly confirm: Feedback
   readonly reject: Feedback
@@ -180,7 +183,7 @@ export class Tiers {
     { tier, probability, said, isCovered }: Judged,
     options: GetOptions
   ): Hit | undefined {
-    const { entries, settings, invalidations, eviction, confirm, reject } = this.#parts
+    const { entries, settings, invalidations, eviction, ttl, confirm, reject } = this.#parts
     const entry = entries.at(row)
     if (entry === undefined || !entry.isOf(asked.scope)) return undefined
     const state = this.#state(entry, options)
@@ -192,6 +195,7 @@ export class Tiers {
     const content = contentOf(entry)
     if (content === undefined) return undefined
     eviction.served(row, isCovered)
+    ttl?.served(asked.namespace, key, settings.clock() - entry.made, entry.expires - entry.made)
     const verified = { key, tier, made: entry.made, said }
     return {
       isHit: true,
