@@ -26,6 +26,7 @@ export type { EvictionPolicy, MakePolicy, PolicyRows } from "./core/cache/polici
 export type { CacheMessage, CacheRequest } from "./core/cache/request.ts"
 export type { CachedEntry, Hit, Kept, LookUp, Miss, MissReason, NearMiss } from "./core/cache/results.ts"
 export type { CacheStatistics, Histogram } from "./core/cache/statistics.ts"
+export type { Mix } from "./core/cache/traffic.ts"
 export { nearestVerifier } from "./core/cache/verify/threshold.ts"
 export * from "./core/cache/verifying.ts"
 

@@ -6,12 +6,15 @@ import { InvalidParameter } from "../errors.ts"
 import type { Found } from "./entries.ts"
 import type { CacheSettings, GetOptions } from "./options.ts"
 import { thresholdOf } from "./options.ts"
+import { type Mix, Traffic, USUAL_MIX } from "./traffic.ts"
 import { type CacheCalibration, leastProbability } from "./verify/budget.ts"
 import type { CacheFeedback } from "./verify/feedback.ts"
 import { shippedCalibration } from "./verify/shipped.ts"
 
 /** The least probability is worked out again where the number of entries has changed by a twentieth. */
 const STEPS_A_FACTOR = 20
+/** A budget is a share below 1. */
+const MOST_RATE = 1 - 1e-9
 /** How far below a threshold the nearest of a miss is still told. */
 const REACH = 0.2
 
@@ -19,12 +22,17 @@ export class Acceptance {
   readonly #settings: CacheSettings
   readonly #calibration: CacheCalibration | undefined
   readonly #feedback: CacheFeedback
+  /** Absent where no budget is to be kept. */
+  readonly #traffic: Traffic | undefined
+  /** By steps of size, of the present mix of look-ups. */
   readonly #least = new Map<number, number | undefined>()
+  #mix = USUAL_MIX
 
   private constructor(settings: CacheSettings, calibration: CacheCalibration | undefined, feedback: CacheFeedback) {
     this.#settings = settings
     this.#calibration = calibration
     this.#feedback = feedback
+    this.#traffic = calibration && new Traffic(calibration)
   }
 
   /** Takes in what a budget needs to know; fails where the calibration is of another verifier or embedder, told by its id. */
@@ -71,11 +79,34 @@ export class Acceptance {
     return probability >= least ? undefined : "below-threshold"
   }
 
+  /** Takes note of a look-up that needed no verdict. */
+  unjudged(): void {
+    this.#traffic?.unjudged()
+  }
+
+  /** Takes note of what a verifier said of the best candidate of a look-up, where there was one. */
+  judged(probability: number | undefined, cached: number): void {
+    this.#traffic?.judged(probability, cached)
+  }
+
+  /** What the budget assumes of the look-ups; undefined where there is none. */
+  get mix(): Mix | undefined {
+    return this.#traffic?.mix
+  }
+
   #leastAt(calibration: CacheCalibration, cached: number): number | undefined {
+    const { mix = USUAL_MIX } = this
+    if (mix !== this.#mix) {
+      this.#mix = mix
+      this.#least.clear()
+    }
+    const { duplicates, judged } = mix
     const step = Math.ceil(Math.log(Math.max(1, cached)) * STEPS_A_FACTOR)
     if (this.#least.has(step)) return this.#least.get(step)
-    const { maxFalseHitRate = 1 } = this.#settings
-    const least = leastProbability(calibration, { maxFalseHitRate, cached: Math.exp(step / STEPS_A_FACTOR) })
+    const { maxFalseHitRate: ofAll = 1 } = this.#settings
+    const maxFalseHitRate = Math.min(MOST_RATE, ofAll / judged)
+    const cachedMost = Math.exp(step / STEPS_A_FACTOR)
+    const least = leastProbability(calibration, { maxFalseHitRate, cached: cachedMost, duplicates })
     this.#least.set(step, least)
     return least
   }

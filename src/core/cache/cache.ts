@@ -126,6 +126,7 @@ class Running {
   readonly #settings: CacheSettings
   readonly #counters = new Counters()
   readonly #entries: CacheEntries
+  readonly #acceptance: Acceptance
   readonly #eviction: Eviction
   readonly #sweep: Sweep | undefined
   readonly #invalidations: Invalidations
@@ -158,6 +159,7 @@ class Running {
     this.#told = told
     this.#settings = settings
     this.#entries = entries
+    this.#acceptance = acceptance
     this.#eviction = eviction
     this.#sweep = sweep
     this.#invalidations = invalidations
@@ -251,6 +253,9 @@ class Running {
     const { size: entries, bytes } = this.#entries
     const { evicted, maxBytes } = this.#eviction
     const swept = this.#sweep?.swept ?? 0
-    return this.#counters.get({ entries, bytes, maxBytes, evicted, swept }, this.#told.feedback)
+    return this.#counters.get(
+      { entries, bytes, maxBytes, mix: this.#acceptance.mix, evicted, swept },
+      this.#told.feedback
+    )
   }
 }

@@ -1,6 +1,7 @@
 /** What a cache did, in counters that cost a few nanoseconds each. */
 import type { Unkept } from "./facts.ts"
 import type { LookUp, MissReason } from "./results.ts"
+import type { Mix } from "./traffic.ts"
 import type { CacheFeedback } from "./verify/feedback.ts"
 import type { Estimate } from "./verify/interval.ts"
 
@@ -21,6 +22,11 @@ export interface CacheStatistics {
   /** What `bytes` may be at this time. */
   readonly maxBytes: number
   readonly lookUps: number
+  /**
+   * What the error budget assumes of the look-ups, from what it saw of them: the share that is judged at all, and of these
+   * the share whose answer is cached. Absent where a threshold decides.
+   */
+  readonly mix: Mix | undefined
   readonly hits: { readonly exact: number; readonly semantic: number; readonly stale: number }
   readonly misses: Readonly<Partial<Record<MissReason, number>>>
   readonly stored: number
@@ -120,7 +126,7 @@ export class Counters {
   }
 
   get(
-    parts: Pick<CacheStatistics, "entries" | "bytes" | "maxBytes" | "evicted" | "swept">,
+    parts: Pick<CacheStatistics, "entries" | "bytes" | "maxBytes" | "mix" | "evicted" | "swept">,
     feedback: CacheFeedback
   ): CacheStatistics {
     const latency = this.#latency.get()

@@ -77,19 +77,24 @@ export class Tiers {
     thresholdOf(settings, options)
     const isKnown = entries.find(asked) >= 0
     const exact = this.exact(asked, options)
-    if (exact !== undefined) return { result: exact, vector: undefined }
+    if (exact !== undefined) {
+      acceptance.unjudged()
+      return { result: exact, vector: undefined }
+    }
     const early = this.#missEarly(asked)
     if (early !== undefined) {
+      acceptance.unjudged()
       return { result: miss(asked, isKnown ? "expired" : early), vector: undefined }
     }
     const vector = await this.vectorOf(asked, options.vector, signal)
-    if (vector === undefined) return { result: miss(asked, "no-text"), vector }
+    if (vector === undefined) {
+      acceptance.unjudged()
+      return { result: miss(asked, "no-text"), vector }
+    }
     const found = await this.nearest(asked, vector, acceptance.reach(options), signal)
-    const result =
-      found.length === 0
-        ? miss(asked, isKnown ? "expired" : "below-threshold")
-        : await this.#verified(asked, found, options, signal)
-    return { result, vector }
+    if (found.length > 0) return { result: await this.#verified(asked, found, options, signal), vector }
+    acceptance.judged(undefined, this.#parts.entries.sizeOf(asked))
+    return { result: miss(asked, isKnown ? "expired" : "below-threshold"), vector }
   }
 
   /** Vector of the text of a request, as given or embedded; undefined when the embedder finds nothing in it. */
@@ -139,10 +144,14 @@ export class Tiers {
     const { entries, settings, acceptance } = this.#parts
     const nearMiss = (reason: MissReason, one: Found = found[0]!): Miss => miss(asked, reason, one, settings.clock())
     const alive = found.filter((one) => this.#state(one, options) !== "expired")
-    if (alive.length === 0) return nearMiss("expired")
     const cached = entries.sizeOf(asked)
+    if (alive.length === 0) {
+      acceptance.judged(undefined, cached)
+      return nearMiss("expired")
+    }
     const judgement = settings.verifier.verify(asked.text, alive, cached)
     const { best, refused } = isPromise(judgement) ? await judgement : judgement
+    acceptance.judged(best?.probability, cached)
     if (best === undefined) return nearMiss(refused[0] === undefined ? "abstained" : `gate:${refused[0].gate}`)
     const chosen = alive[best.index]!
     const probability = acceptance.adjusted(best.probability, chosen.key, asked.namespace)

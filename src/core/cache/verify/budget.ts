@@ -3,7 +3,7 @@
  * share of all look-ups. It comes from look-ups whose right answers are known, and abstains where these are too few.
  */
 import { InvalidParameter } from "../../errors.ts"
-import { clopperPearson } from "./interval.ts"
+import { clopperPearson, type Estimate } from "./interval.ts"
 import type { SimilarityScale } from "./scale.ts"
 
 /** What serving everything of at least some probability was measured to do. */
@@ -82,16 +82,37 @@ export const leastProbability = (
 }
 
 /** The lowest cut whose rate is bounded by the budget. */
-const cutFor = (curve: CutCurve, budget: number, duplicates: number): number | undefined =>
-  curve.cuts.findLast((cut) => boundOf(curve, cut, duplicates) <= budget)?.probability
+const cutFor = (curve: CutCurve, budget: number, duplicates: number): number | undefined => {
+  const estimates = estimatesOf(curve)
+  return curve.cuts.findLast((_, i) => boundOf(estimates[i]!, duplicates) <= budget)?.probability
+}
 
 /** One-sided: above the high end of an interval of 90 % is the true rate in 5 % of all cases. */
 const ONE_SIDED = 0.9
 
+/** Shares of wrong answers at a cut. */
+interface Estimates {
+  readonly known: Estimate
+  readonly unknown: Estimate
+}
+
+/** By cut: they take milliseconds, and look-ups ask for budgets again and again as a cache grows. */
+const estimated = new WeakMap<CutCurve, ReadonlyArray<Estimates>>()
+
+const estimatesOf = (curve: CutCurve): ReadonlyArray<Estimates> => {
+  const done = estimated.get(curve)
+  if (done !== undefined) return done
+  const { duplicates, others, cuts } = curve
+  const estimates = cuts.map(({ wrongDuplicates, wrongOthers }) => ({
+    known: clopperPearson(wrongDuplicates, duplicates, ONE_SIDED),
+    unknown: clopperPearson(wrongOthers, others, ONE_SIDED)
+  }))
+  estimated.set(curve, estimates)
+  return estimates
+}
+
 /** Most wrong answers / look-ups that what was counted is compatible with, in traffic of this mix. */
-const boundOf = (curve: CutCurve, cut: Cut, duplicates: number): number => {
-  const known = clopperPearson(cut.wrongDuplicates, curve.duplicates, ONE_SIDED)
-  const unknown = clopperPearson(cut.wrongOthers, curve.others, ONE_SIDED)
+const boundOf = ({ known, unknown }: Estimates, duplicates: number): number => {
   const others = 1 - duplicates
   // Two independent estimates: their distances to the bound add up in squares.
   const reach = Math.hypot(duplicates * (known.high - known.rate), others * (unknown.high - unknown.rate))
