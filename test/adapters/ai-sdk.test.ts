@@ -299,7 +299,7 @@ describe("cachedEmbeddings", () => {
       many.embeddings.map(([length]) => length),
       [4, 3, 4, 5]
     )
-    assert.deepEqual(many.providerMetadata?.["sabine"], { remembered: 1 })
+    assert.deepEqual(many.providerMetadata?.["sabine"], { remembered: 1, shared: 0 })
     assert.deepEqual(
       server.asked.map(({ body }) => body.input),
       [["cat"], ["lion", "tiger"]]
@@ -308,5 +308,44 @@ describe("cachedEmbeddings", () => {
     await embed({ model, value: "cat", providerOptions: { openai: { dimensions: 3 } } })
     assert.equal(server.asked.length, 4)
     assert.equal(middleware.stats().entries, 5)
+  })
+
+  test("sends a text once for all who ask at the same time, and again for those who stay when its caller gives up", async () => {
+    await using server = await OpenAiServer.start()
+    const openai = createOpenAI({ baseURL: server.url, apiKey: "none" })
+    const model = wrapEmbeddingModel({ model: openai.embedding("e"), middleware: cachedEmbeddings() })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    server.wait = promise
+    const callers = [["cat", "lion"], ["cat"], ["lion", "tiger", "cat"]].map((values) => embedMany({ model, values }))
+    while (server.asked.length < 2) await new Promise(setImmediate)
+    resolve()
+    const results = await Promise.all(callers)
+    assert.deepEqual(
+      server.asked.map(({ body }) => body.input),
+      [["cat", "lion"], ["tiger"]]
+    )
+    assert.deepEqual(
+      results.map(({ embeddings, usage, providerMetadata }) => [
+        embeddings.map(([length]) => length),
+        usage.tokens,
+        providerMetadata?.["sabine"]
+      ]),
+      [
+        [[3, 4], 2, { remembered: 0, shared: 0 }],
+        [[3], 0, { remembered: 0, shared: 1 }],
+        [[4, 5, 3], 1, { remembered: 0, shared: 2 }]
+      ]
+    )
+    server.wait = new Promise(() => undefined)
+    const controller = new AbortController()
+    const gone = embed({ model, value: "bear", abortSignal: controller.signal, maxRetries: 0 })
+    while (server.asked.length < 3) await new Promise(setImmediate)
+    const stays = embed({ model, value: "bear" })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    server.wait = Promise.resolve()
+    controller.abort()
+    await assert.rejects(gone, { name: "AbortError" })
+    assert.equal((await stays).embedding[0], 4)
+    assert.equal(server.asked.length, 4)
   })
 })

@@ -185,6 +185,93 @@ describe("a cached embedder", () => {
   })
 })
 
+describe("callers who want the same text at the same time", () => {
+  /** An embedder whose calls wait for one another to be let go. */
+  const gated = () => {
+    const calls: Array<{ readonly texts: ReadonlyArray<string>; readonly go: (error?: Error) => void }> = []
+    const hash = hashEmbedder({ dimensions: DIMENSIONS })
+    const embedder: Embedder = {
+      ...hash,
+      embed: async (texts, { signal } = {}) => {
+        await new Promise<void>((resolve, reject) => {
+          calls.push({ texts, go: (error) => (error === undefined ? resolve() : reject(error)) })
+          signal?.addEventListener("abort", () => reject(new Cancelled()))
+        })
+        return hash.embed(texts)
+      }
+    }
+    return { calls, hash, embedder: cachedEmbedder(embedder) }
+  }
+  const turn = () => new Promise(setImmediate)
+
+  test("share its encoding, and each has vectors of its own", async () => {
+    const { calls, hash, embedder } = gated()
+    const asked = [["a", "b"], ["b"], ["c", "a"], ["a", "b"]]
+    const working = asked.map((texts) => embedder.embed(texts))
+    await turn()
+    assert.deepEqual(
+      calls.map(({ texts }) => texts),
+      [["a", "b"], ["c"]]
+    )
+    for (const { go } of calls) go()
+    for (const [i, vectors] of (await Promise.all(working)).entries()) {
+      assert.deepEqual(vectors, await hash.embed(asked[i]!))
+      vectors.fill(9)
+    }
+    assert.deepEqual(await embedder.embed(["a"]), await hash.embed(["a"]))
+    assert.equal(calls.length, 2)
+  })
+
+  test("share its failure, and the next who asks has it encoded anew", async () => {
+    const { calls, embedder } = gated()
+    const working = [embedder.embed(["a"]), embedder.embed(["a"])]
+    await turn()
+    calls[0]!.go(new Error("down"))
+    for (const outcome of await Promise.allSettled(working)) {
+      assert.ok(outcome.status === "rejected" && /down/.test(String(outcome.reason)))
+    }
+    const again = embedder.embed(["a"])
+    await turn()
+    assert.equal(calls.length, 2)
+    calls[1]!.go()
+    assert.equal((await again).length, DIMENSIONS)
+  })
+
+  test("are not given up with the one who asked first, nor refused for another text of his", async () => {
+    const { calls, hash, embedder } = gated()
+    const controller = new AbortController()
+    const gone = embedder.embed(["a"], { signal: controller.signal })
+    const stays = [embedder.embed(["a"]), embedder.embed(["a", "b"])]
+    await turn()
+    controller.abort()
+    await assert.rejects(gone, Cancelled)
+    await turn()
+    for (const { go } of calls) go()
+    assert.deepEqual(await Promise.all(stays), [await hash.embed(["a"]), await hash.embed(["a", "b"])])
+    assert.equal(calls.filter(({ texts }) => texts.includes("a")).length, 2)
+
+    const refused = embedder.embed(["c", " "])
+    const fine = embedder.embed(["c"])
+    await turn()
+    calls.at(-1)!.go()
+    await assert.rejects(refused, EmptyEmbedding)
+    await turn()
+    calls.at(-1)!.go()
+    assert.deepEqual(await fine, await hash.embed(["c"]))
+  })
+
+  test("wait no longer than their own signal lets them", async () => {
+    const { embedder } = gated()
+    const controller = new AbortController()
+    const first = embedder.embed(["a"])
+    first.catch(() => undefined)
+    const waiting = embedder.embed(["a"], { signal: controller.signal })
+    await turn()
+    controller.abort()
+    await assert.rejects(waiting, Cancelled)
+  })
+})
+
 describe("text queries of a collection", () => {
   test("are remembered, documents are not", async () => {
     await using db = await open(":memory:")

@@ -118,6 +118,35 @@ test("batches are as large as the model takes, and one at a time where it says s
   assert.deepEqual(server.requests.map(({ body }) => body.input.length).sort(), [4, 8, 8])
 })
 
+test("models of the AI SDK and LangChain count what they are used for", async () => {
+  const embedder = await embedderOf(openai(), { dimensions: DIMENSIONS, batchSize: 2, pricePerMillionTokens: 1e6 })
+  assert.deepEqual(embedder.usage, { requests: 0, retries: 0, texts: 0, tokens: 0, cost: 0 })
+  await embedder.embed(["one", "two", "three"])
+  const { usage } = embedder
+  assert.ok(usage.tokens > 0 && usage.cost === usage.tokens)
+  assert.deepEqual([usage.requests, usage.retries, usage.texts], [2, 0, 3])
+  const clock = testClock()
+  let isDown = true
+  const flaky: EmbeddingModelV4 = {
+    ...(v3() as unknown as EmbeddingModelV4),
+    specificationVersion: "v4",
+    doEmbed: async ({ values }) => {
+      if (isDown) {
+        isDown = false
+        throw Object.assign(new Error("down"), { statusCode: 500 })
+      }
+      return { embeddings: await rowsOf(values), warnings: [] }
+    }
+  }
+  const retried = await embedderOf(flaky, { dimensions: DIMENSIONS, clock })
+  await retried.embed(["one"])
+  assert.deepEqual(retried.usage, { requests: 2, retries: 1, texts: 1, tokens: 0, cost: 0 })
+  const chain = await embedderOf(new TwoSided(), { dimensions: DIMENSIONS, batchSize: 2 })
+  await chain.embed(["one", "two", "three"])
+  await chain.embed(["one", "two"], { kind: "query" })
+  assert.deepEqual(chain.usage, { requests: 4, retries: 0, texts: 5, tokens: 0, cost: 0 })
+})
+
 test("queries go to the method of their own", async () => {
   const model = new TwoSided()
   const embedder = await embedderOf(model)

@@ -1,5 +1,6 @@
-/** Embeddings that are remembered by their text: only texts that were not embedded of late are sent to the model. */
+/** Embeddings that are remembered by their text: only texts that were not embedded of late are sent, each once. */
 import type { EmbeddingModelV4Embedding, EmbeddingModelV4Middleware } from "@ai-sdk/provider"
+import { TextFlights } from "../../core/text-flights.ts"
 import { QueryCache, type QueryCacheOptions, type QueryCacheStats } from "../../index.ts"
 
 /** How much is remembered: 128 embeddings and 8 MiB by default. */
@@ -11,13 +12,15 @@ const NUMBER_BYTES = 8
 /**
  * Middleware for `wrapEmbeddingModel({ model, middleware: cachedEmbeddings() })`, and the statistics of what it remembers.
  * One middleware serves any number of models: texts are told apart by provider, model, dimensions and provider options.
- * `providerMetadata.sabine` says how many texts of a call were `remembered`; usage is that of the others.
+ * A text that another call has sent already is waited for. `providerMetadata.sabine` says how many texts of a call were
+ * `remembered`, and how many others were `shared` with another call; usage is that of what this call sent itself.
  * Throws `InvalidParameter`.
  */
 export const cachedEmbeddings = (
   options?: CachedEmbeddingsOptions
 ): EmbeddingModelV4Middleware & { readonly stats: () => QueryCacheStats } => {
   const known = new QueryCache<EmbeddingModelV4Embedding>(({ length }) => NUMBER_BYTES * length, options)
+  const flights = new TextFlights<EmbeddingModelV4Embedding>()
   return {
     specificationVersion: "v4",
     stats: () => known.stats(),
@@ -25,28 +28,54 @@ export const cachedEmbeddings = (
       const { values, abortSignal, headers, ...rest } = params
       const scope = JSON.stringify([model.provider, model.modelId, rest])
       const found = new Map<string, EmbeddingModelV4Embedding>()
+      const missing = new Map<string, string>()
       for (const text of new Set(values)) {
-        const embedding = known.get(`${scope} ${text}`)
-        if (embedding !== undefined) found.set(text, embedding)
+        const key = `${scope} ${text}`
+        const embedding = known.get(key)
+        if (embedding === undefined) missing.set(key, text)
+        else found.set(text, embedding)
       }
       const remembered = values.filter((text) => found.has(text)).length
-      const missing = [...new Set(values)].filter((text) => !found.has(text))
-      const fresh = missing.length > 0 ? await model.doEmbed({ ...params, values: missing }) : undefined
-      for (const [i, text] of missing.entries()) {
-        const embedding = fresh?.embeddings[i]
-        if (embedding === undefined)
-          throw new Error(`${model.modelId} returned ${i} embeddings for ${missing.length} texts`)
-        known.set(`${scope} ${text}`, [...embedding])
-        found.set(text, embedding)
+      let fresh: Awaited<ReturnType<typeof model.doEmbed>> | undefined
+      let tokens = 0
+      const sent = new Set<string>()
+      const send = async (keys: ReadonlyArray<string>) => {
+        const texts = keys.map((key) => missing.get(key)!)
+        fresh = await model.doEmbed({ ...params, values: texts })
+        tokens += fresh.usage?.tokens ?? 0
+        const { embeddings } = fresh
+        return keys.map((key, i) => {
+          const embedding = embeddings[i]
+          if (embedding === undefined) {
+            throw new Error(`${model.modelId} returned ${i} embeddings for ${texts.length} texts`)
+          }
+          sent.add(texts[i]!)
+          known.set(key, [...embedding])
+          return embedding
+        })
       }
+      const made =
+        missing.size === 0 ? new Map() : await givenUp(flights.all([...missing.keys()], abortSignal, send), abortSignal)
+      for (const [key, embedding] of made) found.set(missing.get(key)!, embedding)
+      const shared = values.filter((text) => !sent.has(text)).length - remembered
       return {
         warnings: [],
         ...fresh,
         // Of its own for each caller: what is remembered nobody can change.
         embeddings: values.map((text) => [...found.get(text)!]),
-        ...(fresh === undefined && { usage: { tokens: 0 } }),
-        providerMetadata: { ...fresh?.providerMetadata, sabine: { remembered } }
+        ...((fresh === undefined || fresh.usage !== undefined) && { usage: { tokens } }),
+        providerMetadata: { ...fresh?.providerMetadata, sabine: { remembered, shared } }
       }
     }
+  }
+}
+
+/** A caller whose signal fires is told its reason, as by the SDK itself. */
+const givenUp = async <A>(work: Promise<A>, signal: AbortSignal | undefined): Promise<A> => {
+  try {
+    return await work
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
   }
 }

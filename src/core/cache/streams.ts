@@ -1,5 +1,5 @@
 /** Streams that are recorded while they pass to one reader or several. */
-import { orCancelled } from "../embed/abort.ts"
+import { orCancelled } from "../abort.ts"
 import { Cancelled } from "../errors.ts"
 import { jsonOf, jsonOfBytes } from "./json.ts"
 

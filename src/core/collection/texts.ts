@@ -1,8 +1,8 @@
 /** Texts to vectors through the embedder that the caller gave, which may fail in any way. */
-import { orCancelled } from "../embed/abort.ts"
-import { embedThrough, vectorCache } from "../embed/cached.ts"
+import { orCancelled } from "../abort.ts"
+import { embedThrough, VectorCache } from "../embed/cached.ts"
 import type { OpenEmbedder } from "../embed/open-embedder.ts"
-import type { QueryCache, QueryCacheOptions } from "../embed/query-cache.ts"
+import type { QueryCacheOptions } from "../embed/query-cache.ts"
 import { EmbedderFailed, InvalidParameter, isSabineError, NoEmbedder } from "../errors.ts"
 import type { Pool } from "../pool.ts"
 
@@ -15,14 +15,14 @@ export type EmbedTexts = (
 
 /** Vectors of the last queries. */
 export interface RememberedQueries {
-  readonly cache: QueryCache<Float32Array>
+  readonly cache: VectorCache
   /** Whether those of quick embedders are remembered too. */
   readonly always: boolean
 }
 
 /** What a choice asks for: by default vectors are remembered where encoding takes longer than that; throws `InvalidParameter`. */
 export const rememberedQueries = (choice: QueryCacheOptions | false | undefined): RememberedQueries | undefined =>
-  choice === false ? undefined : { cache: vectorCache(choice), always: choice !== undefined }
+  choice === false ? undefined : { cache: new VectorCache(choice), always: choice !== undefined }
 
 interface Embedding {
   readonly collection: string
@@ -54,7 +54,7 @@ export const embedWith = ({ collection, dimensions, current, pool, remembered }:
     if (embedder === undefined) throw new NoEmbedder({ collection })
     const isRemembered = kind === "query" && (remembered?.always || embedder.quick !== true)
     if (remembered === undefined || !isRemembered) return embedAnew(embedder, texts, kind, signal)
-    return embedThrough(remembered.cache, texts, (missing) => embedAnew(embedder, missing, kind, signal))
+    return embedThrough(remembered.cache, texts, (missing) => embedAnew(embedder, missing, kind, signal), { signal })
   }
 }
 

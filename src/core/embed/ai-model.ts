@@ -3,7 +3,7 @@ import { wholeNumber } from "../checked.ts"
 import { EmbedderFailed, EmbedderRequestFailed } from "../errors.ts"
 import { embedBatched } from "./batched.ts"
 import { systemClock } from "./clock.ts"
-import { asked, batchesOf, type EmbedderOfOptions, type OpenEmbedder } from "./open-embedder.ts"
+import { asked, batchesOf, type EmbedderOfOptions, meterOf, type OpenMeteredEmbedder } from "./open-embedder.ts"
 import { errorOf, retryAfterMs } from "./request.ts"
 import { classifyStatus, MAX_RETRIES, MAX_TIMEOUT_MS, retrying } from "./retrying.ts"
 
@@ -16,6 +16,7 @@ export interface AiEmbeddingModel {
   readonly supportsParallelCalls: PromiseLike<boolean> | boolean
   doEmbed(options: { values: Array<string>; abortSignal: AbortSignal }): PromiseLike<{
     readonly embeddings: ReadonlyArray<ReadonlyArray<number>>
+    readonly usage?: { readonly tokens: number } | undefined
   }>
 }
 
@@ -23,21 +24,25 @@ export const isAiModel = (source: object): source is AiEmbeddingModel =>
   "doEmbed" in source && typeof source.doEmbed === "function"
 
 /** Retries are made here: a model alone makes none. */
-export const openAiModel = (model: AiEmbeddingModel, options: EmbedderOfOptions): OpenEmbedder => {
+export const openAiModel = (model: AiEmbeddingModel, options: EmbedderOfOptions): OpenMeteredEmbedder => {
   const { provider, modelId } = model
   const { id = `ai-sdk:${provider}:${modelId}`, dimensions, clock = systemClock } = options
   const { batchSize, concurrency } = batchesOf(options, 4)
+  const meter = meterOf(options)
   const policy = {
     embedder: id,
     timeout: wholeNumber("timeout", options.timeout ?? 60_000, 1, MAX_TIMEOUT_MS),
     maxRetries: wholeNumber("maxRetries", options.maxRetries ?? 5, 0, MAX_RETRIES),
     clock,
-    onRequest: () => undefined
+    onRequest: meter.onRequest
   }
   const failure = (cause: unknown) => failureOf(id, cause)
   return {
     id,
     dimensions,
+    get usage() {
+      return meter.usage()
+    },
     embed: async (texts, { signal } = {}) => {
       const [most, parallel] = await Promise.all([model.maxEmbeddingsPerCall, model.supportsParallelCalls])
       const batching = {
@@ -49,7 +54,8 @@ export const openAiModel = (model: AiEmbeddingModel, options: EmbedderOfOptions)
       return embedBatched(batching, texts, signal, async (values, either) => {
         const attempt = (abortSignal: AbortSignal) =>
           asked(id, abortSignal, () => model.doEmbed({ values, abortSignal }), failure)
-        const { embeddings } = await retrying(policy, either, attempt)
+        const { embeddings, usage } = await retrying(policy, either, attempt)
+        meter.onVectors(values.length, usage?.tokens)
         return embeddings
       })
     }

@@ -1,5 +1,6 @@
 /** An embedder behind a cache: a text that comes again is not encoded again. */
 import { Cancelled, EmptyEmbedding } from "../errors.ts"
+import { TextFlights } from "../text-flights.ts"
 import type { Embedder } from "./embedder.ts"
 import { QueryCache, type QueryCacheOptions } from "./query-cache.ts"
 
@@ -8,34 +9,51 @@ export interface CachedEmbedder extends Embedder {
   readonly cache: QueryCache<Float32Array>
 }
 
-/** A cache of vectors; throws `InvalidParameter`. */
-export const vectorCache = (options?: QueryCacheOptions): QueryCache<Float32Array> =>
-  new QueryCache((vector) => vector.byteLength, options)
+/** Vectors by text, and those that are being encoded. */
+export class VectorCache extends QueryCache<Float32Array> {
+  readonly flights = new TextFlights<Float32Array>()
 
-/** Vectors of `texts`, of which `embed` encodes those that `cache` lacks, each once. The memory is the caller's. */
+  /** Throws `InvalidParameter`. */
+  constructor(options?: QueryCacheOptions) {
+    super((vector) => vector.byteLength, options)
+  }
+}
+
+interface Through {
+  /** Gives up waiting for what others encode; `embed` has to see to it by itself. */
+  readonly signal: AbortSignal | undefined
+  readonly keyOf?: (text: string) => string
+}
+
+/**
+ * Vectors of `texts`, of which `embed` encodes those that `cache` lacks and nobody is encoding already, each once. The
+ * memory is the caller's.
+ */
 export const embedThrough = async (
-  cache: QueryCache<Float32Array>,
+  cache: VectorCache,
   texts: ReadonlyArray<string>,
   embed: (texts: ReadonlyArray<string>) => Promise<Float32Array>,
-  keyOf: (text: string) => string = (text) => text
+  { signal, keyOf = (text) => text }: Through
 ): Promise<Float32Array> => {
   const found = texts.map((text) => cache.get(keyOf(text)))
   const missing = texts.filter((_, i) => found[i] === undefined)
   if (missing.length === 0) return joined(found as ReadonlyArray<Float32Array>)
-  const wanted = missing.length === 1 ? missing : [...new Set(missing)]
-  const vectors = await embed(wanted).catch((error) => {
-    if (!(error instanceof EmptyEmbedding)) throw error
-    const { index, text } = error
-    throw new EmptyEmbedding({ index: texts.indexOf(wanted[index] ?? text), text })
+  const wanted = new Map(missing.map((text) => [keyOf(text), text]))
+  const vectors = await cache.flights.all([...wanted.keys()], signal, async (keys) => {
+    const own = keys.map((key) => wanted.get(key)!)
+    const rows = await embed(own).catch((error) => {
+      if (!(error instanceof EmptyEmbedding)) throw error
+      const { index, text } = error
+      throw new EmptyEmbedding({ index: texts.indexOf(own[index] ?? text), text })
+    })
+    const dimensions = rows.length / own.length
+    return keys.map((key, i) => {
+      const vector = rows.slice(i * dimensions, (i + 1) * dimensions)
+      cache.set(key, vector)
+      return vector
+    })
   })
-  const dimensions = vectors.length / wanted.length
-  for (const [i, text] of wanted.entries()) {
-    cache.set(keyOf(text), vectors.slice(i * dimensions, (i + 1) * dimensions))
-  }
-  if (wanted.length === texts.length) return vectors
-  const rows = new Map(wanted.map((text, i) => [text, i * dimensions]))
-  const rowOf = (text: string) => vectors.subarray(rows.get(text)!, rows.get(text)! + dimensions)
-  return joined(texts.map((text, i) => found[i] ?? rowOf(text)))
+  return joined(texts.map((text, i) => found[i] ?? vectors.get(keyOf(text))!))
 }
 
 const joined = (vectors: ReadonlyArray<Float32Array>): Float32Array => {
@@ -48,11 +66,12 @@ const joined = (vectors: ReadonlyArray<Float32Array>): Float32Array => {
 }
 
 /**
- * `embedder` with the vectors of the last texts kept, queries and documents apart. Collections have such a cache for
+ * `embedder` with the vectors of the last texts kept, queries and documents apart; callers who want the same text at the
+ * same time share its encoding. Collections have such a cache for
  * their queries already: this is for texts that are embedded elsewhere, or for more of them. Throws `InvalidParameter`.
  */
 export const cachedEmbedder = (embedder: Embedder, options?: QueryCacheOptions): CachedEmbedder => {
-  const cache = vectorCache(options)
+  const cache = new VectorCache(options)
   const { id, dimensions } = embedder
   return {
     id,
@@ -62,7 +81,7 @@ export const cachedEmbedder = (embedder: Embedder, options?: QueryCacheOptions):
       const { kind = "document", signal } = embedding
       if (signal?.aborted) throw new Cancelled()
       const embed = (missing: ReadonlyArray<string>) => embedder.embed(missing, embedding)
-      return embedThrough(cache, texts, embed, (text) => `${kind} ${text}`)
+      return embedThrough(cache, texts, embed, { signal, keyOf: (text) => `${kind} ${text}` })
     }
   }
 }

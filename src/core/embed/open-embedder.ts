@@ -1,15 +1,20 @@
 /** A model of any library as an embedder whose dimension may be known only once it has embedded something. */
-import { wholeNumber } from "../checked.ts"
+
+import { orCancelled } from "../abort.ts"
+import { finite, wholeNumber } from "../checked.ts"
 import { EmbedderFailed, isSabineError } from "../errors.ts"
-import { orCancelled } from "./abort.ts"
 import { DEFAULT_BATCH } from "./batched.ts"
 import type { Clock } from "./clock.ts"
 import type { Embedder } from "./embedder.ts"
+import { Meter, type MeteredEmbedder } from "./usage.ts"
 
 /** An embedder that may have to be asked for its dimension. */
 export interface OpenEmbedder extends Omit<Embedder, "dimensions"> {
   readonly dimensions: number | undefined
 }
+
+/** One that counts what it uses. */
+export interface OpenMeteredEmbedder extends OpenEmbedder, Pick<MeteredEmbedder, "usage"> {}
 
 export interface EmbedderOfOptions {
   /** Identity, stored with a collection. By default the model's provider and name, or `"custom"`. */
@@ -24,6 +29,8 @@ export interface EmbedderOfOptions {
   readonly timeout?: number | undefined
   /** AI SDK models only: retries after 429, 5xx and failures of the network, 0 to 100, 5 by default. */
   readonly maxRetries?: number | undefined
+  /** US dollars for a million tokens, for `usage.cost` of models of the AI SDK. Default 0. */
+  readonly pricePerMillionTokens?: number | undefined
   /** Time, for tests. */
   readonly clock?: Clock | undefined
 }
@@ -33,6 +40,10 @@ export const batchesOf = (options: EmbedderOfOptions, concurrency: number) => ({
   batchSize: wholeNumber("batchSize", options.batchSize ?? DEFAULT_BATCH, 1, 2048),
   concurrency: wholeNumber("concurrency", options.concurrency ?? concurrency, 1, 64)
 })
+
+/** Counters with the price of options; throws `InvalidParameter`. */
+export const meterOf = ({ pricePerMillionTokens = 0 }: EmbedderOfOptions): Meter =>
+  new Meter(finite("pricePerMillionTokens", pricePerMillionTokens))
 
 /** For models that run in this process: what they return is their own affair. */
 export const noVectors = (embedder: string, detail: string): EmbedderFailed =>

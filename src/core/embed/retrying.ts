@@ -1,6 +1,7 @@
 /** Requests that are worth another attempt: a deadline over all of them, and jittered waits that grow. */
+
+import { orCancelled } from "../abort.ts"
 import { type EmbedderFailureReason, EmbedderRequestFailed } from "../errors.ts"
-import { orCancelled } from "./abort.ts"
 import type { Clock } from "./clock.ts"
 import type { TokenBucket } from "./token-bucket.ts"
 

@@ -7,6 +7,7 @@ import { embedBatched, UnitRows } from "./batched.ts"
 import type { Embedder, EmbedOptions } from "./embedder.ts"
 import { isLangChain, type LangChainEmbeddings, openLangChain } from "./langchain.ts"
 import { asked, batchesOf, type EmbedderOfOptions, noVectors, type OpenEmbedder } from "./open-embedder.ts"
+import type { MeteredEmbedder } from "./usage.ts"
 
 /** One vector a text, in their order: an array of vectors, or all of them in one array, row-major. */
 type Vectors = Float32Array | ReadonlyArray<ArrayLike<number>>
@@ -90,11 +91,20 @@ const rowsOf = (vectors: Float32Array, count: number): ReadonlyArray<Float32Arra
 export const dimensionsOf = async (embedder: OpenEmbedder, signal?: AbortSignal): Promise<number> =>
   embedder.dimensions ?? (await embedder.embed(["dimensions"], { signal })).length
 
+interface EmbedderOf {
+  (source: AiEmbeddingModel | LangChainEmbeddings, options?: EmbedderOfOptions): Promise<MeteredEmbedder>
+  (source: EmbedderSource, options?: EmbedderOfOptions): Promise<Embedder>
+}
+
 /**
  * Any model as an embedder, to be used outside a collection or with other batches than a collection asks for. A model
- * that does not say its dimension embeds one word to find out. Rejects with `InvalidParameter`, and as the model does.
+ * that does not say its dimension embeds one word to find out. Those of the AI SDK and LangChain count what they use:
+ * requests, retries where they are made here, texts, and tokens where they are told. Rejects with `InvalidParameter`, and as
+ * the model does.
  */
-export const embedderOf = async (source: EmbedderSource, options: EmbedderOfOptions = {}): Promise<Embedder> => {
+export const embedderOf = (async (source: EmbedderSource, options: EmbedderOfOptions = {}) => {
   const open = openEmbedder(source, options)
-  return { ...open, dimensions: await dimensionsOf(open) }
-}
+  const dimensions = { value: await dimensionsOf(open), enumerable: true }
+  // Counters are read when they are asked for, not copied as they stand.
+  return Object.defineProperties({}, { ...Object.getOwnPropertyDescriptors(open), dimensions })
+}) as EmbedderOf

@@ -1,5 +1,5 @@
 /** Waiting for work that may be deaf to its signal. */
-import { Cancelled } from "../errors.ts"
+import { Cancelled } from "./errors.ts"
 
 /** What `work` settles with, or `Cancelled` once the signal fires: nobody waits for work that goes on regardless. */
 export const orCancelled = <A>(work: PromiseLike<A>, signal: AbortSignal): Promise<A> =>
