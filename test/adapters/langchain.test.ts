@@ -247,6 +247,23 @@ describe("SabineVectorStore", () => {
     await assert.rejects(store.addVectors([], [again]), InvalidParameter)
   })
 
+  test("deletes what a filter lets through, however many, and asks for no more than a search can find", async () => {
+    await using db = await open(":memory:")
+    const store = await made(db)
+    const many = Array.from(
+      { length: 1500 },
+      (_, i) => new Document({ pageContent: `sun ${i % 90}`, metadata: { lang: "fr" } })
+    )
+    await store.addDocuments(many)
+    assert.equal((await store.similaritySearch("sun 0", 4000)).length, 1024)
+    await store.delete({ filter: { lang: "fr" } })
+    assert.equal((await db.collection("documents")).size(), 4)
+    await store.delete({ ids: ["unknown"], filter: { lang: "en" } })
+    assert.deepEqual(contents(await store.similaritySearch("cat 0", 9)), ["cat 1", "dog 0"])
+    await assert.rejects(store.delete({ filter: { unknown: "fr" } }), InvalidParameter)
+    await assert.rejects(store.delete({}), InvalidParameter)
+  })
+
   test("finds documents that are unlike one another, and is a retriever of both kinds", async () => {
     await using db = await open(":memory:")
     const store = await made(db)

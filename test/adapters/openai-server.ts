@@ -18,7 +18,7 @@ interface Asked {
     readonly model: string
     readonly messages: ReadonlyArray<{ readonly content: unknown }>
     readonly stream?: boolean
-    readonly input?: ReadonlyArray<string>
+    readonly input?: string | ReadonlyArray<string>
   }
 }
 
@@ -58,7 +58,7 @@ export class OpenAiServer implements AsyncDisposable {
       if (!response.writableEnded) this.left++
     })
     await this.wait
-    if (request.url!.endsWith("/embeddings")) return this.#embed(body.input!, response)
+    if (request.url!.endsWith("/embeddings")) return this.#embed([body.input!].flat(), response)
     const said = this.says.shift() ?? {}
     if (said.status !== undefined) {
       response.writeHead(said.status, { "content-type": "application/json" })

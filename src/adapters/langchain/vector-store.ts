@@ -9,6 +9,10 @@ import type { Collection, CollectionOptions, Database, Filter, Hit, Namespace } 
 /** Nearest documents that diverse ones are chosen from, unless a call says otherwise; as elsewhere in LangChain. */
 const FETCH = 20
 const LAMBDA = 0.5
+/** What mem0 calls the id in its filters: no field can have the name. */
+const MEM0_ID = "_mem0_id"
+/** Documents of one search. */
+const MOST = 1024
 
 /** Where documents are kept. Fields of the collection are filled from metadata of the same name, and are what filters see. */
 export interface SabineVectorStoreOptions extends Omit<CollectionOptions, "embedder" | "dimensions"> {
@@ -19,6 +23,12 @@ export interface SabineVectorStoreOptions extends Omit<CollectionOptions, "embed
   readonly namespace?: string | undefined
   /** Components of a vector. Default: those of the first text that is embedded. */
   readonly dimensions?: number | undefined
+}
+
+/** What is to go. */
+interface Deleted {
+  readonly ids?: ReadonlyArray<string> | undefined
+  readonly filter?: Filter | undefined
 }
 
 type Metadata = Record<string, unknown>
@@ -38,10 +48,12 @@ export class SabineVectorStore extends VectorStore {
   declare FilterType: Filter
   readonly #entries: Collection | Namespace
   readonly #fields: ReadonlyArray<string>
+  readonly #dimensions: number
 
   private constructor(embeddings: EmbeddingsInterface, collection: Collection, namespace: string | undefined) {
     super(embeddings, {})
     this.#entries = namespace === undefined ? collection : collection.namespace(namespace)
+    this.#dimensions = collection.shape.dimensions
     this.#fields = Object.keys(collection.shape.fields ?? {})
   }
 
@@ -120,17 +132,37 @@ export class SabineVectorStore extends VectorStore {
     return entries.map(({ key }) => key)
   }
 
-  /** Deletes documents by their ids; ids that are unknown are passed by. */
-  override async delete({ ids }: { readonly ids: ReadonlyArray<string> }): Promise<void> {
-    await Promise.all(ids.map((id) => this.#entries.delete(id)))
+  /**
+   * Deletes documents by their ids, of which unknown ones are passed by, and those that a filter lets through. Rejects with
+   * `InvalidParameter` when it is given neither, or a filter over what is no field.
+   */
+  override async delete({ ids, filter }: Deleted): Promise<void> {
+    if (ids === undefined && filter === undefined) {
+      throw new InvalidParameter({ parameter: "delete", reason: "wanted ids or a filter" })
+    }
+    await Promise.all((ids ?? []).map((id) => this.#entries.delete(id)))
+    if (filter === undefined) return
+    const named = filter[MEM0_ID]
+    if (typeof named === "string") {
+      await this.#entries.delete(named)
+      return
+    }
+    // Any direction will do: as many as there are are found, up to k.
+    const query = new Float32Array(this.#dimensions).fill(1)
+    for (;;) {
+      const hits = await this.#entries.search(query, { k: MOST, filter, mode: "exact" })
+      if (hits.length === 0) return
+      await Promise.all(hits.map(({ key }) => this.#entries.delete(key)))
+    }
   }
 
+  /** The nearest documents, 1,024 at most, with their scores. */
   async similaritySearchVectorWithScore(
     query: Array<number>,
     k: number,
     filter?: Filter
   ): Promise<Array<[DocumentInterface, number]>> {
-    const hits = await this.#entries.search(query, { k, filter })
+    const hits = await this.#entries.search(query, { k: Math.min(k, MOST), filter })
     return hits.map((hit) => [documentOf(hit), hit.score])
   }
 
