@@ -1,7 +1,7 @@
 /** An error budget in place of a threshold, and what callers say of hits. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { type CacheOptions, semanticCache, type Verifier } from "../../src/cache.ts"
+import { type CacheOptions, clopperPearson, nearestVerifier, semanticCache, type Verifier } from "../../src/cache.ts"
 import { type CacheCalibration, InvalidParameter, open } from "../../src/index.ts"
 import { ask, degrees, withCache } from "./caches.ts"
 
@@ -87,4 +87,32 @@ test("what callers say is counted, moves probabilities, and is there when the ca
   // Another question, as sure as the verifier was of those that were wrong.
   const found = await cache.get(ask("cat 14"))
   assert.ok(!found.isHit && found.reason === "below-threshold")
+})
+
+test("a word about one entry is kept apart from those about most others, and none is lost on opening again", async () => {
+  await using db = await open(":memory:")
+  const options: CacheOptions = { dimensions: 8, precision: "f32", threshold: 0.99, verifier: nearestVerifier() }
+  const at = (i: number) => ({ vector: Float32Array.from({ length: 8 }, (_, c) => Math.sin((i + 1) * (c + 1.37))) })
+  const count = 300
+  {
+    await using cache = await semanticCache(db, options)
+    await Promise.all(Array.from({ length: count }, (_, i) => cache.set(ask(`q ${i}`), i, at(i))))
+    const judging = Array.from({ length: count }, async (_, i) => {
+      const found = await cache.get(ask(`other ${i}`), at(i))
+      assert.ok(found.isHit)
+      await (i % 3 === 0 ? found.reject() : found.confirm())
+    })
+    await Promise.all(judging)
+  }
+  const sizes: Array<number> = []
+  for await (const { key, payload } of (await db.collection("cache")).entries()) {
+    if (key.startsWith("feedback")) sizes.push(Object.keys((payload as { readonly entries: object }).entries).length)
+  }
+  assert.equal(
+    sizes.reduce((sum, size) => sum + size, 0),
+    count
+  )
+  assert.ok(Math.max(...sizes) < count / 20, `${Math.max(...sizes)} entries in one record`)
+  await using cache = await semanticCache(db, options)
+  assert.deepEqual(cache.stats().wrong.ofServed, clopperPearson(count / 3, count))
 })

@@ -155,7 +155,7 @@ class Running {
       reject: (asked, hit) => this.#keeping.reject(asked, hit)
     })
     const keeping = new Keeping({ entries, settings, ttl, eviction, sweep, counters, tiers, told })
-    entries.onRemoved = (key) => told.feedback.forget(key)
+    entries.onRemoved = (key) => told.forget(key)
     this.#told = told
     this.#settings = settings
     this.#entries = entries

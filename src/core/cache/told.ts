@@ -1,37 +1,38 @@
-/** What callers said of hits, kept in the collection of the cache beside its entries: as durable as these are. */
+/**
+ * What callers said of hits, kept in the collection of the cache beside its entries: as durable as these are. It lies in
+ * parts, by the keys of the entries, so that a word about one is not written with those about all others. What was said of
+ * clusters and of everything is the sum of the parts.
+ */
 import type { Collection } from "../collection/collection.ts"
 import { settled } from "../collection/settled.ts"
-import { CacheFeedback, type FeedbackNote } from "./verify/feedback.ts"
+import { CacheFeedback, type Told as Counts, type FeedbackNote, type FeedbackState } from "./verify/feedback.ts"
 
-/** No entry of a cache has it: theirs are in namespaces. */
-const KEY = "feedback"
+/** No entry of a cache has such keys: theirs are in namespaces. */
+const keyOf = (part: number): string => `feedback ${part}`
+const PARTS = 256
 
-export class Told {
+/** Keys of entries are hashes, as base64url. */
+const partOf = (entry: string): number => Buffer.from(entry.slice(0, 2), "base64url")[0] ?? 0
+
+/** One part, and the record that it lies in. */
+class Part {
   readonly #collection: Collection
+  readonly #key: string
   readonly feedback: CacheFeedback
   #isKept: boolean
   /** The write under way, and that which waits for it with all that was said since. */
   #writing: Promise<void> | undefined
   #waiting: Promise<void> | undefined
 
-  private constructor(collection: Collection, feedback: CacheFeedback, isKept: boolean) {
+  constructor(collection: Collection, key: string, kept?: unknown) {
     this.#collection = collection
-    this.feedback = feedback
-    this.#isKept = isKept
+    this.#key = key
+    this.#isKept = kept !== undefined
+    this.feedback = kept === undefined ? new CacheFeedback() : CacheFeedback.fromJSON(kept)
   }
 
-  static async in(collection: Collection): Promise<Told> {
-    const kept = await settled(collection.get(KEY))
-    return new Told(
-      collection,
-      kept === undefined ? new CacheFeedback() : CacheFeedback.fromJSON(kept.payload),
-      kept !== undefined
-    )
-  }
-
-  /** Takes note of what a caller said; durable when this resolves. Many that come together share a write. */
-  note(note: FeedbackNote): Promise<void> {
-    this.feedback.note(note)
+  /** Keeps what was said; durable when this resolves. Many that come together share a write. */
+  keep(): Promise<void> {
     if (this.#writing === undefined) return this.#write()
     this.#waiting ??= this.#writing
       .catch(() => undefined)
@@ -45,7 +46,7 @@ export class Told {
   #write(): Promise<void> {
     const { dimensions } = this.#collection.shape
     const vector = Float32Array.from({ length: dimensions }, () => 1)
-    const entry = { key: KEY, vector, payload: this.feedback.toJSON() }
+    const entry = { key: this.#key, vector, payload: this.feedback.toJSON() }
     const write = this.#isKept ? this.#collection.update(entry) : this.#collection.add(entry)
     this.#writing = settled(write)
       .then(() => {
@@ -55,5 +56,64 @@ export class Told {
         this.#writing = undefined
       })
     return this.#writing
+  }
+}
+
+const NOTHING: Counts = { confirmed: 0, rejected: 0, expected: 0 }
+
+const sum = (a: Counts = NOTHING, b: Counts): Counts => ({
+  confirmed: a.confirmed + b.confirmed,
+  rejected: a.rejected + b.rejected,
+  expected: a.expected + b.expected
+})
+
+/** All parts as one. */
+const joined = (states: ReadonlyArray<FeedbackState>): CacheFeedback => {
+  const clusters: Record<string, Counts> = {}
+  let all = NOTHING
+  for (const state of states) {
+    all = sum(all, state.all)
+    for (const [name, counts] of Object.entries(state.clusters)) clusters[name] = sum(clusters[name], counts)
+  }
+  const entries = Object.assign({}, ...states.map((state) => state.entries))
+  return CacheFeedback.fromJSON({ version: 1, all, clusters, entries } satisfies FeedbackState)
+}
+
+export class Told {
+  readonly #collection: Collection
+  readonly #parts: Map<number, Part>
+  /** All that was said. */
+  readonly feedback: CacheFeedback
+
+  private constructor(collection: Collection, parts: Map<number, Part>) {
+    this.#collection = collection
+    this.#parts = parts
+    this.feedback = joined(Array.from(parts.values(), (part) => part.feedback.toJSON()))
+  }
+
+  static async in(collection: Collection): Promise<Told> {
+    const parts = new Map<number, Part>()
+    for (let part = 0; part < PARTS; part++) {
+      const key = keyOf(part)
+      const kept = (await settled(collection.has(key))) ? await settled(collection.get(key)) : undefined
+      if (kept !== undefined) parts.set(part, new Part(collection, key, kept.payload))
+    }
+    return new Told(collection, parts)
+  }
+
+  /** Takes note of what a caller said; durable when this resolves. */
+  note(note: FeedbackNote): Promise<void> {
+    this.feedback.note(note)
+    const number = partOf(note.entry)
+    const part = this.#parts.get(number) ?? new Part(this.#collection, keyOf(number))
+    this.#parts.set(number, part)
+    part.feedback.note(note)
+    return part.keep()
+  }
+
+  /** Forgets an entry that is gone; what it said of its cluster and of everything stays. */
+  forget(entry: string): void {
+    this.feedback.forget(entry)
+    this.#parts.get(partOf(entry))?.feedback.forget(entry)
   }
 }
