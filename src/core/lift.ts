@@ -46,6 +46,17 @@ export const abortable = <A>(work: (signal: AbortSignal) => Promise<A>): Effect.
     })
   })
 
+/** Runs `work`, which cannot be stopped: an interruption completes once it has settled. */
+export const awaited = <A>(work: () => Promise<A>): Effect.Effect<A, SabineError> =>
+  Effect.uninterruptible(
+    Effect.callback((resume) => {
+      work().then(
+        (value) => resume(Effect.succeed(value)),
+        (error) => resume(failed(error))
+      )
+    })
+  )
+
 /**
  * Interrupts `effect` when a limit of the call is met, and fails with `Cancelled` or `DeadlineExceeded` once it has
  * stopped. Costs nothing without limits.

@@ -123,7 +123,9 @@ export const makeSaving = Effect.fnUntraced(function* (
   let running = false
   const isDue = (): boolean => {
     if (running || log.bytes === savedBytes) return false
-    return log.bytes - savedBytes >= Math.max(bytes, imageBytes() / 2) || performance.now() - savedAt >= ms
+    const grown = log.bytes - savedBytes
+    // Asked after every write: sizes are added up only where they may decide.
+    return (grown >= bytes && grown >= imageBytes() / 2) || performance.now() - savedAt >= ms
   }
   const imageBytes = () => Object.values(store.columnBytes()).reduce((total, { touched }) => total + touched, 0)
   const inBackground = save.pipe(

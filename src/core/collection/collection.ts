@@ -30,7 +30,7 @@ import { type Share, shareMemory } from "./share.ts"
 import { type CollectionStats, collectionStats } from "./stats.ts"
 import { embedWith, type RememberedQueries } from "./texts.ts"
 import { type Training, trainOn } from "./training.ts"
-import { makeWriteLock } from "./write-lock.ts"
+import { WriteLock } from "./write-lock.ts"
 import { makeWriting, sharedWriting, type Writing } from "./writing.ts"
 
 /** The entries of one namespace: no call of this view reads or writes any other. */
@@ -110,7 +110,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   builder: Builder["Service"]
 ) {
   const scope = yield* Effect.scope
-  const { together, exclusively } = yield* makeWriteLock
+  const { together, exclusively } = new WriteLock()
   let current = embedder
   const embed = embedWith({ collection: name, dimensions: shape.dimensions, current: () => current, pool, remembered })
   const searching = { memory: store, dispatcher, cost: initialCost(store.shape, store.kernels.isas().length > 1) }

@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import type { Builder } from "../builder.ts"
 import { object, optionalFunction } from "../checked.ts"
 import { DuplicateKey, InvalidParameter, KeyNotFound, type SabineError } from "../errors.ts"
-import { abortable, attempt, limited } from "../lift.ts"
+import { abortable, attempt, awaited, limited } from "../lift.ts"
 import { encodeFrame, type Frame } from "../log/frame.ts"
 import type { CollectionLog } from "../log/storage.ts"
 import type { Pool } from "../pool.ts"
@@ -121,7 +121,7 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     const logged = Effect.flatMap(attempt(prepare), ({ frame, commit, abort }) => {
       if (frame === undefined) return attempt(commit)
       return Effect.matchEffect(
-        abortable(async () => log.append([encodeFrame(frame)])),
+        awaited(() => log.append([encodeFrame(frame)])),
         {
           onFailure: (error) => {
             abort?.()
@@ -132,7 +132,7 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
       )
     })
     // No text has the character between the two: it is half of a pair.
-    return together(turns.run(`${namespace ?? ""}\ud800${key}`, Effect.uninterruptible(logged)))
+    return together(turns.run(`${namespace ?? ""}\ud800${key}`, logged))
   }
 
   /** Puts the first encoder in force where there is none. */

@@ -14,6 +14,8 @@ import type { LoggedCollection, RestoredCollection } from "./schema.ts"
 
 /** Bytes of frames that are read at once. */
 const READ_BYTES = 1 << 23
+/** Frames of fewer bytes go to the worker in one buffer: handing over a buffer takes longer than copying them. */
+const SHARED_BYTES = 1 << 14
 
 /** Frames of one write, which become durable together. */
 interface Pending {
@@ -163,8 +165,8 @@ export class Storage {
           collection.last = this.#last!
         }
       }
-      const frames = group.flatMap(({ frames }) => frames)
-      const buffers = frames.map(({ buffer }) => buffer)
+      const frames = shareBuffer(group.flatMap(({ frames }) => frames))
+      const buffers = [...new Set(frames.map(({ buffer }) => buffer))]
       await this.call((storage) => storage.append(Comlink.transfer(frames, buffers)))
     } catch (error) {
       for (const [collection, last] of previous) collection.last = last
@@ -181,6 +183,21 @@ export class Storage {
     }
     await this.#remote.close()
   }
+}
+
+/** The same frames, small ones in a buffer that they share. */
+const shareBuffer = (frames: ReadonlyArray<Uint8Array<ArrayBuffer>>): ReadonlyArray<Uint8Array<ArrayBuffer>> => {
+  const small = frames.filter(({ length }) => length < SHARED_BYTES)
+  if (small.length < 2) return frames
+  const shared = new ArrayBuffer(small.reduce((bytes, { length }) => bytes + length, 0))
+  let at = 0
+  return frames.map((frame) => {
+    if (frame.length >= SHARED_BYTES) return frame
+    const copy = new Uint8Array(shared, at, frame.length)
+    copy.set(frame)
+    at += frame.length
+    return copy
+  })
 }
 
 /** The frames of one collection. */
