@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { type Collection, open } from "../../src/index.ts"
 import { randomBits } from "../property/kernels/random.ts"
+import { Garbage } from "./garbage.ts"
 
 const DIMENSIONS = 64
 const PAYLOAD_BYTES = 200
@@ -15,8 +16,8 @@ const BATCH = 50
 const SAMPLE_MS = 20
 /** Part of the time until memory and log have the size that they keep. */
 const WARM_UP = 0.4
-/** Least of this many parts of the rest: what garbage adds is not growth. */
-const WINDOWS = 16
+/** Parts of the rest that memory is measured at the end of. */
+const WINDOWS = 120
 const HOUR_MS = 3_600_000
 
 export interface SoakCounts {
@@ -31,6 +32,8 @@ export interface SoakCounts {
   readonly most: { idle: number; writing: number }
   /** Most bytes of the log in the first and the second half of what follows the warm-up. */
   readonly log: [first: number, second: number]
+  /** Threads whose garbage was collected before memory was measured. */
+  threads: number
   /** Resident bytes after the warm-up, and per cent that they grow by in an hour. */
   rss: number
   growth: number
@@ -134,6 +137,7 @@ export const soak = async ({ seconds, entries, seed }: SoakOptions): Promise<Soa
     live: 0,
     most: { idle: 0, writing: 0 },
     log: [0, 0],
+    threads: 0,
     rss: 0,
     growth: 0
   }
@@ -157,9 +161,12 @@ export const soak = async ({ seconds, entries, seed }: SoakOptions): Promise<Soa
     const begin = performance.now()
     const until = begin + 1000 * seconds
     const warm = begin + 1000 * seconds * WARM_UP
+    using garbage = await Garbage.start()
     let isRunning = true
     let wasWriting = false
-    const rss: Array<{ readonly ms: number; readonly bytes: number }> = []
+    const rss = new Float64Array(WINDOWS)
+    const windowMs = (until - warm) / WINDOWS
+    let measured = 0
     const watch = async (): Promise<void> => {
       while (isRunning) {
         const now = performance.now()
@@ -172,7 +179,10 @@ export const soak = async ({ seconds, entries, seed }: SoakOptions): Promise<Soa
         if (now > warm) {
           const half = now < (warm + until) / 2 ? 0 : 1
           counts.log[half] = Math.max(counts.log[half], log)
-          rss.push({ ms: now, bytes: process.memoryUsage.rss() })
+        }
+        if (measured < WINDOWS && now > warm + (measured + 1) * windowMs) {
+          counts.threads = await garbage.collect()
+          rss[measured++] = process.memoryUsage.rss()
         }
         await setTimeout(SAMPLE_MS)
       }
@@ -181,21 +191,17 @@ export const soak = async ({ seconds, entries, seed }: SoakOptions): Promise<Soa
     await load(collection, entries, bits, until, counts)
     isRunning = false
     await watching
-    Object.assign(counts, growthOf(rss))
+    Object.assign(counts, growthOf(rss.subarray(0, measured), windowMs))
     return counts
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
-/** Least of each window, and the median of the slopes between any two of these. */
-const growthOf = (samples: ReadonlyArray<{ readonly ms: number; readonly bytes: number }>) => {
-  const size = Math.max(1, Math.floor(samples.length / WINDOWS))
-  const least = Array.from({ length: Math.floor(samples.length / size) }, (_, i) =>
-    samples.slice(i * size, (i + 1) * size).reduce((a, b) => (b.bytes < a.bytes ? b : a))
-  )
-  const slopes = least.flatMap((a, i) => least.slice(i + 1).map((b) => (b.bytes - a.bytes) / (b.ms - a.ms)))
+/** The median of the slopes between any two measurements, which lie `windowMs` apart. */
+const growthOf = (rss: Float64Array, windowMs: number) => {
+  const slopes = [...rss].flatMap((a, i) => [...rss.subarray(i + 1)].map((b, j) => (b - a) / ((j + 1) * windowMs)))
   const median = slopes.sort((a, b) => a - b)[slopes.length >> 1] ?? 0
-  const rss = least[0]?.bytes ?? 0
-  return { rss, growth: (100 * median * HOUR_MS) / rss }
+  const [first = 0] = rss
+  return { rss: first, growth: (100 * median * HOUR_MS) / first }
 }

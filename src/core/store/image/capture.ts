@@ -51,13 +51,13 @@ export const captureStore = async (store: Store) => {
     return range.section === "tags" ? tags.bytes.subarray(range.from) : memoryOf(frozen, addressesOf, range)
   }
   /** A copy of a block of rows, with the live bits of the moment. */
-  const rowsBlock = (range: Range, from: number, bytes: number): Uint8Array => {
-    const block = memoryOf(frozen, addressesOf, range).slice(from, from + bytes)
+  const rowsBlock = (range: Range, from: number, block: Uint8Array): Uint8Array => {
+    block.set(memoryOf(frozen, addressesOf, range).subarray(from, from + block.length))
     if (range.buffer !== "rows") return block
     const live = lives[range.segment]!
     const at = liveFrom - range.from - from
     const start = Math.max(0, at)
-    const end = Math.min(bytes, at + live.length)
+    const end = Math.min(block.length, at + live.length)
     if (start < end) block.set(live.subarray(start - at, end - at), start)
     return block
   }
@@ -75,8 +75,8 @@ export const captureStore = async (store: Store) => {
     /** What is to be written under the claim. */
     later: {
       ranges: plan.ranges.filter(isLater),
-      blockOf: (range: Range, from: number, bytes: number) =>
-        range.section === "records" ? records.copyNext(bytes) : rowsBlock(range, from, bytes)
+      blockOf: (range: Range, from: number, _bytes: number, room: () => Uint8Array) =>
+        range.section === "records" ? records.copyNext(room()) : rowsBlock(range, from, room())
     }
   }
 }

@@ -15,8 +15,8 @@ interface PackedRecords {
   /** New address of each row's record, for whole blocks of rows; 0 for rows that are not live. */
   readonly addresses: Uint32Array
   readonly bytes: number
-  /** Copies the next packed bytes. */
-  readonly copyNext: (bytes: number) => Promise<Uint8Array>
+  /** Fills a block with the next packed bytes. */
+  readonly copyNext: (block: Uint8Array) => Promise<Uint8Array>
 }
 
 /**
@@ -56,9 +56,8 @@ export const packRecords = async (store: Store): Promise<PackedRecords> => {
       }
     }
   }
-  const copyNext = async (bytes: number): Promise<Uint8Array> => {
-    const block = new Uint8Array(bytes)
-    for (let at = 0; at < bytes; at += COPIED_BYTES) {
+  const copyNext = async (block: Uint8Array): Promise<Uint8Array> => {
+    for (let at = 0; at < block.length; at += COPIED_BYTES) {
       copy(block.subarray(at, at + COPIED_BYTES))
       await setImmediate()
     }

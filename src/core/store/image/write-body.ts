@@ -7,8 +7,16 @@ const BATCH_BYTES = CHECKED_BYTES
 
 interface BodyWriter {
   readonly ranges: ReadonlyArray<Range>
-  /** Bytes `[from, from + bytes)` of a range, which do not change any more. Asked for in order. */
-  readonly blockOf: (range: Range, from: number, bytes: number) => Uint8Array | Promise<Uint8Array>
+  /**
+   * Bytes `[from, from + bytes)` of a range, which do not change any more. Asked for in order. What has to be copied goes
+   * into `room()`, of so many bytes, which is used again once they are written.
+   */
+  readonly blockOf: (
+    range: Range,
+    from: number,
+    bytes: number,
+    room: () => Uint8Array
+  ) => Uint8Array | Promise<Uint8Array>
   readonly write: (blocks: ReadonlyArray<Uint8Array>, position: number) => Promise<void>
   /** Takes the checksums of all blocks. */
   readonly checksums: Uint32Array
@@ -22,6 +30,8 @@ export const writeBody = async (
   let batch: Array<Uint8Array> = []
   let batchBytes = 0
   let end = 0
+  // A buffer for each block would be garbage of the size of the image, again and again.
+  let copies: Uint8Array | undefined
   const flush = async () => {
     if (batch.length > 0) await write(batch, end - batchBytes)
     batch = []
@@ -31,7 +41,12 @@ export const writeBody = async (
     if (range.offset !== end) await flush()
     for (let from = 0, number = range.checksum; from < range.bytes; from += CHECKED_BYTES, number++) {
       const bytes = Math.min(CHECKED_BYTES, range.bytes - from)
-      const block = await blockOf(range, from, bytes)
+      const at = batchBytes
+      const room = () => {
+        copies ??= new Uint8Array(BATCH_BYTES + CHECKED_BYTES)
+        return copies.subarray(at, at + bytes)
+      }
+      const block = await blockOf(range, from, bytes, room)
       checksums[number] = kernels.crc32c(block)
       batch.push(block)
       batchBytes += bytes
