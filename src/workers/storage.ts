@@ -1,4 +1,5 @@
 /** The storage worker: the one thread that touches the log. Comlink carries the calls, failures come back as values. */
+import { constants } from "node:os"
 import { parentPort, workerData } from "node:worker_threads"
 import * as Comlink from "comlink"
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs"
@@ -33,8 +34,12 @@ const DAMAGED = [11, 26]
 const faultOf = (error: unknown): StorageFault => {
   const reason = error instanceof Error ? error.message : String(error)
   if (error instanceof LogDamage) return { kind: "damaged", code: "SABINE_CRC", reason }
-  const { errcode } = error as { readonly errcode?: number }
-  if (errcode === undefined) throw error
+  const { errcode, code } = error as NodeJS.ErrnoException & { readonly errcode?: number }
+  if (errcode === undefined) {
+    // Of a file beside the log.
+    if (code !== undefined && code in constants.errno) return { kind: "refused", code, reason }
+    throw error
+  }
   const primary = errcode & 0xff
   if (DAMAGED.includes(primary)) return { kind: "damaged", code: `SQLITE_${errcode}`, reason }
   return { kind: "refused", code: CODES[primary] ?? `SQLITE_${errcode}`, reason }

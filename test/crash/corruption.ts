@@ -12,9 +12,12 @@ import { contentOf, makeSpecimens, type Specimen } from "./specimen.ts"
 const TYPED = ["ImageInvalid", "LogInvalid", "StorageFailure"]
 /** One case in so many damages a second file, or the same twice. */
 const TWICE = 5
+/** Cases that run side by side: most of the time one waits for threads to start, or for the disk. */
+const LANES = 4
 /** An entry that no specimen has. */
 const ABSENT = 500
 const WAL = "-wal"
+const FLUSHED = ".flushed"
 
 export interface CorruptionCounts {
   cases: number
@@ -22,8 +25,8 @@ export interface CorruptionCounts {
   /** Typed errors, by tag. */
   readonly typed: Record<string, number>
   /**
-   * The state after an earlier call, where SQLite's write-ahead log was damaged: SQLite takes what follows the first
-   * page that does not agree for writes that a loss of power interrupted, and nothing else in the folder tells.
+   * The state after an earlier call, where SQLite's write-ahead log was damaged and with it the file that says how far it
+   * was flushed: SQLite takes what follows the first page that does not agree for writes that a loss of power interrupted.
    */
   rolledBack: number
   wrong: number
@@ -41,7 +44,7 @@ interface CorruptionOptions {
 export const corruptionCases = async ({ cases, seed, onCase }: CorruptionOptions): Promise<CorruptionCounts> => {
   const specimens = await makeSpecimens()
   const counts: CorruptionCounts = { cases: 0, right: 0, typed: {}, rolledBack: 0, wrong: 0, examples: [] }
-  for (let i = 0; i < cases; i++) {
+  const one = async (i: number): Promise<void> => {
     const bits = randomBits(seed * 1_000_003 + i)
     const specimen = specimens[bits() % specimens.length]!
     const files = new Map(specimen.files)
@@ -55,7 +58,8 @@ export const corruptionCases = async ({ cases, seed, onCase }: CorruptionOptions
     const outcome = await outcomeOf(specimen, files)
     counts.cases++
     if (outcome === "right") counts.right++
-    else if (outcome === "rolledBack" && said.some((text) => text.includes(WAL))) counts.rolledBack++
+    else if (outcome === "rolledBack" && [WAL, FLUSHED].every((end) => said.some((text) => text.includes(end))))
+      counts.rolledBack++
     else if (typeof outcome === "object" && "typed" in outcome) {
       counts.typed[outcome.typed] = (counts.typed[outcome.typed] ?? 0) + 1
     } else {
@@ -65,6 +69,11 @@ export const corruptionCases = async ({ cases, seed, onCase }: CorruptionOptions
     }
     onCase?.(counts)
   }
+  let next = 0
+  const lane = async (): Promise<void> => {
+    while (next < cases) await one(next++)
+  }
+  await Promise.all(Array.from({ length: LANES }, lane))
   return counts
 }
 

@@ -7,6 +7,7 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import type { Kernels } from "../kernels/contract.ts"
+import { Acknowledged } from "./acknowledged.ts"
 import { type CleanLog, mark, unmark } from "./clean.ts"
 import { decodeFrame, encodeFrame, type Frame, numberOf, setNumber } from "./frame.ts"
 import { type LoggedCollection, MIGRATIONS, type RestoredCollection, SCHEMA_VERSION } from "./schema.ts"
@@ -58,10 +59,14 @@ export class LogFile {
   readonly #path: string
   readonly #db: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
+  readonly #relaxed: boolean
+  readonly #acknowledged: Acknowledged
 
   constructor(kernels: Pick<Kernels, "crc32c">, path: string, relaxed: boolean) {
     this.#kernels = kernels
     this.#path = path
+    this.#relaxed = relaxed
+    this.#acknowledged = new Acknowledged(kernels, path)
     unmark(path)
     this.#db = new DatabaseSync(path)
     try {
@@ -106,10 +111,10 @@ export class LogFile {
     return { id, shape, folded: 0, last: 0 }
   }
 
-  /** Highest number that any frame ever had; fails when that frame is neither in the log nor folded. */
+  /** Highest number that any frame is known to have had; fails when that frame is neither in the log nor folded. */
   highest(): number {
     const row = this.#get("SELECT seq FROM sqlite_sequence WHERE name = 'log'") as { readonly seq: number } | undefined
-    const highest = row?.seq ?? 0
+    const highest = Math.max(row?.seq ?? 0, this.#acknowledged.read())
     const { last } = this.#get(
       "SELECT max(coalesce((SELECT max(number) FROM log), 0), coalesce((SELECT max(folded) FROM collections), 0)) AS last"
     ) as { readonly last: number }
@@ -125,6 +130,9 @@ export class LogFile {
         this.#run("INSERT INTO log VALUES (?, ?, ?, ?)", number, collection, this.#kernels.crc32c(frame), frame)
       }
     })
+    const newest = frames.at(-1)
+    // A loss of power may take from the log what was not flushed, and leave this.
+    if (newest !== undefined && !this.#relaxed) this.#acknowledged.note(numberOf(newest).number)
   }
 
   /** The next frames of a collection after `number`, some `bytes` of them; none at the end. */
@@ -217,6 +225,7 @@ export class LogFile {
    */
   restore(checkpoint: string, collections: ReadonlyArray<RestoredCollection>): void {
     const highest = collections.reduce((most, { folded }) => Math.max(most, folded), 0)
+    this.#acknowledged.forget()
     this.#transaction(() => {
       for (const table of ["log", "entries", "collections", "restoring"]) this.#run(`DELETE FROM ${table}`)
       for (const [i, collection] of collections.entries()) this.#setCollection({ ...collection, id: i + 1, crc: 0 })
@@ -273,8 +282,11 @@ export class LogFile {
     } finally {
       this.#statements.clear()
       this.#db.close()
+      this.#acknowledged.close()
     }
-    if (clean !== undefined) mark(this.#kernels, this.#path, clean)
+    if (clean === undefined) return
+    mark(this.#kernels, this.#path, clean)
+    this.#acknowledged.remove()
   }
 
   #migrate(): void {
@@ -349,14 +361,14 @@ export class LogFile {
   }
 
   #transaction<A>(work: () => A): A {
-    this.#db.exec("BEGIN IMMEDIATE")
+    this.#run("BEGIN IMMEDIATE")
     try {
       const result = work()
-      this.#db.exec("COMMIT")
+      this.#run("COMMIT")
       return result
     } catch (error) {
       // Some failures have rolled back already.
-      if (this.#db.isTransaction) this.#db.exec("ROLLBACK")
+      if (this.#db.isTransaction) this.#run("ROLLBACK")
       throw error
     }
   }

@@ -6,6 +6,7 @@ import { existsSync, rmSync, statSync } from "node:fs"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import type { Kernels } from "../kernels/contract.ts"
+import { Acknowledged } from "./acknowledged.ts"
 import { decodeFrame, HEAD as FRAME_HEAD, numberOf } from "./frame.ts"
 import { type CollectionRow, describeCollection, isDamage } from "./log-file.ts"
 import { SCHEMA_VERSION } from "./schema.ts"
@@ -39,7 +40,7 @@ export interface LogSurvey {
   readonly newest: number
   /** What SQLite finds wrong with the structure of the file. */
   readonly complaints: ReadonlyArray<string>
-  /** Highest number that any frame ever had; undefined when that cannot be read. */
+  /** Highest number that any frame is known to have had; undefined when that cannot be read. */
   readonly highest: number | undefined
   readonly collections: ReadonlyArray<ReadCollection>
   readonly faults: ReadonlyArray<LogFault>
@@ -84,6 +85,7 @@ const collectionOf = ({ collection, frame }: Row): number | undefined =>
 
 export class LogReader {
   readonly #kernels: Pick<Kernels, "crc32c">
+  readonly #path: string
   readonly #db: DatabaseSync
   /** An index of the write-ahead log that reading it makes beside the file, and that goes again. */
   readonly #shared: string | undefined
@@ -92,6 +94,7 @@ export class LogReader {
   /** Throws what SQLite does where nothing can be read. */
   constructor(kernels: Pick<Kernels, "crc32c">, path: string) {
     this.#kernels = kernels
+    this.#path = path
     const hasWal = existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0
     this.#shared = hasWal && !existsSync(`${path}-shm`) ? `${path}-shm` : undefined
     // Without a write-ahead log the file is all there is, and nothing is made beside it.
@@ -246,7 +249,7 @@ export class LogReader {
   #highest(): number | undefined {
     try {
       const row = this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'log'").get()
-      return Number(row?.["seq"] ?? 0)
+      return Math.max(Number(row?.["seq"] ?? 0), new Acknowledged(this.#kernels, this.#path).read())
     } catch (error) {
       if (!isUnreadable(error)) throw error
       return undefined

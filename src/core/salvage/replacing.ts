@@ -14,8 +14,8 @@ import { syncFolder } from "../store/replace-file.ts"
 const MADE = ".salvaged"
 /** Starts the name of the folder that old files are kept in. */
 const ASIDE = "damaged-"
-/** Files of SQLite, and the mark of a log that was closed, beside the log. */
-const BESIDE = ["-wal", "-shm", "-journal", ".clean", ".clean.tmp"]
+/** Files of SQLite, the mark of a log that was closed and how far it was flushed, beside the log. */
+const BESIDE = ["-wal", "-shm", "-journal", ".clean", ".clean.tmp", ".flushed"]
 
 /** What a file is called while it is made. */
 export const made = (path: string): string => path + MADE
