@@ -1,6 +1,6 @@
 /** Archives: what comes back of them, and what is refused. */
 import assert from "node:assert/strict"
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { mkdtemp, rm, stat } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -205,6 +205,23 @@ test("an import leaves all or nothing when the process is killed, at every step"
   const first = ends.indexOf(true)
   assert.ok(first > 0 && first < ends.length - 5, `${ends}`)
   assert.ok(!ends.slice(first).includes(false), `${ends}`)
+})
+
+test("an import that cannot put an image in place is finished later: nothing else has its images", async () => {
+  await using source = await filled(await folder())
+  const archive = join(await folder(), "database.tar")
+  await source.export(archive)
+  const path = await folder()
+  const obstacle = join(path, "notes.image.tmp", "x")
+  {
+    await using db = await open(path)
+    mkdirSync(obstacle, { recursive: true })
+    await assert.rejects(db.import(archive), StorageFailure)
+    await assert.rejects(db.collection("notes"), StorageFailure)
+  }
+  rmSync(join(obstacle, ".."), { recursive: true })
+  assert.deepEqual(await stateIn(path), await stateOf(source))
+  assert.equal(existsSync(join(path, "transfer")), false)
 })
 
 describe("a hostile archive is refused and changes nothing", async () => {

@@ -54,6 +54,12 @@ const callsAndFaults = (): readonly [number, number] => {
 
 const counts: FaultCounts = { calls: 0, runs: 0, typed: 0, lost: 0, resurrected: 0, partial: 0, wrong: [] }
 
+/** A database, and its collection, which is opened anew after each replacement. */
+interface Opened {
+  readonly db: Database
+  collection: Collection
+}
+
 /** One run of a script: what is known of its folder, and what its calls came to. */
 class Run {
   readonly name: string
@@ -94,9 +100,9 @@ class Run {
   }
 
   /** Opens the folder and finds in it what was acknowledged. */
-  async open(): Promise<{ readonly db: Database; readonly collection: Collection } | undefined> {
+  async open(): Promise<Opened | undefined> {
     for (let tries = 0; tries < OPEN_TRIES; tries++) {
-      let opened: { readonly db: Database; readonly collection: Collection } | undefined
+      let opened: Opened | undefined
       await this.survives("open", async () => {
         const db = await open(this.path, { threads: 1 })
         try {
@@ -114,6 +120,17 @@ class Run {
     return undefined
   }
 
+  /** Opens the collection again, in the database that was opened; throws when that cannot be done. */
+  async reopenRows(opened: Opened): Promise<void> {
+    for (let tries = 0; tries < OPEN_TRIES; tries++) {
+      const reopen = async () => {
+        opened.collection = await openRows(opened.db)
+      }
+      if (await this.survives("opening the collection", reopen)) return
+    }
+    throw new Error(`${this.name}: the collection does not open again: ${counts.wrong.join()}`)
+  }
+
   async check(collection: Collection): Promise<void> {
     await this.survives("reading", async () => {
       const states = await statesOf(collection)
@@ -128,7 +145,7 @@ class Run {
 const set = (number: number, version: number) => [[number, stateOf(version, version)]] as const
 
 /** Writes of every kind with saves between them; versions are those from `version` on. */
-const writes = async (run: Run, db: Database, collection: Collection, version: number): Promise<void> => {
+const writes = async (run: Run, { db, collection }: Opened, version: number): Promise<void> => {
   const has = (number: number) => viewOf(collection, number).has(keyOf(number))
   const put = async (number: number, next: number) => {
     const view = viewOf(collection, number)
@@ -157,6 +174,44 @@ const writes = async (run: Run, db: Database, collection: Collection, version: n
   await put(3, version + 5)
 }
 
+/** Goes to other states of the whole database: a checkpoint, an archive and back, with compaction between them. */
+const journeys = async (run: Run, opened: Opened, version: number): Promise<void> => {
+  const { db } = opened
+  const archive = `${run.path}.archive`
+  const put = async (number: number, next: number) => {
+    const view = viewOf(opened.collection, number)
+    const isThere = await view.has(keyOf(number))
+    const entry = wholeEntry(number, next)
+    await run.write(set(number, next), () => (isThere ? view.update(entry) : view.add(entry)))
+  }
+  /** All entries become those of `wanted`, or all stay. */
+  const replace = async (wanted: ReadonlyMap<number, string>, work: () => Promise<unknown>) => {
+    const states = await statesOf(opened.collection)
+    const numbers = [...new Set([...states.keys(), ...wanted.keys()])]
+    const changed = numbers.filter((number) => states.get(number) !== wanted.get(number))
+    await run.write(
+      changed.map((number) => [number, wanted.get(number) ?? null] as const),
+      work
+    )
+    await run.reopenRows(opened)
+    await run.check(opened.collection)
+  }
+  const kept = await statesOf(opened.collection)
+  const isKept = await run.survives("checkpoint", () => db.checkpoint("kept"))
+  await put(0, version)
+  await put(5, version + 1)
+  await run.survives("compact", () => db.compact())
+  const exported = await statesOf(opened.collection)
+  const isExported = await run.survives("export", () => db.export(archive))
+  await put(7, version + 2)
+  if (isKept) await replace(kept, () => db.restore("kept"))
+  await put(9, version + 3)
+  if (isExported) await replace(exported, () => db.import(archive))
+  await put(11, version + 4)
+  await run.survives("listing", () => db.listCheckpoints())
+  if (isKept) await run.survives("deleting a checkpoint", () => db.deleteCheckpoint("kept"))
+}
+
 /** The folders that scripts start in: none, one that was killed and one that was closed, and what these hold. */
 const STARTS = ["new", "killed", "closed"] as const
 const startOf = (start: (typeof STARTS)[number]): string => join(folder, start)
@@ -166,7 +221,7 @@ const prepare = async (): Promise<void> => {
   const path = startOf("closed")
   const db = await open(path, { threads: 1 })
   const collection = await openRows(db)
-  await writes(new Run("preparation", path), db, collection, 1)
+  await writes(new Run("preparation", path), { db, collection }, 1)
   known = await statesOf(collection)
   cpSync(path, startOf("killed"), { recursive: true })
   rmSync(join(startOf("killed"), "lock"))
@@ -174,15 +229,16 @@ const prepare = async (): Promise<void> => {
 }
 
 /** One script with these calls failing; returns how many there were. */
-const runOne = async (start: (typeof STARTS)[number], fault?: Parameters<typeof arm>[0]): Promise<number> => {
+const runOne = async ({ start, work }: Script, fault?: Parameters<typeof arm>[0]): Promise<number> => {
   const path = join(folder, "run")
   if (start !== "new") cpSync(startOf(start), path, { recursive: true, preserveTimestamps: true })
-  const name = fault === undefined ? `${start}, no fault` : `${start}, calls ${fault.from}-${fault.to}: ${fault.code}`
+  const what = `${start}, ${work.name}`
+  const name = fault === undefined ? `${what}, no fault` : `${what}, calls ${fault.from}-${fault.to}: ${fault.code}`
   const run = new Run(name, path, start === "new" ? undefined : known, fault?.code)
   arm(fault)
   const opened = await run.open()
   if (opened !== undefined) {
-    await writes(run, opened.db, opened.collection, 100)
+    await work(run, opened, 100)
     await run.survives("close", () => opened.db.close())
   }
   const [calls] = callsAndFaults()
@@ -190,19 +246,29 @@ const runOne = async (start: (typeof STARTS)[number], fault?: Parameters<typeof 
   const again = await run.open()
   await run.survives("closing again", async () => again?.db.close())
   rmSync(path, { recursive: true })
+  rmSync(`${path}.archive`, { force: true })
   return calls
 }
 
+interface Script {
+  readonly start: (typeof STARTS)[number]
+  readonly work: (run: Run, opened: Opened, version: number) => Promise<void>
+}
+const SCRIPTS: ReadonlyArray<Script> = [
+  ...STARTS.map((start) => ({ start, work: writes })),
+  { start: "closed", work: journeys }
+]
+
 arm()
 await prepare()
-for (const [s, start] of STARTS.entries()) {
-  const calls = await runOne(start)
+for (const [s, script] of SCRIPTS.entries()) {
+  const calls = await runOne(script)
   counts.calls += calls
   for (let from = first; from <= calls; from += step) {
     for (const [i, { code, lasts }] of WAYS.entries()) {
       if (allWays === 0 && i !== (from + s) % WAYS.length) continue
       counts.runs++
-      await runOne(start, { from, to: lasts ? Number.MAX_SAFE_INTEGER : from, code })
+      await runOne(script, { from, to: lasts ? Number.MAX_SAFE_INTEGER : from, code })
     }
   }
 }

@@ -56,11 +56,13 @@ export const makeTransferring = (parts: Parts): Transferring => {
   const transferring = <A>(use: (name: string) => Effect.Effect<A, SabineError>) =>
     Effect.suspend(() => {
       const name = randomUUID()
-      // What cannot be removed now is removed by the next opening.
-      return Effect.ensuring(
-        use(name),
-        Effect.promise(() => transfers.delete(name).catch(() => undefined))
+      // An import that was decided for and could not be finished has its images nowhere else: that comes first. What
+      // cannot be removed now is removed by the next opening.
+      const remove = Effect.andThen(
+        alone(Effect.void),
+        abortable(() => transfers.delete(name))
       )
+      return Effect.ensuring(use(name), Effect.ignore(remove))
     })
 
   const linkInto = (name: string, checkpoint: string) =>
