@@ -91,6 +91,18 @@ describe("a cache of queries", () => {
     assert.equal(cache.stats().entries, 1)
   })
 
+  test("every component of a vector counts", () => {
+    const cache = cacheOf()
+    const vector = Float32Array.from({ length: 11 }, (_, c) => c / 100)
+    const value = answer()
+    cache.set(vector, value)
+    for (let c = 0; c < vector.length; c++) {
+      const moved = (by: number) => vector.map((x, i) => (i === c ? x + by : x))
+      assert.equal(cache.get(moved(0.0009)), value)
+      for (const by of [0.0011, -0.0011, Number.NaN]) assert.equal(cache.get(moved(by)), undefined, `${c} ${by}`)
+    }
+  })
+
   test("finds as a comparison with every vector does", () => {
     const component = fc.integer({ min: -30, max: 30 })
     const vectors = fc.array(fc.array(component, { minLength: 3, maxLength: 3 }), { minLength: 1, maxLength: 60 })

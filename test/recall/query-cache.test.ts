@@ -91,6 +91,17 @@ describe("a retrieval", () => {
     })
   })
 
+  test("takes the bytes of what it returns, which has no embeddings", async () => {
+    await withPool({ dimensions: 4096, queryCache: { maxBytes: 100_000 } }, async (pool) => {
+      const vectors = vectorsOf(53, 10, 4096)
+      await pool.addMany(vectors.map((embedding, i) => ({ key: `${i}`, embedding })))
+      for (const vector of vectors.slice(0, 4)) await pool.similar(vector, { k: 10 })
+      const { entries, bytes } = cacheOf(pool)
+      assert.equal(entries, 4)
+      assert.ok(bytes > 4 * 4 * 4096 && bytes <= 100_000)
+    })
+  })
+
   test("cannot be changed by who has it, counts as used when it is found again, and is off when it is not wanted", async () => {
     await withItems(async (pool) => {
       const [item] = await pool.similar(query!)

@@ -33,6 +33,10 @@ export interface QueryCacheStats {
 const ENTRY_BYTES = 128
 const MAX_ENTRIES = 1_000_000
 
+/** Read within the call, so f32 need not be copied: to copy a vector takes longer than to compare it. */
+const asF32 = (vector: ArrayLike<number>): Float32Array =>
+  vector instanceof Float32Array ? vector : new Float32Array(vector)
+
 /** Values of type `V` by the exact text of a query, or by its vector to within a tolerance. */
 export class QueryCache<V extends object> {
   readonly #lru: LRUCache<string | Float32Array, V>
@@ -65,7 +69,7 @@ export class QueryCache<V extends object> {
 
   /** What was set for this text, or for a vector within the tolerance of this one. */
   get(query: string | ArrayLike<number>): V | undefined {
-    const key = typeof query === "string" ? query : this.#vectors.find(new Float32Array(query))
+    const key = typeof query === "string" ? query : this.#vectors.find(asF32(query))
     const value = key === undefined ? undefined : this.#lru.get(key)
     if (value === undefined) this.#misses++
     else this.#hits++

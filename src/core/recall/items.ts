@@ -214,7 +214,12 @@ export class PoolItems {
 
   /** Bytes that an item takes. */
   bytesOf(row: number): number {
-    return this.#columnBytes + this.store.records.usedBytes(addressOf(this.store, row))
+    return this.#columnBytes + this.recordBytesOf(row)
+  }
+
+  /** Bytes of its key, payload and tensor. */
+  recordBytesOf(row: number): number {
+    return this.store.records.usedBytes(addressOf(this.store, row))
   }
 
   /** Bytes that an item would take. */
@@ -236,9 +241,15 @@ export class PoolItems {
     return this.#usedAt[row] || this.cameAt(row)
   }
 
-  /** Takes note that items were returned to a caller. */
-  used(row: number): void {
-    this.#usedAt[row] = this.tick()
+  /** Takes note that items were returned to a caller, the first of them least recently. */
+  used(rows: ReadonlyArray<number>): void {
+    if (rows.length === 0) return
+    let at = this.tick()
+    for (const row of rows) {
+      this.#usedAt[row] = at
+      at += TICK_MS
+    }
+    this.#last = at
   }
 
   /** Adds all items or none; durable when it resolves. */

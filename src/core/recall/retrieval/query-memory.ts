@@ -50,7 +50,7 @@ export class QueryMemory {
     const remembered = kept?.byOptions.get(options)
     if (remembered !== undefined && kept?.generation === generation) {
       this.#hits++
-      for (const row of remembered.rows) this.#items.used(row)
+      this.#items.used(remembered.rows)
       return remembered.found
     }
     this.#misses++
@@ -81,7 +81,7 @@ export class QueryMemory {
     let bytes = 0
     for (const [options, { rows }] of byOptions) {
       bytes += 2 * options.length
-      for (const row of rows) bytes += ITEM_BYTES + 2 * this.#items.bytesOf(row)
+      for (const row of rows) bytes += ITEM_BYTES + 2 * this.#items.recordBytesOf(row)
     }
     return bytes
   }

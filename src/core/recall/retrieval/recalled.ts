@@ -66,7 +66,6 @@ export interface Chosen {
 export const recalled = (items: PoolItems, chosen: ReadonlyArray<Chosen>): ReadonlyArray<Recalled> => {
   const found: Array<Recalled> = []
   for (const { row, score, explanation } of chosen) {
-    items.used(row)
     const item = items.read(row)
     for (const part of [item.payload, item.fields, item.spectrum]) freezeDeeply(part)
     found.push(Object.freeze(Object.assign(item, { score, explanation: Object.freeze(explanation) })))

@@ -195,10 +195,10 @@ export class Retrieving {
       const chosen = await find(embedding)
       const still = chosen.filter(({ row, generation }) => items.isStill(row, generation))
       if (still.length < chosen.length && run < MAX_RUNS) continue
+      const rows = still.map(({ row }) => row)
+      items.used(rows)
       const found = recalled(items, still)
-      if (before === generation()) {
-        memory.set(isVector ? query : embedding, text, before, { found, rows: still.map(({ row }) => row) })
-      }
+      if (before === generation()) memory.set(isVector ? query : embedding, text, before, { found, rows })
       return found
     }
   }
