@@ -173,8 +173,16 @@ export const makeCollection = Effect.fnUntraced(function* (
   const useEmbedder = (embedder: OpenEmbedder) => {
     current = embedder
   }
-  reveal(collection, { store, searching, embed })
-  yield* graphing.keepUp
+  const last = new Set<() => Promise<void>>()
+  const beforeEnd = (work: () => Promise<void>) => {
+    last.add(work)
+    return () => last.delete(work)
+  }
+  yield* Effect.addFinalizer(() => Effect.promise(() => Promise.allSettled([...last].map((work) => work()))))
   const atRest: typeof exclusively = (effect) => whileAtRest(exclusively(effect))
+  const dropIndex = (index: "hnsw" | "ivf") =>
+    atRest(attempt(() => (index === "hnsw" ? store.useGraph(undefined) : store.dropLists())))
+  reveal(collection, { store, searching, embed, isKept: log !== undefined, beforeEnd, dropIndex })
+  yield* graphing.keepUp
   return { collection, store, shape, exclusively: atRest, useEmbedder } satisfies OpenCollection
 })

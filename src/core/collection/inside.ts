@@ -1,5 +1,6 @@
 /** What a memory that keeps its entries in a collection reaches of it, beside what every caller can. */
-import { InvalidParameter } from "../errors.ts"
+import type * as Effect from "effect/Effect"
+import { InvalidParameter, type SabineError } from "../errors.ts"
 import type { Store } from "../store/store.ts"
 import type { Searching } from "./reading.ts"
 import type { EmbedTexts } from "./texts.ts"
@@ -9,6 +10,12 @@ interface Inside {
   readonly store: Store
   readonly searching: Searching
   readonly embed: EmbedTexts
+  /** Whether what is written outlives the process. */
+  readonly isKept: boolean
+  /** Goes on without lists, or without the graph: what is asked for is made anew once that is due. */
+  readonly dropIndex: (index: "hnsw" | "ivf") => Effect.Effect<void, SabineError>
+  /** Runs `work` before the collection ends, while it can still be written; returns what takes that back. */
+  readonly beforeEnd: (work: () => Promise<void>) => () => void
 }
 
 const insides = new WeakMap<object, Inside>()

@@ -1,6 +1,9 @@
 /** What came of the items that were used: the utility of each, and what it says of its class. */
 import { finite, object, wholeNumber } from "../checked.ts"
+import { checkedKey } from "../collection/entries.ts"
 import { InvalidParameter, KeyNotFound } from "../errors.ts"
+import { NO_NAMESPACE } from "../store/rows.ts"
+import { inGroups } from "./in-groups.ts"
 import type { PoolItems } from "./items.ts"
 import { usefulness } from "./retrieval/hybrid.ts"
 
@@ -56,21 +59,29 @@ export class Bias {
    */
   async learn(items: PoolItems, outcomes: ReadonlyArray<Outcome>): Promise<void> {
     if (!Array.isArray(outcomes)) throw new InvalidParameter({ parameter: "outcomes", reason: "wanted an array" })
-    for (const { key, deltaLoss } of outcomes) {
-      finite("deltaLoss", deltaLoss)
+    const observed = new Map<string, Array<number>>()
+    for (const outcome of outcomes) {
+      const { key, deltaLoss } = object("outcome", outcome)
+      checkedKey(key, NO_NAMESPACE)
       if (items.find(key) < 0) throw new KeyNotFound({ key })
+      const ofKey = observed.get(key) ?? []
+      observed.set(key, ofKey)
+      ofKey.push(utilityOf(finite("deltaLoss", deltaLoss)))
     }
-    for (const { key, deltaLoss } of outcomes) {
+    await inGroups([...observed.keys()], async (key) => {
       const row = items.find(key)
-      const observed = utilityOf(deltaLoss)
-      const before = items.number(row, "outcomes")
+      if (row < 0) throw new KeyNotFound({ key })
       const label = items.classOf(row)
-      const utility = mean(items.number(row, "utility"), before, observed)
-      await items.change(key, { utility, outcomes: before + 1 })
-      if (label === undefined) continue
-      const { outcomes = 0, utility: ofClass = 0 } = this.#classes.get(label) ?? {}
-      this.#classes.set(label, { outcomes: outcomes + 1, utility: mean(ofClass, outcomes, observed) })
-    }
+      const ofKey = observed.get(key)!
+      const before = items.number(row, "outcomes")
+      const utility = ofKey.reduce((so, one, i) => mean(so, before + i, one), items.number(row, "utility"))
+      await items.change(key, { utility, outcomes: before + ofKey.length })
+      if (label === undefined) return
+      for (const one of ofKey) {
+        const { outcomes = 0, utility = 0 } = this.#classes.get(label) ?? {}
+        this.#classes.set(label, { outcomes: outcomes + 1, utility: mean(utility, outcomes, one) })
+      }
+    })
   }
 
   profile(): BiasProfile {

@@ -5,7 +5,12 @@ import type { EvictableItems, EvictionName, EvictionPolicy } from "./eviction/po
 import { leastRecentlyUsed, leastUseful, oldest } from "./eviction/ranked.ts"
 import type { RecallSettings } from "./options.ts"
 
-const POLICIES: Readonly<Record<EvictionName, EvictionPolicy>> = { oldest, leastUseful, leastRecentlyUsed, diversity }
+const POLICIES: Readonly<Record<EvictionName, () => EvictionPolicy>> = {
+  oldest,
+  leastUseful,
+  leastRecentlyUsed,
+  diversity
+}
 
 /** Share of the budget from which on items give way. */
 const FULL = 0.9
@@ -20,20 +25,28 @@ export interface MemoryBudgetStats {
   readonly count: number
 }
 
+/** Times that who gives way is chosen again because rows changed places meanwhile. */
+const MAX_CHOICES = 8
+
+interface BudgetedItems extends EvictableItems {
+  readonly bytes: number
+  readonly keyOf: (row: number) => string
+}
+
 export class Budget {
-  readonly #items: EvictableItems & { readonly bytes: number }
+  readonly #items: BudgetedItems
   readonly #maxSize: number
   readonly #maxBytes: number
   readonly #policy: EvictionPolicy
 
   constructor(
-    items: EvictableItems & { readonly bytes: number },
+    items: BudgetedItems,
     { maxSize, budgetBytes, eviction }: Pick<RecallSettings, "maxSize" | "budgetBytes" | "eviction">
   ) {
     this.#items = items
     this.#maxSize = maxSize
     this.#maxBytes = budgetBytes
-    this.#policy = typeof eviction === "string" ? POLICIES[eviction] : eviction
+    this.#policy = typeof eviction === "string" ? POLICIES[eviction]() : eviction
   }
 
   stats(): MemoryBudgetStats {
@@ -42,26 +55,39 @@ export class Budget {
   }
 
   /**
-   * Rows that give way to new items of these bytes; throws `MemoryExceeded` or `CapacityExceeded` when even all of them
-   * would not be enough.
+   * Keys of the items that give way to new ones of these bytes; throws `MemoryExceeded` or `CapacityExceeded` when even
+   * all of them would not be enough.
    */
-  async victims(sizes: ReadonlyArray<number>): Promise<ReadonlyArray<number>> {
-    const wanted = sizes.reduce((sum, size) => sum + size, 0)
-    const largest = sizes.reduce((most, size) => Math.max(most, size), 0)
+  async victims(sizes: Float64Array): Promise<ReadonlyArray<string>> {
+    let [wanted, largest] = [0, 0]
+    for (const size of sizes) {
+      wanted += size
+      largest = Math.max(largest, size)
+    }
     if (largest > this.#maxBytes) throw new MemoryExceeded({ bytes: largest, limit: this.#maxBytes })
     if (wanted > this.#maxBytes) throw new CapacityExceeded({ resource: "the memory budget", limit: this.#maxBytes })
     if (sizes.length > this.#maxSize) throw new CapacityExceeded({ resource: "the pool", limit: this.#maxSize })
-    const { bytes, size } = this.#items
-    const count = Math.max(0, size + sizes.length - this.#maxSize)
-    // What is larger than nine tenths by itself has the budget to itself.
-    const room = Math.max(FULL * this.#maxBytes, wanted)
-    const surplus = Math.max(0, bytes + wanted - room)
-    if (count === 0 && surplus === 0) return []
-    const victims = await this.#policy.victims(this.#items, { count, bytes: surplus })
+    for (let choice = 1; ; choice++) {
+      const { bytes, size } = this.#items
+      const count = Math.max(0, size + sizes.length - this.#maxSize)
+      // What is larger than nine tenths by itself has the budget to itself.
+      const room = Math.max(FULL * this.#maxBytes, wanted)
+      const surplus = Math.max(0, bytes + wanted - room)
+      if (count === 0 && surplus === 0) return []
+      const moved = this.#items.moved()
+      const rows = await this.#policy.victims(this.#items, { count, bytes: surplus })
+      if (this.#items.moved() !== moved && choice < MAX_CHOICES) continue
+      return this.#keysOf(rows, count, surplus)
+    }
+  }
+
+  /** A policy of the caller's own may name a row twice, or one that is not there. */
+  #keysOf(rows: ReadonlyArray<number>, count: number, surplus: number): ReadonlyArray<string> {
+    const victims = [...new Set(rows)].filter((row) => this.#items.has(row))
     const freed = victims.reduce((sum, row) => sum + this.#items.bytesOf(row), 0)
     if (victims.length < count || freed < surplus) {
       throw new CapacityExceeded({ resource: "what gives way in the pool", limit: victims.length })
     }
-    return victims
+    return victims.map((row) => this.#items.keyOf(row))
   }
 }

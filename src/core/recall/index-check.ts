@@ -5,7 +5,8 @@ import { IndexCorrupted } from "../errors.ts"
 import type { PoolItems } from "./items.ts"
 import type { StoreIndex } from "./store-index.ts"
 
-const CHECKED = ["hnsw", "ivf"] as const
+/** Indexes that are made of something. */
+export const INDEXED = ["hnsw", "ivf"] as const
 
 /** Items that an index is asked for. */
 const SAMPLED = 64
@@ -15,7 +16,7 @@ const ITSELF = 0.98
 const LEAST_FOUND = 0.75
 
 export interface IndexCheck {
-  readonly index: (typeof CHECKED)[number]
+  readonly index: (typeof INDEXED)[number]
   /** Share of the sampled items that the index found when it was asked for them. */
   readonly found: number
   /** What was wrong with the index, which has been made anew since; absent where nothing was. */
@@ -29,7 +30,7 @@ export const checkIndexes = async (
   signal: AbortSignal
 ): Promise<ReadonlyArray<IndexCheck>> => {
   const checks: Array<IndexCheck> = []
-  for (const name of CHECKED) {
+  for (const name of INDEXED) {
     if (items.size === 0 || !index.isBuilt(name)) continue
     const sample = items.sample(SAMPLED)
     const near = await index.nearestOfEach(sample, { k: 1, index: name, signal })
@@ -38,10 +39,8 @@ export const checkIndexes = async (
       checks.push({ index: name, found })
       continue
     }
-    const { store, collection } = items
-    if (name === "hnsw") store.useGraph(undefined)
-    else store.dropLists()
-    await settled(collection.buildIndex({ signal }))
+    await index.drop(name)
+    await settled(items.collection.buildIndex({ signal }))
     const reason = `found ${(100 * found).toFixed(0)} % of ${near.length} of its own items`
     checks.push({ index: name, found, fault: new IndexCorrupted({ index: name, reason }) })
   }

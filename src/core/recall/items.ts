@@ -3,18 +3,23 @@
  *
  * Runs on the thread that owns the collection: a row that is there stays what it is until the turn ends.
  */
+import { finite } from "../checked.ts"
+import { bytesAnEntry } from "../collection/bytes.ts"
 import type { Collection } from "../collection/collection.ts"
 import type { FieldInput, FieldValues } from "../collection/fields.ts"
 import { insideOf } from "../collection/inside.ts"
 import { settled } from "../collection/settled.ts"
 import { checkVectors, ownVector } from "../collection/vectors.ts"
+import { forEachSliced } from "../slice.ts"
 import { SLOTS } from "../store/layout.ts"
-import type { Segment } from "../store/memory.ts"
+import { isLive, type Segment } from "../store/memory.ts"
 import { addressOf, encodeKey, fieldsOf, isCurrent } from "../store/rows.ts"
-import { bytesAnItem } from "./bytes.ts"
+import { inGroups } from "./in-groups.ts"
 import { OWN_FIELDS } from "./options.ts"
 import { payloadOf, spectrumOf, tensorOf } from "./packed.ts"
 import type { SpectralFeatures } from "./spectral.ts"
+import { liveRows, spread, sweep } from "./sweep.ts"
+import { Tally } from "./tally.ts"
 import type { OwnTensor } from "./tensor.ts"
 
 /** An item as callers see it. */
@@ -60,14 +65,12 @@ export class PoolItems {
   readonly #columnBytes: number
   /** Labels of classes by their code, as they are met. */
   readonly #labels: Array<string | undefined> = []
-  /** When the item of each row was returned to a caller last, 0 for never: a row that was moved begins anew. */
-  readonly #usedAt: Array<number> = []
   readonly #clock: () => number
   #last = 0
-  /** Bytes of all items, to the byte. */
-  bytes = 0
-  /** Items of each class; those without one are not counted. */
-  readonly classes = new Map<string, number>()
+  /** Uses beyond this one are not in the log. */
+  #keptUse = 0
+  readonly tally: Tally
+  readonly #unwatch: () => void
 
   constructor(collection: Collection, clock: () => number) {
     this.collection = collection
@@ -80,14 +83,30 @@ export class PoolItems {
       class: place("class"),
       utility: place("utility"),
       outcomes: place("outcomes"),
-      added: place("added")
+      added: place("added"),
+      used: place("used")
     }
     this.#hasFields = names.length > Object.keys(OWN_FIELDS).length
-    this.#columnBytes = bytesAnItem(shape)
-    for (const row of this.rows()) {
-      this.#last = Math.max(this.#last, this.cameAt(row))
-      this.#came(row)
-    }
+    this.#columnBytes = bytesAnEntry(shape)
+    this.tally = new Tally(this)
+    this.#unwatch = this.store.watch(this.tally)
+  }
+
+  /** Counts what is there. */
+  async open(): Promise<void> {
+    await this.tally.countAll((row) => {
+      this.#last = Math.max(this.#last, this.cameAt(row), this.usedAt(row))
+    })
+    this.#keptUse = this.#last
+  }
+
+  close(): void {
+    this.#unwatch()
+  }
+
+  /** Runs `work` before the collection ends; returns what takes that back. */
+  beforeEnd(work: () => Promise<void>): () => void {
+    return this.#inside.isKept ? this.#inside.beforeEnd(work) : () => undefined
   }
 
   get size(): number {
@@ -100,27 +119,30 @@ export class PoolItems {
     return this.store.shape.dimensions
   }
 
-  /** Rows of the items, lowest first. */
+  /** Rows of the items, lowest first, all at once. */
   rows(): Array<number> {
-    const { segments, directory } = this.store
-    const rows: Array<number> = []
-    for (const [number, { live }] of segments.entries()) {
-      const words = Math.min(live.length, Math.ceil((directory.rows - number * SLOTS) / 32))
-      for (let at = 0; at < words; at++) {
-        const from = number * SLOTS + at * 32
-        for (let left = Atomics.load(live, at); left !== 0; left &= left - 1) {
-          rows.push(from + 31 - Math.clz32(left & -left))
-        }
-      }
-    }
-    return rows
+    return [...liveRows(this.store)]
+  }
+
+  /** Calls `visit` with every row, lowest first, in shares of the event loop. */
+  walk(visit: (row: number) => void, signal?: AbortSignal): Promise<void> {
+    return sweep(this.store, visit, { signal })
+  }
+
+  /** At most `count` rows spread over all; others for another `from`. */
+  spread(count: number, from?: number): ReadonlyArray<number> {
+    return spread(this.store, count, from)
   }
 
   /** Embeddings of at most `count` items spread over all, one after the other. */
   sample(count: number): Float32Array {
-    const rows = this.rows()
-    const taken = Math.min(count, rows.length)
-    return this.vectorsOf(Array.from({ length: taken }, (_, i) => rows[Math.floor((i * rows.length) / taken)]!))
+    return this.vectorsOf(this.spread(count))
+  }
+
+  /** Whether there is an item in a row. */
+  has(row: number): boolean {
+    const segment = this.store.segments[Math.floor(row / SLOTS)]
+    return segment !== undefined && isLive(segment, row % SLOTS)
   }
 
   /** Whether a row still holds what was found in it. */
@@ -229,7 +251,7 @@ export class PoolItems {
 
   /** The time, later than every time before: items that come within a millisecond have an order too. */
   tick(): number {
-    this.#last = Math.max(this.#clock(), this.#last + TICK_MS)
+    this.#last = Math.max(finite("clock", this.#clock()), this.#last + TICK_MS)
     return this.#last
   }
 
@@ -238,54 +260,59 @@ export class PoolItems {
     return this.number(row, "added")
   }
   usedAt(row: number): number {
-    return this.#usedAt[row] || this.cameAt(row)
+    return this.number(row, "used")
   }
 
-  /** Takes note that items were returned to a caller, the first of them least recently. */
+  /**
+   * Takes note that items were returned to a caller, the first of them least recently. It is written in place and is in
+   * images from then on: in the log it comes with `keepUses`, because a retrieval is not to wait for a disk.
+   */
   used(rows: ReadonlyArray<number>): void {
     if (rows.length === 0) return
     let at = this.tick()
     for (const row of rows) {
-      this.#usedAt[row] = at
+      this.#segment(row).fields[this.#places.used]!.values[row % SLOTS] = at
       at += TICK_MS
     }
     this.#last = at
   }
 
+  /** Writes into the log when items were used last, where the log does not know. */
+  async keepUses(): Promise<void> {
+    if (!this.#inside.isKept) return
+    const since = this.#keptUse
+    this.#keptUse = this.#last
+    const keys: Array<string> = []
+    await this.walk((row) => {
+      if (this.usedAt(row) > since && this.usedAt(row) > this.cameAt(row)) keys.push(this.keyOf(row))
+    })
+    await inGroups(keys, (key) => {
+      const row = this.find(key)
+      return row < 0 ? Promise.resolve() : this.change(key, { used: this.usedAt(row) })
+    })
+  }
+
   /** Adds all items or none; durable when it resolves. */
   async add(items: ReadonlyArray<Prepared>, signal?: AbortSignal): Promise<void> {
-    const entries = items.map(({ key, vector, packed, fields }) => ({ key, vector, payload: packed, fields }))
-    const [only] = entries
-    if (entries.length === 1) await settled(this.collection.add(only!))
-    else await settled(this.collection.addMany(entries, { signal }))
-    for (const { key } of items) this.#came(this.find(key))
+    const [only] = items
+    const entry = ({ key, vector, packed, fields }: Prepared) => {
+      const added = this.tick()
+      return { key, vector, payload: packed, fields: { ...fields, outcomes: 0, added, used: added } }
+    }
+    if (items.length === 1) return settled(this.collection.add(entry(only!)))
+    const entries: Array<ReturnType<typeof entry>> = []
+    await forEachSliced(items.length, signal, (i) => entries.push(entry(items[i]!)))
+    return settled(this.collection.addMany(entries, { signal }))
   }
 
   /** Removes an item; false when there is none. */
-  async remove(key: string): Promise<boolean> {
-    const row = this.find(key)
-    if (row < 0) return false
-    const bytes = this.bytesOf(row)
-    const label = this.classOf(row)
-    if (!(await settled(this.collection.delete(key)))) return false
-    this.bytes -= bytes
-    if (label === undefined) return true
-    const left = this.classes.get(label)! - 1
-    if (left === 0) this.classes.delete(label)
-    else this.classes.set(label, left)
-    return true
+  remove(key: string): Promise<boolean> {
+    return settled(this.collection.delete(key))
   }
 
   /** Changes fields of an item. */
   async change(key: string, fields: FieldInput): Promise<void> {
     await settled(this.collection.update({ key, fields }))
-  }
-
-  #came(row: number): void {
-    this.#usedAt[row] = 0
-    this.bytes += this.bytesOf(row)
-    const label = this.classOf(row)
-    if (label !== undefined) this.classes.set(label, (this.classes.get(label) ?? 0) + 1)
   }
 
   #segment(row: number): Segment {

@@ -4,12 +4,15 @@ import { finite, object } from "../checked.ts"
 import { checkedKey } from "../collection/entries.ts"
 import type { FieldInput } from "../collection/fields.ts"
 import { DuplicateKey, FeatureUnavailable, InvalidParameter } from "../errors.ts"
+import { forEachSliced } from "../slice.ts"
 import { NO_NAMESPACE } from "../store/rows.ts"
 import type { Budget } from "./budget.ts"
 import type { Candidate, Surroundings } from "./coherence/coherence.ts"
+import { inGroups } from "./in-groups.ts"
 import type { PoolItems, Prepared } from "./items.ts"
 import { OWN_FIELDS, type RecallSettings } from "./options.ts"
-import { packItem, type Sensed } from "./packed.ts"
+import { packItem } from "./packed.ts"
+import type { Serial } from "./serial.ts"
 import { spectralOf, spectrumOfTensor } from "./spectral.ts"
 import { ownTensor, type Tensor } from "./tensor.ts"
 
@@ -53,14 +56,24 @@ interface Checked extends Prepared {
   readonly candidate: Candidate
 }
 
+/** An item as it was given, but for what must be waited for. */
+interface Parts extends Pick<Candidate, "utility" | "tensor" | "spectrum"> {
+  readonly key: string
+  readonly vector: Float32Array | undefined
+  readonly text: string | undefined
+  readonly packed: Uint8Array
+  readonly label: string | undefined
+  readonly fields: FieldInput
+}
+
 interface KeepingParts {
   readonly items: PoolItems
   readonly settings: RecallSettings
   readonly budget: Budget
   readonly surroundings: () => Surroundings
   readonly biasOf: (label: string | undefined) => number
-  /** Called after every change. */
-  readonly changed: () => void
+  /** Runs writers one after another. */
+  readonly writers: Serial
 }
 
 export class Keeping {
@@ -73,29 +86,25 @@ export class Keeping {
     this.#parts = parts
   }
 
-  /** Adds all items or none; their keys. */
+  /** Adds all items or none; their keys. Nobody waits for them while they are checked and embedded. */
   async add(inputs: ReadonlyArray<RecallInput>, signal: AbortSignal): Promise<ReadonlyArray<string>> {
     const items = await this.#checked(inputs, signal)
-    await this.#write(items, signal)
+    await this.#parts.writers.run(() => this.#write(items, signal))
     return items.map(({ key }) => key)
   }
 
   /** Adds those that are coherent with the pool and with those of them that were added before. */
   async addIfCoherent(inputs: ReadonlyArray<RecallInput>, signal: AbortSignal): Promise<ReadonlyArray<Verdict>> {
-    const { settings, surroundings } = this.#parts
-    const { coherence, coherenceThreshold: threshold } = settings
-    const verdicts: Array<Verdict> = []
-    for (const item of await this.#checked(inputs, signal)) {
-      const { score, reason } = await coherence.measure(item.candidate, surroundings())
-      if (!(score >= 0 && score <= 1)) {
-        throw new InvalidParameter({ parameter: "coherence", reason: `${coherence.id} measured ${score}` })
+    const items = await this.#checked(inputs, signal)
+    return this.#parts.writers.run(async () => {
+      await this.#checkKeys(items, signal)
+      const verdicts: Array<Verdict> = []
+      for (const item of items) {
+        signal.throwIfAborted()
+        verdicts.push(await this.#judged(item, signal))
       }
-      const isAdded = score >= threshold
-      if (isAdded) await this.#write([item], signal)
-      else this.rejected++
-      verdicts.push({ isAdded, key: item.key, score, threshold, measure: coherence.id, reason })
-    }
-    return verdicts
+      return verdicts
+    })
   }
 
   /** Forgets what was counted. */
@@ -105,82 +114,97 @@ export class Keeping {
     this.evicted = 0
   }
 
-  async remove(key: string): Promise<boolean> {
+  remove(key: string): Promise<boolean> {
     checkedKey(key, NO_NAMESPACE)
-    const isRemoved = await this.#parts.items.remove(key)
-    if (isRemoved) this.#parts.changed()
-    return isRemoved
+    return this.#parts.writers.run(() => this.#parts.items.remove(key))
+  }
+
+  async #judged(item: Checked, signal: AbortSignal): Promise<Verdict> {
+    const { settings, surroundings } = this.#parts
+    const { coherence, coherenceThreshold: threshold } = settings
+    const { score, reason } = await coherence.measure(item.candidate, surroundings())
+    if (!(score >= 0 && score <= 1)) {
+      throw new InvalidParameter({ parameter: "coherence", reason: `${coherence.id} measured ${score}` })
+    }
+    const isAdded = score >= threshold
+    if (isAdded) await this.#write([item], signal)
+    else this.rejected++
+    return { isAdded, key: item.key, score, threshold, measure: coherence.id, reason }
+  }
+
+  async #checkKeys(items: ReadonlyArray<Prepared>, signal: AbortSignal): Promise<void> {
+    const keys = new Set<string>()
+    await forEachSliced(items.length, signal, (i) => {
+      const { key } = items[i]!
+      if (keys.has(key) || this.#parts.items.find(key) >= 0) throw new DuplicateKey({ key })
+      keys.add(key)
+    })
   }
 
   /** Room first, but nobody gives way before the items are there: what fails loses nothing. */
   async #write(items: ReadonlyArray<Prepared>, signal: AbortSignal): Promise<void> {
     if (items.length === 0) return
-    const { items: pool, budget, changed } = this.#parts
-    const keys = new Set<string>()
-    for (const { key } of items) {
-      if (keys.has(key) || pool.find(key) >= 0) throw new DuplicateKey({ key })
-      keys.add(key)
-    }
-    const victims = await budget.victims(items.map((item) => pool.bytesFor(item)))
-    const goes = victims.map((row) => pool.keyOf(row))
-    try {
-      await pool.add(items, signal)
-      this.accepted += items.length
-      await Promise.all(goes.map((key) => pool.remove(key)))
-      this.evicted += goes.length
-    } finally {
-      changed()
-    }
-  }
-
-  async #checked(inputs: ReadonlyArray<RecallInput>, signal: AbortSignal): Promise<ReadonlyArray<Checked>> {
-    const { items, settings, biasOf } = this.#parts
-    if (!Array.isArray(inputs)) throw new InvalidParameter({ parameter: "items", reason: "wanted an array" })
-    const parts = inputs.map((input) => this.#partsOf(input))
-    const texts = parts.filter(({ vector, text }) => vector === undefined && text !== undefined)
-    const embedded =
-      texts.length === 0
-        ? undefined
-        : await items.embed(
-            texts.map(({ text }) => text!),
-            "document",
-            signal
-          )
-    let next = 0
-    return parts.map(({ key, vector, text, payload, label, utility, sensed, fields }) => {
-      const spectrum = sensed && spectralOf(sensed.spectrum)
-      const encoded = () => {
-        if (sensed === undefined) {
-          throw new InvalidParameter({ parameter: "item", reason: "wanted an embedding, a text or a tensor" })
-        }
-        const { encoder } = settings
-        if (encoder === undefined) {
-          throw new FeatureUnavailable({ feature: "encoding a tensor", reason: "the pool has no encoder" })
-        }
-        const bias = biasOf(label)
-        return items.ownVector(encoder.encode({ tensor: sensed.tensor, spectrum: spectrum!, utility, bias }))
-      }
-      const ofText = () => {
-        const from = next++ * items.dimensions
-        return embedded!.slice(from, from + items.dimensions)
-      }
-      const embedding = vector ?? (text === undefined ? encoded() : ofText())
-      return {
-        key,
-        vector: embedding,
-        packed: packItem(payload, sensed),
-        fields: { ...fields, class: label, utility, outcomes: 0, added: items.tick() },
-        candidate: { embedding, class: label, utility, tensor: sensed?.tensor, spectrum }
-      }
+    signal.throwIfAborted()
+    const { items: pool, budget } = this.#parts
+    await this.#checkKeys(items, signal)
+    const sizes = new Float64Array(items.length)
+    await forEachSliced(items.length, signal, (i) => {
+      sizes[i] = pool.bytesFor(items[i]!)
+    })
+    const goes = await budget.victims(sizes)
+    await pool.add(items, signal)
+    this.accepted += items.length
+    await inGroups(goes, async (key) => {
+      if (await pool.remove(key)) this.evicted++
     })
   }
 
+  async #checked(inputs: ReadonlyArray<RecallInput>, signal: AbortSignal): Promise<ReadonlyArray<Checked>> {
+    const { items } = this.#parts
+    if (!Array.isArray(inputs)) throw new InvalidParameter({ parameter: "items", reason: "wanted an array" })
+    const parts: Array<Parts> = []
+    const given = [...inputs]
+    await forEachSliced(given.length, signal, (i) => parts.push(this.#partsOf(given[i]!)))
+    const texts = parts.flatMap(({ vector, text }) => (vector === undefined && text !== undefined ? [text] : []))
+    const embedded = texts.length === 0 ? undefined : await items.embed(texts, "document", signal)
+    let next = 0
+    const ofText = () => {
+      const from = next++ * items.dimensions
+      return embedded!.slice(from, from + items.dimensions)
+    }
+    const checked: Array<Checked> = []
+    await forEachSliced(parts.length, signal, (i) => {
+      const { key, vector, text, packed, label, utility, tensor, spectrum, fields } = parts[i]!
+      const embedding = vector ?? (text === undefined ? this.#encoded(parts[i]!) : ofText())
+      checked.push({
+        key,
+        vector: embedding,
+        packed,
+        fields: { ...fields, class: label, utility },
+        candidate: { embedding, class: label, utility, tensor, spectrum }
+      })
+    })
+    return checked
+  }
+
+  #encoded({ tensor, spectrum, label, utility }: Parts): Float32Array {
+    if (tensor === undefined || spectrum === undefined) {
+      throw new InvalidParameter({ parameter: "item", reason: "wanted an embedding, a text or a tensor" })
+    }
+    const { items, settings, biasOf } = this.#parts
+    if (settings.encoder === undefined) {
+      throw new FeatureUnavailable({ feature: "encoding a tensor", reason: "the pool has no encoder" })
+    }
+    return items.ownVector(settings.encoder.encode({ tensor, spectrum, utility, bias: biasOf(label) }))
+  }
+
   /** The parts of an item as they are now, but for what must be waited for. */
-  #partsOf(input: RecallInput) {
+  #partsOf(input: RecallInput): Parts {
     const {
       key = randomUUID(),
       embedding,
       text,
+      payload,
       class: label,
       utility = 0,
       tensor,
@@ -195,9 +219,17 @@ export class Keeping {
       if (name in object("fields", fields)) throw wrong(`fields.${name}`, "the pool writes it itself")
     }
     const own = tensor === undefined ? undefined : ownTensor(tensor)
-    const sensed: Sensed | undefined = own && { tensor: own, spectrum: spectrumOfTensor(own) }
-    const payload = input.payload === undefined && text !== undefined ? { text } : input.payload
-    const vector = embedding === undefined ? undefined : this.#parts.items.ownVector(embedding)
-    return { key, vector, text, payload, label, utility, sensed, fields: { ...fields } }
+    const numbers = own && spectrumOfTensor(own)
+    return {
+      key,
+      vector: embedding === undefined ? undefined : this.#parts.items.ownVector(embedding),
+      text,
+      packed: packItem(payload === undefined && text !== undefined ? { text } : payload, own, numbers),
+      label,
+      utility,
+      tensor: own,
+      spectrum: numbers && spectralOf(numbers),
+      fields: { ...fields }
+    }
   }
 }

@@ -69,8 +69,17 @@ export interface RecallSettings {
   readonly clock: () => number
 }
 
-/** Fields that every item has. `class` is absent where an item has none. */
-export const OWN_FIELDS = { class: "tag", utility: "number", outcomes: "number", added: "timestamp" } as const
+/**
+ * Fields that every item has. `class` is absent where an item has none; `used` is when it was returned to a caller last,
+ * or added.
+ */
+export const OWN_FIELDS = {
+  class: "tag",
+  utility: "number",
+  outcomes: "number",
+  added: "timestamp",
+  used: "timestamp"
+} as const
 
 const INDEX_OF: Readonly<Record<RecallIndex, IndexChoice>> = { auto: "auto", flat: "none", hnsw: "hnsw", ivf: "ivf" }
 

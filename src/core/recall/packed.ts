@@ -17,36 +17,33 @@ const HEADER_BYTES = 8
 const SIDES = 4
 const TENSOR_HEADER_BYTES = 4 * (SIDES + 1 + SPECTRAL_FEATURES)
 
-/** A tensor and what was computed of it. */
-export interface Sensed {
-  readonly tensor: OwnTensor
-  readonly spectrum: Float32Array
-}
-
 const padded = (bytes: number): number => Math.ceil(bytes / 4) * 4
 
-/** Packs a payload and a tensor; throws `InvalidParameter` for what is no payload. */
-export const packItem = (payload: unknown, sensed: Sensed | undefined): Uint8Array => {
+/** Packs a payload, and a tensor with its features; throws `InvalidParameter` for what is no payload. */
+export const packItem = (
+  payload: unknown,
+  tensor: OwnTensor | undefined,
+  spectrum: Float32Array = new Float32Array(SPECTRAL_FEATURES)
+): Uint8Array => {
   const stored = storedPayload({ payload })
   const bytes =
     stored === undefined ? new Uint8Array() : "json" in stored ? Buffer.from(stored.json, "utf8") : stored.bytes
   const tensorAt = HEADER_BYTES + padded(bytes.length)
   const packed = new Uint8Array(
-    sensed === undefined ? HEADER_BYTES + bytes.length : tensorAt + TENSOR_HEADER_BYTES + sensed.tensor.data.byteLength
+    tensor === undefined ? HEADER_BYTES + bytes.length : tensorAt + TENSOR_HEADER_BYTES + tensor.data.byteLength
   )
   const view = new DataView(packed.buffer)
   view.setUint8(0, stored === undefined ? NONE : "json" in stored ? JSON_TEXT : BYTES)
   view.setUint32(4, bytes.length, true)
   packed.set(bytes, HEADER_BYTES)
-  if (sensed === undefined) return packed
-  const { tensor, spectrum } = sensed
+  if (tensor === undefined) return packed
   view.setUint8(1, 1)
   const sides = [tensor.rows, tensor.columns, tensor.layers, tensor.channels]
   for (const [i, side] of sides.entries()) view.setUint32(tensorAt + 4 * i, side, true)
   const numbers = [tensor.certainty, ...spectrum]
   for (const [i, number] of numbers.entries()) view.setFloat32(tensorAt + 4 * (SIDES + i), number, true)
-  const from = tensorAt + TENSOR_HEADER_BYTES
-  for (const [i, value] of tensor.data.entries()) view.setFloat32(from + 4 * i, value, true)
+  // Machines that it runs on are little endian, and the header is a multiple of four.
+  new Float32Array(packed.buffer, tensorAt + TENSOR_HEADER_BYTES, tensor.data.length).set(tensor.data)
   return packed
 }
 
@@ -82,8 +79,8 @@ export const tensorOf = (packed: Buffer): OwnTensor | undefined => {
   const side = (i: number): number => packed.readUInt32LE(at + 4 * i)
   const [rows, columns, layers, channels] = [side(0), side(1), side(2), side(3)]
   const from = at + TENSOR_HEADER_BYTES
-  const data = Float32Array.from({ length: rows * columns * layers * channels }, (_, i) =>
-    packed.readFloatLE(from + 4 * i)
-  )
+  const data = new Float32Array(rows * columns * layers * channels)
+  // Records lie at any address: bytes are copied, not looked at as numbers.
+  new Uint8Array(data.buffer).set(packed.subarray(from, from + data.byteLength))
   return { rows, columns, layers, channels, certainty: packed.readFloatLE(at + 4 * SIDES), data }
 }

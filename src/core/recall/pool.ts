@@ -1,11 +1,14 @@
 /** A pool that is open: its items, what finds them, and what decides who stays. */
 import type { Collection } from "../collection/collection.ts"
+import { checkedKey } from "../collection/entries.ts"
 import { settled } from "../collection/settled.ts"
 import { EmptyCollection } from "../errors.ts"
+import { NO_NAMESPACE } from "../store/rows.ts"
 import { Bias, type BiasProfile, type Outcome } from "./bias.ts"
 import { Budget, type MemoryBudgetStats } from "./budget.ts"
 import type { Surroundings } from "./coherence/coherence.ts"
-import { checkIndexes, type IndexCheck } from "./index-check.ts"
+import { inGroups } from "./in-groups.ts"
+import { checkIndexes, INDEXED, type IndexCheck } from "./index-check.ts"
 import { PoolItems, type RecallItem } from "./items.ts"
 import { Keeping, type RecallInput, type Verdict } from "./keeping.ts"
 import type { RecallSettings } from "./options.ts"
@@ -23,9 +26,6 @@ export interface StoredItem extends RecallItem {
   readonly tensor?: OwnTensor
 }
 
-/** Deletions that wait for the log together. */
-const CLEARED_TOGETHER = 256
-
 export class RecallPool {
   readonly #settings: RecallSettings
   readonly #items: PoolItems
@@ -35,7 +35,9 @@ export class RecallPool {
   readonly #keeping: Keeping
   readonly #bias: Bias
   readonly #writers = new Serial()
-  #generation = 0
+  /** Changes that are none of an item: of the bias, and of an index that was wrong. */
+  #otherChanges = 0
+  #left: (() => void) | undefined
   readonly retrieving: Retrieving
 
   constructor(collection: Collection, settings: RecallSettings) {
@@ -48,19 +50,24 @@ export class RecallPool {
         return items.size
       },
       get bytes() {
-        return items.bytes
+        return items.tally.bytes
       },
       rows: () => items.rows(),
+      walk: (visit: (row: number) => void) => items.walk(visit),
+      spread: (count: number, from?: number) => items.spread(count, from),
+      has: (row: number) => items.has(row),
+      moved: () => items.store.directory.moved,
       cameAt: (row: number) => items.cameAt(row),
       usedAt: (row: number) => items.usedAt(row),
       usefulness: (row: number) => bias.usefulness(items.number(row, "utility"), items.classOf(row)),
       bytesOf: (row: number) => items.bytesOf(row),
       vectorsOf: (rows: ReadonlyArray<number>) => items.vectorsOf(rows),
+      keyOf: (row: number) => items.keyOf(row),
       index
     }
     const budget = new Budget(evictable, settings)
     const memory = new QueryMemory(items, settings.queryCache)
-    const generation = () => this.#generation
+    const generation = () => this.#generation()
     this.#settings = settings
     this.#items = items
     this.#index = index
@@ -73,21 +80,35 @@ export class RecallPool {
       budget,
       biasOf,
       surroundings: () => this.#surroundings(),
-      changed: () => this.#changed()
+      writers: this.#writers
     })
     this.retrieving = new Retrieving({ items, index, settings, memory, generation, biasOf })
   }
 
+  /** Counts what is there: before this, nothing may be asked of the pool. */
+  async open(): Promise<void> {
+    await this.#items.open()
+    this.#left = this.#items.beforeEnd(() => this.#keepUses())
+  }
+
+  /** Leaves the items to the collection. */
+  async close(): Promise<void> {
+    this.#left?.()
+    this.#items.close()
+    await this.#keepUses()
+  }
+
   add(inputs: ReadonlyArray<RecallInput>, signal: AbortSignal): Promise<ReadonlyArray<string>> {
-    return this.#writers.run(() => this.#keeping.add(inputs, signal))
+    return this.#keeping.add(inputs, signal)
   }
 
   addIfCoherent(inputs: ReadonlyArray<RecallInput>, signal: AbortSignal): Promise<ReadonlyArray<Verdict>> {
-    return this.#writers.run(() => this.#keeping.addIfCoherent(inputs, signal))
+    return this.#keeping.addIfCoherent(inputs, signal)
   }
 
   get(key: string): StoredItem | undefined {
     const items = this.#items
+    checkedKey(key, NO_NAMESPACE)
     const row = items.find(key)
     if (row < 0) return undefined
     const tensor = items.tensorOf(row)
@@ -95,18 +116,20 @@ export class RecallPool {
   }
 
   remove(key: string): Promise<boolean> {
-    return this.#writers.run(() => this.#keeping.remove(key))
+    return this.#keeping.remove(key)
   }
 
-  /** Removes every item, what is remembered of retrievals, what feedback said, and every counter. */
+  /** Removes every item, the indexes over them, what is remembered of retrievals, what feedback said, and every counter. */
   clear(): Promise<void> {
     return this.#writers.run(async () => {
       const items = this.#items
       try {
-        const keys = items.rows().map((row) => items.keyOf(row))
-        for (let from = 0; from < keys.length; from += CLEARED_TOGETHER) {
-          await Promise.all(keys.slice(from, from + CLEARED_TOGETHER).map((key) => items.remove(key)))
-        }
+        const keys: Array<string> = []
+        await items.walk((row) => {
+          keys.push(items.keyOf(row))
+        })
+        await inGroups(keys, (key) => items.remove(key))
+        for (const index of INDEXED) await this.#index.drop(index)
         this.#bias.clear()
         this.#keeping.clear()
       } finally {
@@ -160,8 +183,8 @@ export class RecallPool {
     const { accepted, rejected, evicted } = this.#keeping
     return {
       items: this.#items.size,
-      classes: Object.fromEntries(this.#items.classes),
-      generation: this.#generation,
+      classes: Object.fromEntries(this.#items.tally.classes),
+      generation: this.#generation(),
       accepted,
       rejected,
       evicted,
@@ -173,15 +196,27 @@ export class RecallPool {
     }
   }
 
+  /** Moves with every change that a retrieval could see, whoever made it. */
+  #generation(): number {
+    return (this.#items.store.directory.changes >>> 0) + this.#otherChanges
+  }
+
+  /** Only who is used least recently goes by uses, or a policy of the caller's own. */
+  async #keepUses(): Promise<void> {
+    const { eviction } = this.#settings
+    if (eviction !== "leastRecentlyUsed" && typeof eviction === "string") return
+    await this.#writers.run(() => this.#items.keepUses())
+  }
+
   #changed(): void {
-    this.#generation++
+    this.#otherChanges++
   }
 
   #surroundings(): Surroundings {
     const items = this.#items
     return {
       size: items.size,
-      generation: this.#generation,
+      generation: this.#generation(),
       index: this.#index,
       sample: (count) => items.sample(count)
     }

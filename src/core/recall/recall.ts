@@ -11,7 +11,7 @@ import type { Collection } from "../collection/collection.ts"
 import type { CollectionOptions } from "../collection/options.ts"
 import type { Share } from "../collection/share.ts"
 import type { SabineError } from "../errors.ts"
-import { attempt, direct, limited } from "../lift.ts"
+import { abortable, attempt, direct, limited } from "../lift.ts"
 import type { Limits } from "../limits.ts"
 import type { BiasProfile, Outcome } from "./bias.ts"
 import type { MemoryBudgetStats } from "./budget.ts"
@@ -96,6 +96,9 @@ const acquire = Effect.fnUntraced(function* (open: OpenCollection, options: Reca
   const settings = yield* attempt(() => settingsOf(options))
   const collection = yield* open(settings.name, settings.collection)
   const pool = yield* attempt(() => new OpenPool(collection, settings))
+  yield* abortable(() => pool.open())
+  // What was used last is not worth a failure: a disk that refuses has told whoever wrote to it.
+  yield* Effect.addFinalizer(() => Effect.ignore(abortable(() => pool.close())))
   const { retrieving } = pool
   const one = <A>(many: Promise<ReadonlyArray<A>>): Promise<A> => many.then(([only]) => only!)
   return RecallPool.of({

@@ -2,6 +2,7 @@
 import type { Collection } from "../collection/collection.ts"
 import { insideOf } from "../collection/inside.ts"
 import { passingNamespace } from "../collection/namespace.ts"
+import { settled } from "../collection/settled.ts"
 import { IndexNotBuilt } from "../errors.ts"
 import type { Hits } from "../kernels/contract.ts"
 import { checkLimits } from "../limits.ts"
@@ -50,6 +51,11 @@ export class StoreIndex implements SimilarityIndex {
     const { store } = this.#inside
     if (index === "hnsw") return store.graph !== undefined && store.graph.linked > 0
     return index !== "ivf" || (store.lists?.count ?? 0) > 0
+  }
+
+  /** Goes on without the structure of an index: where it is asked for, it is made anew of what is there. */
+  drop(index: "hnsw" | "ivf"): Promise<void> {
+    return settled(this.#inside.dropIndex(index))
   }
 
   #search(queries: Float32Array, count: number, wanted: Wanted): Promise<Array<Array<Neighbour>>> {

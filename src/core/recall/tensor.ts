@@ -31,6 +31,13 @@ export interface OwnTensor extends Required<Tensor> {
   readonly data: Float32Array
 }
 
+/** Whether all are finite: zero times anything else is no number, and stays so in a sum. */
+const isFiniteThroughout = (numbers: Float32Array): boolean => {
+  let sum = 0
+  for (let i = 0; i < numbers.length; i++) sum += 0 * numbers[i]!
+  return sum === 0
+}
+
 /** A tensor that was checked and copied; throws `InvalidParameter`. */
 export const ownTensor = (tensor: Tensor, parameter = "tensor"): OwnTensor => {
   const { rows, columns, layers = 1, channels = 1, data, certainty = 1 } = object(parameter, tensor)
@@ -40,8 +47,8 @@ export const ownTensor = (tensor: Tensor, parameter = "tensor"): OwnTensor => {
   const wrong = (name: string, reason: string) => new InvalidParameter({ parameter: `${parameter}.${name}`, reason })
   if (count > MAX_VALUES) throw wrong("data", `more than ${MAX_VALUES} values`)
   if (typeof data !== "object" || data === null || data.length !== count) throw wrong("data", `wanted ${count} numbers`)
-  const own = Float32Array.from(data)
-  if (!own.every(Number.isFinite)) throw wrong("data", "holds something else than finite numbers")
+  const own = new Float32Array(data)
+  if (!isFiniteThroughout(own)) throw wrong("data", "holds something else than finite numbers")
   if (!(finite(`${parameter}.certainty`, certainty) >= 0 && certainty <= 1)) {
     throw wrong("certainty", `wanted a number from 0 to 1, got ${certainty}`)
   }

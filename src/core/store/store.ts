@@ -46,6 +46,14 @@ export interface ColumnBytes {
   readonly allocated: number
 }
 
+/** Told of every row that comes or goes, whoever writes it, while it can be read. */
+export interface RowWatcher {
+  /** The row is there, or there again after a change of its fields or record. */
+  readonly came: (row: number) => void
+  /** The row is about to go, or to be changed. */
+  readonly goes: (row: number) => void
+}
+
 let stores = 0
 
 export class Store implements Searchable {
@@ -67,6 +75,7 @@ export class Store implements Searchable {
   /** Replaced, never changed: a handle that is sent later still goes with the codes of its moment. */
   #buffers: ReadonlyArray<SegmentBuffers> = []
   readonly #listeners = new Set<(handle: MemoryHandle) => void>()
+  #watchers: ReadonlyArray<RowWatcher> = []
   /** Slots that no row is in. */
   readonly slots = new Slots(this.directory, {
     freeRecord: (address) => this.records.free(address),
@@ -119,6 +128,14 @@ export class Store implements Searchable {
   onGrowth(listener: (handle: MemoryHandle) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Tells `watcher` of rows from now on, until what is returned is called. */
+  watch(watcher: RowWatcher): () => void {
+    this.#watchers = [...this.#watchers, watcher]
+    return () => {
+      this.#watchers = this.#watchers.filter((other) => other !== watcher)
+    }
   }
 
   /** Hands new buffers to the other threads. */
@@ -248,7 +265,9 @@ export class Store implements Searchable {
 
   /** Gives a live row other fields. */
   replaceFields(row: number, columns: FieldColumns): void {
+    this.#goes(row)
     rewriteFields(this.segments[Math.floor(row / SLOTS)]!, row % SLOTS, columns)
+    this.#came(row)
     this.directory.countLive(0)
   }
 
@@ -270,6 +289,7 @@ export class Store implements Searchable {
     })
     this.#reserved--
     if (replaced >= 0) this.#retire(replaced)
+    this.#came(row)
     this.directory.countLive(replaced < 0 ? 1 : 0)
   }
 
@@ -282,7 +302,9 @@ export class Store implements Searchable {
   /** Gives a live row another record. */
   replaceRecord(row: number, address: number): void {
     const { records } = this.segments[Math.floor(row / SLOTS)]!
+    this.#goes(row)
     const replaced = Atomics.exchange(records, row % SLOTS, address)
+    this.#came(row)
     this.directory.countLive(0)
     this.slots.buryRecord(replaced)
   }
@@ -307,6 +329,7 @@ export class Store implements Searchable {
    */
   move(from: number, to: number): void {
     const target = this.#placeOf(to)
+    this.#goes(from)
     this.graph?.unlink(to)
     copyRow(this.shape, this.#placeOf(from), target)
     const key = this.records.storedKey(target.segment.records[target.slot]!)
@@ -317,6 +340,7 @@ export class Store implements Searchable {
     this.directory.countMoved()
     this.#hide(from)
     this.slots.burySlot(from)
+    this.#came(to)
     this.directory.countLive(0)
   }
 
@@ -396,7 +420,16 @@ export class Store implements Searchable {
     }
   }
 
+  #came(row: number): void {
+    for (const { came } of this.#watchers) came(row)
+  }
+
+  #goes(row: number): void {
+    for (const { goes } of this.#watchers) goes(row)
+  }
+
   #retire(row: number): void {
+    this.#goes(row)
     this.#hide(row)
     this.slots.bury(row, this.segments[Math.floor(row / SLOTS)]!.records[row % SLOTS]!)
   }

@@ -7,8 +7,16 @@ export type EvictionName = (typeof EVICTIONS)[number]
 /** The items of a pool, by row, as policies see them. */
 export interface EvictableItems {
   readonly size: number
-  /** Rows of the items, lowest first. */
+  /** Rows of the items, lowest first: all at once, which holds the event loop up in a pool of 100,000. */
   readonly rows: () => ReadonlyArray<number>
+  /** Calls `visit` with the row of every item, lowest first, about a millisecond at a time. */
+  readonly walk: (visit: (row: number) => void) => Promise<void>
+  /** Rows of at most `count` items spread over all; of others for another `from`, 0..1. */
+  readonly spread: (count: number, from?: number) => ReadonlyArray<number>
+  /** Whether there is an item in a row. */
+  readonly has: (row: number) => boolean
+  /** Another number once items have changed their rows: rows from before are void. */
+  readonly moved: () => number
   /** Larger came later. */
   readonly cameAt: (row: number) => number
   /** Larger was added or returned to a caller later. */
@@ -35,14 +43,25 @@ export interface EvictionPolicy {
   readonly victims: (items: EvictableItems, demand: Demand) => Promise<ReadonlyArray<number>>
 }
 
-/** Rows in the order they are given until the demand is met. */
-export const untilMet = (items: EvictableItems, demand: Demand, rows: Iterable<number>): ReadonlyArray<number> => {
-  const victims: Array<number> = []
-  let bytes = 0
-  for (const row of rows) {
-    if (victims.length >= demand.count && bytes >= demand.bytes) break
-    victims.push(row)
-    bytes += items.bytesOf(row)
+/** Rows that are to go, until there are enough of them. */
+export class Victims {
+  readonly #items: EvictableItems
+  readonly #demand: Demand
+  readonly rows = new Set<number>()
+  #bytes = 0
+
+  constructor(items: EvictableItems, demand: Demand) {
+    this.#items = items
+    this.#demand = demand
   }
-  return victims
+
+  get isEnough(): boolean {
+    return this.rows.size >= this.#demand.count && this.#bytes >= this.#demand.bytes
+  }
+
+  take(row: number): void {
+    if (this.rows.has(row)) return
+    this.rows.add(row)
+    this.#bytes += this.#items.bytesOf(row)
+  }
 }

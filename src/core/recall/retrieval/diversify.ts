@@ -1,5 +1,6 @@
 /** Items that are worth most together: near what is asked for, and unlike one another. */
 import type { Kernels } from "../../kernels/contract.ts"
+import { forEachSliced } from "../../slice.ts"
 
 /** Vectors of one length as columns, so that the products of one with all are a product of matrices. */
 const transposed = (vectors: Float32Array, count: number): Float32Array => {
@@ -9,11 +10,23 @@ const transposed = (vectors: Float32Array, count: number): Float32Array => {
   return columns
 }
 
-/** Similarities of each of `count` vectors of length 1 to each, row-major. */
-export const similarities = (kernels: Kernels, vectors: Float32Array, count: number): Float32Array => {
-  const products = new Float32Array(count * count)
-  if (count > 0) kernels.matmul(vectors, transposed(vectors, count), products, count, vectors.length / count, count)
-  return products
+/** Products that take a fraction of a millisecond. */
+const PRODUCTS_A_LOOK = 2 ** 21
+
+/** Similarities of each of `count` vectors of length 1 to each, row-major; long ones leave room for others. */
+export const similarities = async (kernels: Kernels, vectors: Float32Array, count: number): Promise<Float32Array> => {
+  const alike = new Float32Array(count * count)
+  if (count === 0) return alike
+  const d = vectors.length / count
+  const columns = transposed(vectors, count)
+  const rows = Math.max(1, Math.floor(PRODUCTS_A_LOOK / (d * count)))
+  const step = (i: number) => {
+    const [from, to] = [i * rows, Math.min(count, (i + 1) * rows)]
+    const out = alike.subarray(from * count, to * count)
+    kernels.matmul(vectors.subarray(from * d, to * d), columns, out, to - from, d, count)
+  }
+  await forEachSliced(Math.ceil(count / rows), undefined, step, 1)
+  return alike
 }
 
 interface Ranked {
@@ -37,9 +50,12 @@ interface Pick {
 /**
  * Chooses again and again the candidate whose `lambda * worth - (1 - lambda) * max(0, nearest)` is largest, where
  * `nearest` is its largest similarity to one that was chosen before. Both are 0..1, so lambda weighs like with like.
- * Ties go to the earlier candidate.
+ * Ties go to the earlier candidate. Many picks leave room for others between them.
  */
-export const diversified = (kernels: Kernels, { worth, vectors, k, lambda }: Ranked): ReadonlyArray<Pick> => {
+export const diversified = async (
+  kernels: Kernels,
+  { worth, vectors, k, lambda }: Ranked
+): Promise<ReadonlyArray<Pick>> => {
   const count = worth.length
   const d = count === 0 ? 0 : vectors.length / count
   const columns = transposed(vectors, count)
@@ -48,7 +64,7 @@ export const diversified = (kernels: Kernels, { worth, vectors, k, lambda }: Ran
   const isChosen = new Uint8Array(count)
   const picks: Array<Pick> = []
   const value = (at: number): number => lambda * worth[at]! - (1 - lambda) * Math.max(0, nearest[at]!)
-  while (picks.length < Math.min(k, count)) {
+  const pick = () => {
     let best = -1
     for (let at = 0; at < count; at++) if (isChosen[at] === 0 && (best < 0 || value(at) > value(best))) best = at
     picks.push({ at: best, value: value(best), nearest: picks.length === 0 ? undefined : nearest[best]! })
@@ -56,6 +72,7 @@ export const diversified = (kernels: Kernels, { worth, vectors, k, lambda }: Ran
     kernels.matmul(vectors.subarray(best * d, (best + 1) * d), columns, alike, 1, d, count)
     for (let at = 0; at < count; at++) nearest[at] = Math.max(nearest[at]!, alike[at]!)
   }
+  await forEachSliced(Math.min(k, count), undefined, pick, 1)
   return picks
 }
 

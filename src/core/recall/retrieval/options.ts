@@ -119,7 +119,8 @@ export const optionsText = (kind: string, options: RetrieveOptions): string => {
   let text = kind
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || name === "signal" || name === "timeout" || name === "query") continue
-    text += ` ${name}=${typeof value === "object" ? JSON.stringify(value) : value}`
+    // Texts in quotes: a label may have the name of another option in it.
+    text += ` ${name}=${typeof value === "number" ? value : JSON.stringify(value)}`
   }
   return text
 }

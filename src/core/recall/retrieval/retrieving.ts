@@ -1,17 +1,14 @@
 /** The retrievals: each finds candidates, ranks them, and says what made up every score. */
 import { object } from "../../checked.ts"
 import { FeatureUnavailable, InvalidParameter } from "../../errors.ts"
-import { parseFilter } from "../../search/filter/parse.ts"
-import { compileFilter } from "../../search/filter/program.ts"
-import { BLOCK, BLOCKS } from "../../store/layout.ts"
 import type { PoolItems } from "../items.ts"
 import { limitOf, type RecallSettings } from "../options.ts"
 import type { Neighbour, SimilarityIndex, Wanted } from "../similarity-index.ts"
 import { spectralOf, spectrumOfTensor } from "../spectral.ts"
 import { ownTensor } from "../tensor.ts"
-import { BestRows } from "./best-rows.ts"
 import { dispersed, diversified, similarities } from "./diversify.ts"
-import { relevances, usefulness } from "./hybrid.ts"
+import { relevances } from "./hybrid.ts"
+import { mostUseful } from "./most-useful.ts"
 import {
   type BalancedOptions,
   type ByClassOptions,
@@ -90,7 +87,7 @@ export class Retrieving {
       throw new InvalidParameter({ parameter: "classes", reason: "wanted an array of labels" })
     }
     const wanted = similarOf({ ...rest, k: perClass }, settings.retrievalLimit)
-    const labels = [...new Set(classes?.map(labelOf) ?? items.classes.keys())]
+    const labels = [...new Set(classes?.map(labelOf) ?? items.tally.classes.keys())]
     // One after another: each is short, and would wait for a worker beside others.
     return this.#found("balanced", query, options, signal, async (embedding) => {
       const chosen: Array<ReadonlyArray<Chosen>> = []
@@ -107,17 +104,9 @@ export class Retrieving {
     const { items, settings, biasOf } = this.#parts
     const { k = settings.retrievalLimit, filter } = object("options", options)
     const limit = limitOf(k)
-    return this.#found("byUtility", NO_EMBEDDING, options, signal, async () => {
-      const best = new BestRows(limit)
-      const rows = filter === undefined ? items.rows() : this.#passing(filter)
-      for (const row of rows) {
-        best.offer(row, usefulness(items.number(row, "utility"), biasOf(items.classOf(row))), items.cameAt(row))
-      }
-      return best.rows.map((row, i) => {
-        const explanation = { utility: items.number(row, "utility"), bias: biasOf(items.classOf(row)) }
-        return { row, generation: items.generationOf(row), score: best.scores[i]!, explanation }
-      })
-    })
+    return this.#found("byUtility", NO_EMBEDDING, options, signal, () =>
+      mostUseful(items, { limit, filter, biasOf, signal })
+    )
   }
 
   diverse(
@@ -128,9 +117,9 @@ export class Retrieving {
     const { items, settings } = this.#parts
     const { wanted, lambda, minDispersion } = diverseOf(options, settings.retrievalLimit)
     return this.#found("diverse", query, options, signal, (embedding) =>
-      this.#neighbours(embedding, { ...wanted, signal }, (near) => {
+      this.#neighbours(embedding, { ...wanted, signal }, async (near) => {
         const { kernels } = items.store
-        const alike = similarities(kernels, items.vectorsOf(near.map(({ row }) => row)), near.length)
+        const alike = await similarities(kernels, items.vectorsOf(near.map(({ row }) => row)), near.length)
         const kept = minDispersion > 0 ? dispersed(alike, near.length, minDispersion) : near.length
         return near.slice(0, kept).map(({ row, generation, similarity }, i) => {
           if (i === 0) return { row, generation, score: lambda * similarity, explanation: { similarity } }
@@ -152,7 +141,7 @@ export class Retrieving {
     const now = settings.clock()
     const kind = decay === 0 ? "hybrid" : `hybrid ${Math.floor(now / REMEMBERED_MS)}`
     return this.#found(kind, query, options, signal, (embedding) =>
-      this.#neighbours(embedding, { ...wanted, signal }, (near) => {
+      this.#neighbours(embedding, { ...wanted, signal }, async (near) => {
         const candidates = near.map(({ row, similarity }) => {
           const own = items.classOf(row)
           return {
@@ -166,7 +155,8 @@ export class Retrieving {
         const explained = relevances(candidates, { weights, decay })
         const vectors = items.vectorsOf(near.map(({ row }) => row))
         const worth = explained.map(({ relevance }) => relevance)
-        return diversified(items.store.kernels, { worth, vectors, k, lambda }).map(({ at, value, nearest }) => ({
+        const picks = await diversified(items.store.kernels, { worth, vectors, k, lambda })
+        return picks.map(({ at, value, nearest }) => ({
           row: near[at]!.row,
           generation: near[at]!.generation,
           score: value,
@@ -207,23 +197,11 @@ export class Retrieving {
   async #neighbours(
     embedding: Float32Array,
     wanted: Wanted,
-    rank: (near: ReadonlyArray<Neighbour>) => ReadonlyArray<Chosen>
+    rank: (near: ReadonlyArray<Neighbour>) => ReadonlyArray<Chosen> | Promise<ReadonlyArray<Chosen>>
   ): Promise<ReadonlyArray<Chosen>> {
     const { items, index } = this.#parts
     const near = await index.nearest(embedding, wanted)
     return rank(near.filter(({ row, generation }) => items.isStill(row, generation)))
-  }
-
-  /** Rows that pass a filter, lowest first. */
-  *#passing(filter: NonNullable<RetrieveOptions["filter"]>): Generator<number> {
-    const { store } = this.#parts.items
-    const program = compileFilter(store, undefined, parseFilter(filter, store.shape.fields ?? {}))
-    const { layout, rows } = store.columns
-    const words = new Uint32Array(2 * Math.min(Math.ceil(store.directory.rows / BLOCK), rows.length * BLOCKS))
-    store.kernels.filterRows(layout.liveOffset, rows, program, words)
-    for (const [at, word] of words.entries()) {
-      for (let left = word; left !== 0; left &= left - 1) yield at * 32 + (31 - Math.clz32(left & -left))
-    }
   }
 
   async #embedded(query: RecallQuery, signal: AbortSignal | undefined): Promise<Float32Array> {

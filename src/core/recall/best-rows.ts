@@ -4,7 +4,7 @@ export class BestRows {
   /** Best first. */
   readonly rows: Array<number> = []
   readonly scores: Array<number> = []
-  readonly #ages: Array<number> = []
+  readonly ages: Array<number> = []
 
   constructor(limit: number) {
     this.#limit = limit
@@ -23,14 +23,14 @@ export class BestRows {
     }
     rows.splice(low, 0, row)
     scores.splice(low, 0, score)
-    this.#ages.splice(low, 0, age)
+    this.ages.splice(low, 0, age)
     if (rows.length <= this.#limit) return
     rows.pop()
     scores.pop()
-    this.#ages.pop()
+    this.ages.pop()
   }
 
   #isBefore(score: number, age: number, at: number): boolean {
-    return score > this.scores[at]! || (score === this.scores[at] && age < this.#ages[at]!)
+    return score > this.scores[at]! || (score === this.scores[at] && age < this.ages[at]!)
   }
 }
