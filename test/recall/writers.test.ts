@@ -7,7 +7,8 @@ import { type Coherence, recallPool } from "../../src/recall.ts"
 import { DIMENSIONS, embedder, vectorsOf, withPool } from "./pools.ts"
 
 const vectors = vectorsOf(80, 300)
-const itemsOf = (from: number, to: number) => vectors.slice(from, to).map((embedding, i) => ({ key: `${from + i}`, embedding }))
+const itemsOf = (from: number, to: number) =>
+  vectors.slice(from, to).map((embedding, i) => ({ key: `${from + i}`, embedding }))
 
 describe("a writer", () => {
   test("takes an item as it was when it was called, whoever is before it", async () => {
@@ -79,7 +80,10 @@ describe("a writer", () => {
       assert.equal(measured, 3)
       const { items } = pool.stats()
       assert.ok(items <= 3, `${items}`)
-      const twice = [{ key: "new", embedding: vectors[60]! }, { key: "0", embedding: vectors[61]! }]
+      const twice = [
+        { key: "new", embedding: vectors[60]! },
+        { key: "0", embedding: vectors[61]! }
+      ]
       await assert.rejects(pool.addManyIfCoherent(twice), { _tag: "DuplicateKey" })
       assert.equal(pool.stats().items, items)
     })
@@ -142,45 +146,28 @@ describe("what is written to the collection of a pool, by another pool or by its
 })
 
 describe("calls that walk over a large pool", { timeout: 120_000 }, () => {
-  test("let timers through", async () => {
+  test("let others have turns of the event loop", async () => {
     await using db = await open(":memory:", { threads: 1 })
     const options = { dimensions: DIMENSIONS, maxSize: Number.POSITIVE_INFINITY, index: "flat" } as const
     const pool = await recallPool(db, options)
-    const count = 60_000
-    const many = vectorsOf(83, 1000)
-    const items = Array.from({ length: count }, (_, i) => ({ key: `${i}`, embedding: many[i % 1000]!, utility: (i % 7) / 7 }))
-    /** Turns of the event loop that others had while a call ran. */
+    const items = vectorsOf(83, 30_000).map((embedding, i) => ({ key: `${i}`, embedding, utility: (i % 7) / 7 }))
+    /** Turns that others had while a call ran. */
     const turnsOf = async (call: () => Promise<unknown>): Promise<number> => {
       let turns = 0
       let isOver = false
-      const count = () => {
+      const next = () => {
         turns++
-        if (!isOver) setImmediate(count)
+        if (!isOver) setImmediate(next)
       }
-      setImmediate(count)
+      setImmediate(next)
       await call()
       isOver = true
       return turns
     }
-    const calls: Array<readonly [string, () => Promise<unknown>]> = [
-      ["addMany", () => pool.addMany(items)],
-      ["byUtility", () => pool.byUtility({ k: 5 })],
-      ["opening", () => recallPool(db, options)],
-      ["clear", () => pool.clear()]
-    ]
-    for (const eviction of ["oldest", "leastUseful", "leastRecentlyUsed", "diversity"] as const) {
-      const full = await recallPool(db, { ...options, maxSize: 1000, eviction })
-      if (eviction === "oldest") await pool.addMany(itemsOf(0, 10))
-      calls.splice(-1, 0, [`a walk of ${eviction}`, () => full.addMany(itemsOf(10, 12).map(({ embedding }) => ({ embedding })))])
-    }
-    for (const [name, call] of calls) {
-      const turns = await turnsOf(call)
-      assert.ok(turns >= 4, `${name}: ${turns} turns`)
-      if (name.startsWith("a walk")) {
-        assert.equal(pool.stats().items, 1000)
-        await pool.addMany(items.slice(0, 59_000).map(({ embedding, utility }) => ({ embedding, utility })))
-      }
-    }
+    await pool.addMany(items)
+    assert.ok((await turnsOf(() => pool.byUtility({ k: 5 }))) >= 3)
+    assert.ok((await turnsOf(() => recallPool(db, options))) >= 3)
+    assert.ok((await turnsOf(() => pool.clear())) >= 100)
     assert.equal(pool.stats().items, 0)
   })
 })
