@@ -1,6 +1,7 @@
 /** A pool in a folder: opened again, taken back to a checkpoint, and with an index that was damaged. */
 import assert from "node:assert/strict"
-import { mkdtemp, rm } from "node:fs/promises"
+import { existsSync } from "node:fs"
+import { cp, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, test } from "node:test"
@@ -48,6 +49,53 @@ describe("a pool in a folder", () => {
       assert.equal(await pool.get("0"), undefined)
       assert.notEqual(await pool.get("1"), undefined)
     })
+  })
+
+  for (const ending of ["the pool was closed", "the database was closed", "the process ended after an image"]) {
+    test(`goes on with who was used least recently when ${ending}`, async () => {
+      await inFolder(async (folder) => {
+        const options = { dimensions: DIMENSIONS, eviction: "leastRecentlyUsed", maxSize: 6 } as const
+        const copy = join(folder, "copy")
+        {
+          await using db = await open(join(folder, "first"), { threads: 1 })
+          const pool = await recallPool(db, options)
+          await pool.addMany(items.slice(0, 6))
+          for (const i of [0, 4, 2, 1]) await pool.similar(items[i]!.embedding, { k: 1 })
+          if (ending === "the pool was closed") await pool.close()
+          else if (ending !== "the database was closed") {
+            await db.save()
+            // As a crash would leave it.
+            await cp(join(folder, "first"), copy, { recursive: true, filter: (name) => !name.endsWith("lock") })
+          }
+        }
+        await using db = await open(existsSync(copy) ? copy : join(folder, "first"), { threads: 1 })
+        const pool = await recallPool(db, options)
+        const left = ["0", "1", "2", "3", "4", "5"]
+        for (const [n, goes] of ["3", "5", "0", "4", "2", "1"].entries()) {
+          await pool.add({ key: `new ${n}`, embedding: items[10 + n]!.embedding })
+          left.splice(left.indexOf(goes), 1)
+          for (const key of left) assert.notEqual(await pool.get(key), undefined, `${key} went instead of ${goes}`)
+          assert.equal(await pool.get(goes), undefined)
+        }
+      })
+    })
+  }
+
+  test("keeps who was used least recently when its rows are moved", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const pool = await recallPool(db, { dimensions: DIMENSIONS, eviction: "leastRecentlyUsed", maxSize: 50 })
+    await pool.addMany(items.slice(0, 50))
+    for (const { embedding } of items.slice(0, 40).reverse()) await pool.similar(embedding, { k: 1 })
+    for (let i = 0; i < 20; i++) await pool.remove(`${i}`)
+    await (await db.collection("recall")).compact()
+    await pool.addMany(items.slice(50, 75))
+    const left = await Promise.all(items.slice(0, 75).map(async ({ key }) => (await pool.get(key))?.key))
+    // Of thirty that were left, five gave way: those that were never used, the first that came first.
+    const wanted = items.slice(20, 75).map(({ key }) => key)
+    assert.deepEqual(
+      left.filter(Boolean),
+      wanted.filter((key) => !["40", "41", "42", "43", "44"].includes(key))
+    )
   })
 
   test("keeps its order of eviction when its rows are moved", async () => {

@@ -142,7 +142,7 @@ export class PoolItems {
   /** Whether there is an item in a row. */
   has(row: number): boolean {
     const segment = this.store.segments[Math.floor(row / SLOTS)]
-    return segment !== undefined && isLive(segment, row % SLOTS)
+    return segment !== undefined && Number.isInteger(row) && isLive(segment, row % SLOTS)
   }
 
   /** Whether a row still holds what was found in it. */

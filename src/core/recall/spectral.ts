@@ -5,6 +5,8 @@ import type { OwnTensor } from "./tensor.ts"
 /** Numbers that the kernel writes: entropy, three dominant frequencies, three energies, mean power. */
 export const SPECTRAL_FEATURES = 8
 
+const MAX_F32 = (2 - 2 ** -23) * 2 ** 127
+
 export interface SpectralFeatures {
   /** Mean over the channels of the entropy of their power spectra, over that of a flat one: 0 one wave, 1 noise. */
   readonly entropy: number
@@ -12,7 +14,7 @@ export interface SpectralFeatures {
   readonly dominant: readonly [number, number, number]
   /** Shares of the power below a third, below two thirds and beyond, of the radius of the highest frequency. */
   readonly energies: readonly [low: number, mid: number, high: number]
-  /** Power a cell, its mean over channels and frequencies. */
+  /** Power a cell, its mean over channels and frequencies; no more than f32 holds. */
   readonly meanPower: number
 }
 
@@ -20,7 +22,8 @@ export interface SpectralFeatures {
 export const spectrumOfTensor = ({ rows, columns, layers, channels, data }: OwnTensor): Float32Array => {
   const out = new Float32Array(SPECTRAL_FEATURES)
   kernels.spectralFeatures(data, rows, columns, layers, channels, out)
-  return out
+  // Only the power of huge values can be more than f32 holds.
+  return out.map((number) => Math.min(number, MAX_F32))
 }
 
 export const spectralOf = (numbers: Float32Array): SpectralFeatures => {
