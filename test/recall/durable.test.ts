@@ -81,39 +81,27 @@ describe("a pool in a folder", () => {
     })
   }
 
-  test("keeps who was used least recently when its rows are moved", async () => {
-    await using db = await open(":memory:", { threads: 1 })
-    const pool = await recallPool(db, { dimensions: DIMENSIONS, eviction: "leastRecentlyUsed", maxSize: 50 })
-    await pool.addMany(items.slice(0, 50))
-    for (const { embedding } of items.slice(0, 40).reverse()) await pool.similar(embedding, { k: 1 })
-    for (let i = 0; i < 20; i++) await pool.remove(`${i}`)
-    await (await db.collection("recall")).compact()
-    await pool.addMany(items.slice(50, 75))
-    const left = await Promise.all(items.slice(0, 75).map(async ({ key }) => (await pool.get(key))?.key))
-    // Of thirty that were left, five gave way: those that were never used, the first that came first.
-    const wanted = items.slice(20, 75).map(({ key }) => key)
-    assert.deepEqual(
-      left.filter(Boolean),
-      wanted.filter((key) => !["40", "41", "42", "43", "44"].includes(key))
-    )
-  })
-
-  test("keeps its order of eviction when its rows are moved", async () => {
-    await using db = await open(":memory:", { threads: 1 })
-    const pool = await recallPool(db, { dimensions: DIMENSIONS, maxSize: 50 })
-    await pool.addMany(items.slice(0, 50))
-    for (let i = 0; i < 20; i++) await pool.remove(`${i}`)
-    const collection = await db.collection("recall")
-    await collection.compact()
-    assert.equal(pool.stats().items, 30)
-    await pool.addMany(items.slice(50, 70))
-    for (let i = 70; i < 80; i++) await pool.add(items[i]!)
-    const left = await Promise.all(items.map(async ({ key }) => (await pool.get(key))?.key))
-    assert.deepEqual(
-      left.filter(Boolean),
-      items.slice(30, 80).map(({ key }) => key)
-    )
-  })
+  for (const eviction of ["oldest", "leastRecentlyUsed"] as const) {
+    test(`keeps the order of ${eviction} when its rows are moved`, async () => {
+      await using db = await open(":memory:", { threads: 1 })
+      const pool = await recallPool(db, { dimensions: DIMENSIONS, eviction, maxSize: 2000 })
+      const many = vectorsOf(64, 3200).map((embedding, i) => ({ key: `${i}`, embedding }))
+      await pool.addMany(many.slice(0, 2000))
+      // The last hundred are never used, and of the others the first was used last.
+      for (const { embedding } of many.slice(0, 1900).reverse()) await pool.similar(embedding, { k: 1 })
+      for (const { key } of many.slice(0, 1800)) await pool.remove(key)
+      // The queue of those that go next is of before the move.
+      const before = await recallPool(db, { dimensions: DIMENSIONS, eviction, maxSize: 199 })
+      await before.add({ key: "new", embedding: many[3000]!.embedding })
+      assert.ok((await (await db.collection("recall")).compact()).movedRows > 50)
+      for (let i = 0; i < 20; i++) await before.add({ key: `new ${i}`, embedding: many[3100 + i]!.embedding })
+      const goes = eviction === "oldest" ? many.slice(1800, 1822) : many.slice(1900, 1922)
+      for (const { key } of many.slice(1800, 2000)) {
+        const isGone = goes.some((one) => one.key === key)
+        assert.equal((await pool.get(key)) === undefined, isGone, `${key} ${isGone ? "stayed" : "is gone"}`)
+      }
+    })
+  }
 
   test("goes back to a checkpoint", async () => {
     await inFolder(async (folder) => {

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type { Builder } from "../builder.ts"
 import { object, optionalFunction } from "../checked.ts"
 import type { OpenEmbedder } from "../embed/open-embedder.ts"
-import type { SabineError } from "../errors.ts"
+import { CollectionReplaced, type SabineError } from "../errors.ts"
 import { abortable, attempt, limited } from "../lift.ts"
 import type { CollectionLog } from "../log/storage.ts"
 import type { Pool } from "../pool.ts"
@@ -182,7 +182,10 @@ export const makeCollection = Effect.fnUntraced(function* (
   const atRest: typeof exclusively = (effect) => whileAtRest(exclusively(effect))
   const dropIndex = (index: "hnsw" | "ivf") =>
     atRest(attempt(() => (index === "hnsw" ? store.useGraph(undefined) : store.dropLists())))
-  reveal(collection, { store, searching, embed, isKept: log !== undefined, beforeEnd, dropIndex })
+  const checkCurrent = () => {
+    if (log?.isReplaced === true) throw new CollectionReplaced({ collection: name })
+  }
+  reveal(collection, { store, searching, embed, isKept: log !== undefined, checkCurrent, beforeEnd, dropIndex })
   yield* graphing.keepUp
   return { collection, store, shape, exclusively: atRest, useEmbedder } satisfies OpenCollection
 })

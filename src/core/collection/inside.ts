@@ -12,6 +12,8 @@ interface Inside {
   readonly embed: EmbedTexts
   /** Whether what is written outlives the process. */
   readonly isKept: boolean
+  /** Throws `CollectionReplaced` once a checkpoint was restored: what is here is of the state before. */
+  readonly checkCurrent: () => void
   /** Goes on without lists, or without the graph: what is asked for is made anew once that is due. */
   readonly dropIndex: (index: "hnsw" | "ivf") => Effect.Effect<void, SabineError>
   /** Runs `work` before the collection ends, while it can still be written; returns what takes that back. */

@@ -10,6 +10,7 @@ import type { FieldInput, FieldValues } from "../collection/fields.ts"
 import { insideOf } from "../collection/inside.ts"
 import { settled } from "../collection/settled.ts"
 import { checkVectors, ownVector } from "../collection/vectors.ts"
+import { InvalidParameter } from "../errors.ts"
 import { forEachSliced } from "../slice.ts"
 import { SLOTS } from "../store/layout.ts"
 import { isLive, type Segment } from "../store/memory.ts"
@@ -85,6 +86,11 @@ export class PoolItems {
       outcomes: place("outcomes"),
       added: place("added"),
       used: place("used")
+    }
+    for (const [name, type] of Object.entries(OWN_FIELDS)) {
+      if (shape.fields?.[name] !== type) {
+        throw new InvalidParameter({ parameter: "name", reason: `it is of a collection without the field ${name}` })
+      }
     }
     this.#hasFields = names.length > Object.keys(OWN_FIELDS).length
     this.#columnBytes = bytesAnEntry(shape)
@@ -176,6 +182,11 @@ export class PoolItems {
     const label = this.store.tags.text(code)
     if (label !== undefined) this.#labels[code] = label
     return label
+  }
+
+  /** Throws `CollectionReplaced` once a checkpoint was restored. */
+  checkCurrent(): void {
+    this.#inside.checkCurrent()
   }
 
   /** Embeddings of rows as f32, one after the other. */

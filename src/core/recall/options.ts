@@ -25,7 +25,10 @@ export interface RecallOptions {
   readonly encoder?: Encoder | undefined
   /** How embeddings are kept: 4, 2 or 1 bytes a component. Default `"f32"`. */
   readonly precision?: Exclude<Precision, "none"> | undefined
-  /** Typed columns of the caller's own that retrievals filter by, as for a collection. Default: none. */
+  /**
+   * Typed columns of the caller's own that retrievals filter by, as for a collection. Default: those of the pool that is
+   * there, or none.
+   */
   readonly fields?: FieldTypes | undefined
   /** Items at most, 1..2^31, or `Infinity`; one more and another gives way. Default 1000. */
   readonly maxSize?: number | undefined
@@ -127,7 +130,8 @@ const settings = (options: RecallOptions): RecallSettings => {
   if (!(finite("memoryBudgetMb", memoryBudgetMb) > 0)) throw wrong("memoryBudgetMb", "wanted more than 0")
   if (typeof clock !== "function") throw wrong("clock", "wanted a function")
   if (typeof coherence?.measure !== "function") throw wrong("coherence", "it has no function measure")
-  if (encoder !== undefined && typeof encoder.encode !== "function") throw wrong("encoder", "it has no function encode")
+  if (encoder !== undefined && typeof encoder?.encode !== "function")
+    throw wrong("encoder", "it has no function encode")
   if (typeof eviction !== "object") oneOf("eviction", eviction, EVICTIONS)
   else if (typeof eviction?.victims !== "function") throw wrong("eviction", "it has no function victims")
   const dimensions = options.dimensions ?? encoder?.dimensions

@@ -109,6 +109,7 @@ export class RecallPool {
   get(key: string): StoredItem | undefined {
     const items = this.#items
     checkedKey(key, NO_NAMESPACE)
+    items.checkCurrent()
     const row = items.find(key)
     if (row < 0) return undefined
     const tensor = items.tensorOf(row)

@@ -94,7 +94,14 @@ export class RecallPool extends Context.Service<RecallPool, RecallPoolService>()
 
 const acquire = Effect.fnUntraced(function* (open: OpenCollection, options: RecallOptions) {
   const settings = yield* attempt(() => settingsOf(options))
-  const collection = yield* open(settings.name, settings.collection)
+  const collection = yield* open(settings.name, settings.collection).pipe(
+    // A pool that is there has the fields that it was made with: they need not be named again.
+    Effect.catchTag("CollectionMismatch", (error) =>
+      options.fields === undefined && error.field === "fields"
+        ? open(settings.name, { ...settings.collection, fields: undefined })
+        : Effect.fail(error)
+    )
+  )
   const pool = yield* attempt(() => new OpenPool(collection, settings))
   yield* abortable(() => pool.open())
   // What was used last is not worth a failure: a disk that refuses has told whoever wrote to it.

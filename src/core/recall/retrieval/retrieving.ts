@@ -175,6 +175,7 @@ export class Retrieving {
     find: (embedding: Float32Array) => Promise<ReadonlyArray<Chosen>>
   ): Promise<ReadonlyArray<Recalled>> {
     const { items, memory, generation } = this.#parts
+    items.checkCurrent()
     const text = optionsText(kind, options)
     const isVector = typeof query === "object" && query !== null && "length" in query
     const known = isVector ? memory.get(query, text, generation()) : undefined
