@@ -111,6 +111,14 @@ describe("a pool in a folder", () => {
       await db.checkpoint("before")
       await pool.clear()
       await db.restore("before")
+      for (const call of [
+        () => pool.similar(items[3]!.embedding),
+        () => pool.byUtility(),
+        async () => pool.get("3"),
+        () => pool.add({ embedding: items[3]!.embedding })
+      ]) {
+        await assert.rejects(call, { _tag: "CollectionReplaced" })
+      }
       const restored = await recallPool(db)
       assert.equal(restored.stats().items, 100)
       assert.deepEqual((await restored.similar(items[3]!.embedding, { k: 1 }))[0]?.key, "3")

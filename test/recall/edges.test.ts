@@ -62,6 +62,39 @@ describe("a retrieval that is remembered", () => {
   })
 })
 
+describe("a query", () => {
+  test("is what it was when it was asked, whatever its caller writes over it", async () => {
+    await withPool({}, async (pool) => {
+      await pool.addMany(itemsOf(0, 40))
+      const query = vectors[3]!.slice()
+      const asked = pool.similar(query, { k: 1 })
+      query.set(vectors[5]!)
+      assert.equal((await asked)[0]?.key, "3")
+      assert.equal((await pool.similar(vectors[5]!, { k: 1 }))[0]?.key, "5")
+      assert.equal((await pool.similar(vectors[3]!, { k: 1 }))[0]?.key, "3")
+    })
+  })
+})
+
+describe("a pool that is opened again", () => {
+  test("has its own fields without being told, and refuses what it was not made with", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const pool = await recallPool(db, { dimensions: DIMENSIONS, fields: { lang: "tag" } })
+    await pool.add({ key: "a", embedding: vectors[0]!, fields: { lang: "en" } })
+    const again = await recallPool(db)
+    assert.deepEqual({ ...(await again.get("a"))?.fields }, { lang: "en" })
+    assert.equal((await again.similar(vectors[0]!, { filter: { lang: "en" } })).length, 1)
+    const wrong: ReadonlyArray<RecallOptions> = [
+      { dimensions: 8 },
+      { fields: { other: "number" } },
+      { precision: "int8" }
+    ]
+    for (const options of wrong) await assert.rejects(recallPool(db, options), { _tag: "CollectionMismatch" })
+    await db.collection("plain", { dimensions: DIMENSIONS })
+    await assert.rejects(recallPool(db, { name: "plain" }), { _tag: "InvalidParameter" })
+  })
+})
+
 describe("a policy of the caller's own", () => {
   const of = (victims: EvictionPolicy["victims"]): RecallOptions => ({ maxSize: 4, eviction: { victims } })
 

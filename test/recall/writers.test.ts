@@ -25,6 +25,14 @@ describe("a writer", () => {
     })
   })
 
+  test("of a text without words names it by its place among the items", async () => {
+    await withPool({ dimensions: undefined, embedder }, async (pool) => {
+      const items = [{ embedding: vectorsOf(81, 1, 64)[0]! }, { text: "words" }, { text: "" }]
+      await assert.rejects(pool.addMany(items), { _tag: "EmptyEmbedding", index: 2 })
+      assert.equal(pool.stats().items, 0)
+    })
+  })
+
   test("waits for no text of another to be embedded", async () => {
     const gate = Promise.withResolvers<void>()
     const slow = {

@@ -10,7 +10,7 @@ import type { FieldInput, FieldValues } from "../collection/fields.ts"
 import { insideOf } from "../collection/inside.ts"
 import { settled } from "../collection/settled.ts"
 import { checkVectors, ownVector } from "../collection/vectors.ts"
-import { InvalidParameter } from "../errors.ts"
+import { EmptyEmbedding, InvalidParameter } from "../errors.ts"
 import { forEachSliced } from "../slice.ts"
 import { SLOTS } from "../store/layout.ts"
 import { isLive, type Segment } from "../store/memory.ts"
@@ -239,8 +239,24 @@ export class PoolItems {
     return ownVector(this.store.kernels, this.store.shape, vector)
   }
 
-  async embed(texts: ReadonlyArray<string>, kind: "query" | "document", signal: AbortSignal): Promise<Float32Array> {
-    const vectors = await this.#inside.embed(texts, kind, signal)
+  /** Embeddings of texts of items, each at a position among them: an empty text is named by that. */
+  async embed(
+    texts: ReadonlyArray<string>,
+    positions: ReadonlyArray<number>,
+    signal: AbortSignal
+  ): Promise<Float32Array> {
+    const vectors = await this.#inside.embed(texts, "document", signal).catch((error) => {
+      if (!(error instanceof EmptyEmbedding)) throw error
+      throw new EmptyEmbedding({ index: positions[error.index] ?? error.index, text: error.text })
+    })
+    return this.#checked(vectors)
+  }
+
+  async embedQuery(text: string, signal: AbortSignal): Promise<Float32Array> {
+    return this.#checked(await this.#inside.embed([text], "query", signal))
+  }
+
+  #checked(vectors: Float32Array): Float32Array {
     checkVectors(this.store.kernels, this.store.shape, vectors)
     return vectors
   }

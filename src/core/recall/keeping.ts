@@ -165,8 +165,9 @@ export class Keeping {
     const parts: Array<Parts> = []
     const given = [...inputs]
     await forEachSliced(given.length, signal, (i) => parts.push(this.#partsOf(given[i]!)))
-    const texts = parts.flatMap(({ vector, text }) => (vector === undefined && text !== undefined ? [text] : []))
-    const embedded = texts.length === 0 ? undefined : await items.embed(texts, "document", signal)
+    const ofTexts = parts.flatMap(({ vector, text }, i) => (vector === undefined && text !== undefined ? [i] : []))
+    const texts = ofTexts.map((i) => parts[i]!.text!)
+    const embedded = texts.length === 0 ? undefined : await items.embed(texts, ofTexts, signal)
     let next = 0
     const ofText = () => {
       const from = next++ * items.dimensions

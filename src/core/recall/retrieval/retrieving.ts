@@ -180,6 +180,8 @@ export class Retrieving {
     const isVector = typeof query === "object" && query !== null && "length" in query
     const known = isVector ? memory.get(query, text, generation()) : undefined
     if (known !== undefined) return known
+    // As it is now: by the time that something was found, the caller may have another query in it.
+    const asked = isVector ? Float32Array.from(query) : undefined
     const embedding = query === NO_EMBEDDING ? NO_EMBEDDING : await this.#embedded(query, signal)
     for (let run = 1; ; run++) {
       const before = generation()
@@ -189,7 +191,7 @@ export class Retrieving {
       const rows = still.map(({ row }) => row)
       items.used(rows)
       const found = recalled(items, still)
-      if (before === generation()) memory.set(isVector ? query : embedding, text, before, { found, rows })
+      if (before === generation()) memory.set(asked ?? embedding, text, before, { found, rows })
       return found
     }
   }
@@ -207,7 +209,7 @@ export class Retrieving {
 
   async #embedded(query: RecallQuery, signal: AbortSignal | undefined): Promise<Float32Array> {
     const { items, settings } = this.#parts
-    if (typeof query === "string") return items.embed([query], "query", signal ?? NEVER)
+    if (typeof query === "string") return items.embedQuery(query, signal ?? NEVER)
     if ("length" in object("query", query)) return items.ownVector(query as ArrayLike<number>)
     const tensor = ownTensor((query as { readonly tensor: Parameters<typeof ownTensor>[0] }).tensor, "query.tensor")
     if (settings.encoder === undefined) {
