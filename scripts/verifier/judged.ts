@@ -1,6 +1,6 @@
 /** Known look-ups with what the verifier sees of them: features and gates of every candidate. */
 import { FEATURES } from "../../src/core/cache/verify/features.ts"
-import { type Forest, logOdds } from "../../src/core/cache/verify/forest.ts"
+import type { Trees } from "../../src/core/cache/verify/forest.ts"
 import type { Judging } from "../../src/core/cache/verify/judging.ts"
 import { type Questions, randomOf } from "../../src/core/cache/verify/labelled.ts"
 import { knownLookUps } from "../../src/core/cache/verify/look-ups.ts"
@@ -62,13 +62,13 @@ export const examplesOf = (lookUps: ReadonlyArray<JudgedLookUp>): Examples => {
   return { features: width, rows: taken.length, values, labels }
 }
 
-/** The best candidate of a look-up, by a forest. */
-export const scoredBy = (forest: Forest, { features, isRefused, right, duplicate }: JudgedLookUp): Scored => {
+/** The best candidate of a look-up, by trees. */
+export const scoredBy = (trees: Trees, { features, isRefused, right, duplicate }: JudgedLookUp): Scored => {
   let best = -1
   let most = Number.NEGATIVE_INFINITY
   for (const [row, refused] of isRefused.entries()) {
     if (refused) continue
-    const score = logOdds(forest, features, row * FEATURES.length)
+    const score = trees.logOdds(features, row * FEATURES.length)
     if (score > most) {
       most = score
       best = row

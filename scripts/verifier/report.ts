@@ -1,6 +1,7 @@
 /** The figures that the verifier is held to, on questions that nothing was trained on. */
 import { type CacheCalibration, leastProbability } from "../../src/core/cache/verify/budget.ts"
-import type { Forest } from "../../src/core/cache/verify/forest.ts"
+import { FEATURES } from "../../src/core/cache/verify/features.ts"
+import { type Forest, Trees } from "../../src/core/cache/verify/forest.ts"
 import { clopperPearson } from "../../src/core/cache/verify/interval.ts"
 import type { Judging } from "../../src/core/cache/verify/judging.ts"
 import type { Questions } from "../../src/core/cache/verify/labelled.ts"
@@ -42,7 +43,8 @@ export async function* figuresOf(
   for (let draw = 0; draw < DRAWS; draw++) {
     lookUps.push(...(await judgedLookUps(judging, questions, vectors, sizes, FIRST_SEED + draw)))
   }
-  const scored = lookUps.map((lookUp) => scoredBy(forest, lookUp))
+  const trees = new Trees(forest, FEATURES.length)
+  const scored = lookUps.map((lookUp) => scoredBy(trees, lookUp))
   const nearest = lookUps.map(nearestScored)
   const duplicates = lookUps.filter(({ duplicate }) => duplicate).length
   const of = `${sizes.cached} cached, ${Math.round((100 * duplicates) / lookUps.length)} % duplicates`

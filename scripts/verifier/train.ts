@@ -7,7 +7,8 @@
 import { writeFile } from "node:fs/promises"
 import { parseArgs } from "node:util"
 import { type CacheCalibration, cutCurve } from "../../src/core/cache/verify/budget.ts"
-import type { Forest } from "../../src/core/cache/verify/forest.ts"
+import { FEATURES } from "../../src/core/cache/verify/features.ts"
+import { type Forest, Trees } from "../../src/core/cache/verify/forest.ts"
 import { Judging } from "../../src/core/cache/verify/judging.ts"
 import { type Questions, randomOf } from "../../src/core/cache/verify/labelled.ts"
 import { learnedVerifier } from "../../src/core/cache/verify/learned.ts"
@@ -60,14 +61,10 @@ const trained = (lookUps: ReadonlyArray<JudgedLookUp>, seed: number): Forest =>
 
 const training = (await drawn(develop, 1)).flatMap(({ lookUps }) => lookUps)
 console.log(`${training.length} look-ups to train on`)
-const folds: Array<Forest> = []
+const folds: Array<Trees> = []
 for (let fold = 0; fold < FOLDS; fold++) {
-  folds.push(
-    trained(
-      training.filter((lookUp) => lookUp.fold !== fold),
-      fold + 1
-    )
-  )
+  const others = training.filter((lookUp) => lookUp.fold !== fold)
+  folds.push(new Trees(trained(others, fold + 1), FEATURES.length))
   console.log(`trained without part ${fold + 1} of ${FOLDS}`)
 }
 

@@ -5,7 +5,7 @@ import { boost } from "../../../scripts/verifier/boosting.ts"
 import { foundWithin } from "../../../scripts/verifier/measure.ts"
 import { halves } from "../../../scripts/verifier/pairs.ts"
 import { fittedPlatt } from "../../../scripts/verifier/platt.ts"
-import { logOdds } from "../../../src/core/cache/verify/forest.ts"
+import { Trees } from "../../../src/core/cache/verify/forest.ts"
 import { questionsOf, randomOf } from "../../../src/core/cache/verify/labelled.ts"
 
 const OPTIONS = { trees: 60, depth: 3, rate: 0.3, leastWeight: 1, damping: 1, columns: 1, sample: 1 }
@@ -18,7 +18,8 @@ test("trees learn what no line does, and let a useless feature alone", () => {
     values[3 * row]! > 0.5 !== values[3 * row + 1]! > 0.5 ? 1 : 0
   )
   const forest = boost({ features: 3, rows, values, labels }, OPTIONS, random)
-  const wrong = labels.filter((label, row) => logOdds(forest, values, 3 * row) > 0 !== (label === 1)).length
+  const trees = new Trees(forest, 3)
+  const wrong = labels.filter((label, row) => trees.logOdds(values, 3 * row) > 0 !== (label === 1)).length
   assert.ok(wrong / rows < 0.02, `${wrong} of ${rows}`)
   const used = [...forest.features].filter((_, node) => Number.isFinite(forest.thresholds[node]!))
   assert.ok(used.filter((feature) => feature === 2).length < used.length / 3)

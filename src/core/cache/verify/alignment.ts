@@ -50,12 +50,10 @@ export class Alignment {
     for (let x = 0; x < a.chosenCount && b.chosenCount > 0; x++) {
       const own = a.chosen[x]!
       const i = a.lone[own]!
-      const from = first.vectorAt(i)
       for (let y = 0; y < b.chosenCount; y++) {
         const others = b.chosen[y]!
         const j = b.lone[others]!
-        const other = second.vectorAt(j)
-        const cosine = from < 0 || other < 0 ? 0 : dot(first.vectors, from, second.vectors, other)
+        const cosine = first.cosine(i, second, j)
         const weight = first.weights[i]! * second.weights[j]!
         sum += weight * cosine
         weights += weight
@@ -108,19 +106,4 @@ const find = (stems: Int32Array, taken: Int16Array, stem: number, next: number, 
   for (let j = next; j < count; j++) if (stems[j] === stem && taken[j]! < 0) return j
   for (let j = 0; j < next; j++) if (stems[j] === stem && taken[j]! < 0) return j
   return -1
-}
-
-/** Inner product of two vectors of 256 components. */
-const dot = (a: Float32Array, from: number, b: Float32Array, other: number): number => {
-  let s0 = 0
-  let s1 = 0
-  let s2 = 0
-  let s3 = 0
-  for (let c = 0; c < 256; c += 4) {
-    s0 += a[from + c]! * b[other + c]!
-    s1 += a[from + c + 1]! * b[other + c + 1]!
-    s2 += a[from + c + 2]! * b[other + c + 2]!
-    s3 += a[from + c + 3]! * b[other + c + 3]!
-  }
-  return s0 + s1 + s2 + s3
 }

@@ -42,7 +42,7 @@ const negations = (text: Analysis, { lone, partners, count }: Side): number => {
     if ((text.kinds[i]! & NEGATION) === 0 || (text.kinds[i]! & RHETORICAL) !== 0) continue
     let next = i + 1
     while (next < text.count && (text.kinds[next]! & (FUNCTION | NEGATION)) !== 0) next++
-    const isOpposite = (text.entries[next]?.sides.length ?? 0) > 0
+    const isOpposite = (text.words[next]?.entry?.sides.length ?? 0) > 0
     if (next < text.count && (partners[next]! >= 0 || isOpposite)) found++
   }
   return found
@@ -62,17 +62,17 @@ const privatives = (a: Analysis, b: Analysis, alignment: Alignment): number => {
 }
 
 const isPrivative = (a: Analysis, i: number, b: Analysis, j: number): boolean =>
-  a.bares[i] === b.stems[j] || b.bares[j] === a.stems[i]
+  a.words[i]!.bare === b.stems[j] || b.words[j]!.bare === a.stems[i]
 
 /** Whether lone words of the two texts take two sides of one contrast. */
 const hasContrast = (a: Analysis, b: Analysis, alignment: Alignment): boolean => {
   for (let x = 0; x < alignment.a.count; x++) {
     const i = alignment.a.lone[x]!
-    const sides = a.entries[i]?.sides
+    const sides = a.words[i]!.entry?.sides
     if (sides === undefined || sides.length === 0) continue
     for (let y = 0; y < alignment.b.count; y++) {
       const j = alignment.b.lone[y]!
-      const others = b.entries[j]?.sides
+      const others = b.words[j]!.entry?.sides
       if (others === undefined || others.length === 0 || isPrivative(a, i, b, j)) continue
       if (!excludes(sides, others) || takesSide(a, alignment.a, others) || takesSide(b, alignment.b, sides)) continue
       // "On" and "off" say something about the verb before them; elsewhere they are grammar.
@@ -86,7 +86,7 @@ const hasContrast = (a: Analysis, b: Analysis, alignment: Alignment): boolean =>
 /** Whether a lone word is on one of these sides. */
 const takesSide = (text: Analysis, { lone, count }: Side, sides: ReadonlyArray<number>): boolean => {
   for (let x = 0; x < count; x++) {
-    const own = text.entries[lone[x]!]?.sides
+    const own = text.words[lone[x]!]!.entry?.sides
     if (own?.some((side) => sides.includes(side))) return true
   }
   return false
@@ -179,7 +179,7 @@ const isArticle = (text: Analysis, i: number): boolean => ARTICLES.has(text.hash
 
 /** Whether a word says something that facts and the other gates do not compare. */
 const carries = (text: Analysis, i: number): boolean => {
-  const entry = text.entries[i]
+  const entry = text.words[i]!.entry
   if ((text.kinds[i]! & (FUNCTION | NEGATION | NUMBER)) !== 0) return false
   return entry === undefined || (entry.unit === 0 && entry.date === 0 && entry.value < 0)
 }

@@ -1,9 +1,9 @@
 /** The verifier that ships: hard gates, then boosted trees over cheap features of texts and vectors. */
 import { staticTable } from "../../embed/table.ts"
 import { FEATURES } from "./features.ts"
-import { logOdds } from "./forest.ts"
+import { Trees } from "./forest.ts"
 import { Judging } from "./judging.ts"
-import { type Model, shippedModel } from "./model.ts"
+import { shippedModel } from "./model.ts"
 import type { SimilarityScale } from "./scale.ts"
 import { onScale } from "./scale.ts"
 import type { Candidate, Judgement, Refusal, Verification, Verifier } from "./verifier.ts"
@@ -25,9 +25,9 @@ export interface LearnedVerifierOptions {
  * `unsure` unless they are equal. Rejects with `StorageFailure` or `ImageInvalid` when its files cannot be read.
  */
 export const learnedVerifier = ({ scale }: LearnedVerifierOptions = {}): Verifier => {
-  let ready: { readonly judging: Judging; readonly model: Model } | undefined
+  let ready: { readonly judging: Judging; readonly trees: Trees } | undefined
   const judge = (query: string, candidates: ReadonlyArray<Candidate>, cached: number): Judgement => {
-    const { judging, model } = ready!
+    const { judging, trees } = ready!
     const scaled = scale === undefined ? candidates : candidates.map((candidate) => onScale(scale, candidate))
     const rows = judging.read(query, scaled, cached)
     const refused: Array<Refusal> = []
@@ -38,7 +38,7 @@ export const learnedVerifier = ({ scale }: LearnedVerifierOptions = {}): Verifie
         refused.push({ index, gate })
         continue
       }
-      const probability = sigmoid(logOdds(model.forest, judging.features, index * FEATURES.length))
+      const probability = sigmoid(trees.logOdds(judging.features, index * FEATURES.length))
       if (best === undefined || probability > best.probability) best = { index, probability }
     }
     return { best, refused }
@@ -47,8 +47,8 @@ export const learnedVerifier = ({ scale }: LearnedVerifierOptions = {}): Verifie
     id: LEARNED_ID,
     verify: (query, candidates, cached) => {
       if (ready !== undefined) return judge(query, candidates, cached)
-      return Promise.all([staticTable(), shippedModel()]).then(([table, model]) => {
-        ready ??= { judging: new Judging(table), model }
+      return Promise.all([staticTable(), shippedModel()]).then(([table, { forest }]) => {
+        ready ??= { judging: new Judging(table), trees: new Trees(forest, FEATURES.length) }
         return judge(query, candidates, cached)
       })
     }

@@ -17,7 +17,7 @@ interface ModelFile {
   readonly leaves: string
 }
 
-export interface Model {
+interface Model {
   readonly id: string
   readonly forest: Forest
 }

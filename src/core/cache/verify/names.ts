@@ -8,8 +8,8 @@ const MOST_EDITS = 2
 const LEAST_MISSPELT = 5
 
 export const isSameName = (a: Analysis, i: number, b: Analysis, j: number): boolean => {
-  const alias = a.entries[i]?.alias ?? 0
-  if (alias !== 0 && alias === b.entries[j]?.alias) return true
+  const alias = a.words[i]!.entry?.alias ?? 0
+  if (alias !== 0 && alias === b.words[j]!.entry?.alias) return true
   const [from, to] = [a.start(i), a.ends[i]!]
   const [other, end] = [b.start(j), b.ends[j]!]
   const shorter = Math.min(to - from, end - other)
@@ -22,7 +22,7 @@ export const isSameName = (a: Analysis, i: number, b: Analysis, j: number): bool
   return isWithinEdits(a.units, from, to, b.units, other, end)
 }
 
-const isWord = (text: Analysis, i: number): boolean => text.pieceEnds[i]! - (i === 0 ? 0 : text.pieceEnds[i - 1]!) === 1
+const isWord = (text: Analysis, i: number): boolean => text.words[i]!.isPiece
 
 /** Whether `units[from..to)` starts with the first letters of words about word `j`: two of them at least. */
 const isAcronym = (a: Analysis, from: number, to: number, b: Analysis, j: number): boolean => {

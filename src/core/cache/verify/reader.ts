@@ -2,22 +2,22 @@
 import type { StaticTable } from "../../embed/table.ts"
 import { WordPieces } from "../../embed/word-piece.ts"
 import { Words } from "../../embed/words.ts"
+import { KnownWords } from "./known-words.ts"
+import { PieceCosines } from "./piece-cosines.ts"
 
 export class Reader {
-  readonly table: StaticTable
-  /** Weight of each piece: the length of its vector, which distilling made small for what is said everywhere. */
-  readonly weights: Float32Array
   readonly words = new Words()
-  readonly pieces: WordPieces
+  readonly known: KnownWords
 
   constructor(table: StaticTable, longestWord: number) {
-    this.table = table
-    this.weights = pieceWeights(table)
-    this.pieces = new WordPieces(table.vocabulary)
-    this.pieces.ids = new Uint32Array(longestWord)
+    const weights = pieceWeights(table)
+    const pieces = new WordPieces(table.vocabulary)
+    pieces.ids = new Uint32Array(longestWord)
+    this.known = new KnownWords(pieces, weights, new PieceCosines(table, weights))
   }
 }
 
+/** Weight of each piece: the length of its vector, which distilling made small for what is said everywhere. */
 const pieceWeights = ({ codes, scales, dimensions }: StaticTable): Float32Array =>
   Float32Array.from(scales, (scale, id) => {
     let squares = 0
