@@ -1,4 +1,5 @@
 /** What is kept: answers that are whole and ask for nothing to be done, and what callers say of them. */
+import { roomInTurn } from "../turn.ts"
 import type { AdaptiveTtl } from "./adaptive-ttl.ts"
 import type { CacheEntries } from "./entries.ts"
 import type { Eviction } from "./eviction.ts"
@@ -120,6 +121,9 @@ export class Keeping {
     const notes: Notes = { tags: options.tags, sources: options.sources, inputTokens, outputTokens, cost }
     const vector = pending.vector ?? (await tiers.vectorOf(asked, options.vector, signal))
     if (vector === undefined) return "no-text"
+    // Answer and vector are copies by now; whatever is invalidated from here on is told of below.
+    const room = roomInTurn()
+    if (room !== undefined) await room
     const made = settings.clock()
     const isOf = (scope: Buffer) => scope.equals(asked.scope)
     const judged = { key: asked.key, made, notes: () => notes, isOf }

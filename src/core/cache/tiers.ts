@@ -3,6 +3,7 @@
  * same. Nothing is served that is not of the scope, expired, invalidated or told to be wrong.
  */
 import { EmptyEmbedding } from "../errors.ts"
+import { roomInTurn } from "../turn.ts"
 import type { Acceptance } from "./acceptance.ts"
 import type { AdaptiveTtl } from "./adaptive-ttl.ts"
 import type { CacheEntries, Found } from "./entries.ts"
@@ -91,6 +92,9 @@ export class Tiers {
       acceptance.unjudged()
       return { result: miss(asked, "no-text"), vector }
     }
+    // Many callers at once would hold the event loop from one to the next; the vector is a copy by now.
+    const room = roomInTurn()
+    if (room !== undefined) await room
     const found = await this.nearest(asked, vector, acceptance.reach(options), signal)
     if (found.length > 0) return { result: await this.#verified(asked, found, options, signal), vector }
     acceptance.judged(undefined, this.#parts.entries.sizeOf(asked))
