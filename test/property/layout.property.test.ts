@@ -80,7 +80,7 @@ test("the record that kernels read names the same offsets", () => {
 test("views of a segment lie on its columns", () => {
   for (const precision of PRECISIONS) {
     const shape = { dimensions: 3, metric: "l2", precision } as const
-    const segment = segmentViews(kernels, shape, newSegmentBuffers(kernels, shape))
+    const segment = segmentViews(kernels, shape, newSegmentBuffers(shape))
     const layout = segmentLayout(3, "l2", precision, 1)
     assert.equal(segment.rows.byteLength, bufferBytes(rowColumns(precision, 3)))
     assert.equal(segment.live.byteOffset - segment.rows.byteOffset, layout.liveOffset)

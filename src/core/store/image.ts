@@ -216,6 +216,7 @@ const readStore = async (image: OpenImage, header: ImageHeader, checked: Checked
   for (const buffer of [keyTable.buffer, records]) kernels.adviseHugePages(new Uint8Array(buffer))
   const store = new Store(kernels, shape, { ...checked.encoder, parameters }, keyTable, header.keyCount)
   store.extend(header.segments)
+  store.useHugePages(header.rows)
   const lists = header.lists > 0 ? store.newLists(new SharedArrayBuffer(centroidBytes(header.lists))) : undefined
   lists?.allocate(header.listBlocks)
   const graph = newGraphImage(kernels, header, checked, invalid)

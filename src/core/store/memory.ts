@@ -113,14 +113,10 @@ export interface SearchColumns extends Columns {
 export const columnsOf = ({ precision, dimensions, fields }: StoreShape): ReadonlyArray<Column> =>
   rowColumns(precision, dimensions, fields)
 
-/** Vectors are filled from the first slot on, so huge pages behind them waste one at most, and scans look up few. */
-export const newSegmentBuffers = (kernels: Kernels, shape: StoreShape): SegmentBuffers => {
-  const columns = columnsOf(shape)
-  const rows = new SharedArrayBuffer(bufferBytes(columns) + ALIGNMENT)
-  const vectors = columns.find((column) => column.name === "vectors")
-  if (vectors !== undefined) kernels.adviseHugePages(aligned(kernels, rows).subarray(vectors.offset))
-  return { rows, records: new SharedArrayBuffer(SLOTS * 4) }
-}
+export const newSegmentBuffers = (shape: StoreShape): SegmentBuffers => ({
+  rows: new SharedArrayBuffer(bufferBytes(columnsOf(shape)) + ALIGNMENT),
+  records: new SharedArrayBuffer(SLOTS * 4)
+})
 
 export const newCodeColumn = (shape: StoreShape): SharedArrayBuffer =>
   new SharedArrayBuffer(bufferBytes(codeColumns(shape.metric, shape.pq)) + ALIGNMENT)

@@ -54,6 +54,9 @@ export interface RowWatcher {
   readonly goes: (row: number) => void
 }
 
+/** Rows from which on huge pages are asked for: most of the first would be wasted on a small collection. */
+const MANY_ROWS = 4096
+
 let stores = 0
 
 export class Store implements Searchable {
@@ -75,6 +78,8 @@ export class Store implements Searchable {
   /** Replaced, never changed: a handle that is sent later still goes with the codes of its moment. */
   #buffers: ReadonlyArray<SegmentBuffers> = []
   readonly #listeners = new Set<(handle: MemoryHandle) => void>()
+  /** Segments that huge pages were asked for. */
+  readonly #huge = new WeakSet<Segment>()
   #watchers: ReadonlyArray<RowWatcher> = []
   /** Slots that no row is in. */
   readonly slots = new Slots(this.directory, {
@@ -151,12 +156,23 @@ export class Store implements Searchable {
     if (count <= this.segments.length) return
     const missing = { length: count - this.segments.length }
     // Memory may run out at any of these: nothing is in force until all are there.
-    const buffers = Array.from(missing, () => newSegmentBuffers(this.kernels, this.shape))
+    const buffers = Array.from(missing, () => newSegmentBuffers(this.shape))
     const columns = Array.from(missing, () => newCodeColumn(this.shape))
     this.segments.push(...buffers.map((made) => segmentViews(this.kernels, this.shape, made)))
     this.#buffers = [...this.#buffers, ...buffers]
     this.graph?.extend(this.segments.length)
     this.#useCodes({ ...this.codes, columns: [...this.codes.columns, ...columns] })
+  }
+
+  /** Asks for huge pages behind the vectors of so many rows, if they are many: scans and faults meet fewer of them. */
+  useHugePages(rows: number): void {
+    const last = this.segments.at(-1)
+    if (rows < MANY_ROWS || last === undefined || this.#huge.has(last)) return
+    for (const segment of this.segments) {
+      if (!this.#huge.has(segment))
+        this.kernels.adviseHugePages(segment.rows.subarray(this.columns.layout.vectorsOffset))
+      this.#huge.add(segment)
+    }
   }
 
   /**
@@ -217,6 +233,7 @@ export class Store implements Searchable {
     const reused = Math.min(count, this.slots.free)
     const from = this.directory.rows
     this.extend(Math.ceil((from + count - reused) / SLOTS))
+    this.useHugePages(from + count - reused)
     const rows = new Uint32Array(count)
     for (let i = 0; i < reused; i++) {
       rows[i] = this.slots.take()
