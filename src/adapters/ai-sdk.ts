@@ -20,7 +20,7 @@ export type { SabineMetadata } from "./answered.ts"
  * the other way round.
  *
  * `providerMetadata.sabine` of every answer is a `SabineMetadata`. Tool calls, cut, refused and failed answers are not kept, nor
- * is structured output that `validate` did not pass. `providerOptions.sabine` takes `CallOptions` for one call. When the
+ * is structured output that is not what its schema asks for. `providerOptions.sabine` takes `CallOptions` for one call. When the
  * cache cannot embed a question or is overloaded, the model is asked as if there were no cache.
  */
 export const cached = (cache: SemanticCache, options: CachedOptions = {}): LanguageModelV4Middleware => ({

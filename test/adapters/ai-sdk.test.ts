@@ -181,10 +181,23 @@ describe("cached", () => {
   test("keeps structured output only when it was validated", async () => {
     const schema = jsonSchema<{ legs: number }>({ type: "object", properties: { legs: { type: "number" } } })
     const output = Output.object({ schema })
-    await staged(async ({ server, model }) => {
-      server.says.push({ text: '{"legs":4}' }, { text: '{"legs":4}' })
+    await staged(async ({ server, model, cache }) => {
+      const invalid = { text: '{"legs":"four"}' }
+      server.says.push(invalid, invalid, { text: '{"legs":4}' })
       await generateText({ model, prompt: "cat 0", output })
+      await streamed({ model, prompt: "cat 0", output })
+      assert.deepEqual(cache.stats().unkept, { unvalidated: 2 })
       assert.equal(told(await generateText({ model, prompt: "cat 0", output })).hit, false)
+      const kept = await generateText({ model, prompt: "cat 0", output })
+      assert.deepEqual([told(kept).hit, kept.output], [true, { legs: 4 }])
+      // What nobody here can check is nobody's to keep.
+      const unknown = Output.object({
+        schema: jsonSchema<{ at: string }>({ type: "object", properties: { at: { format: "date" } } })
+      })
+      for (const _ of [0, 1]) {
+        server.says.push({ text: '{"at":"2026-01-01"}' })
+        assert.equal(told(await generateText({ model, prompt: "cat 0", output: unknown })).hit, false)
+      }
     })
     const validate: CachedOptions["validate"] = (value) => typeof (value as { legs: unknown }).legs === "number"
     await staged(

@@ -93,7 +93,19 @@ describe("SabineCache", () => {
         return result
       }
       await cut.invoke("cat 0")
-      assert.deepEqual([cache.stats().stored, cache.stats().unkept], [0, { "tool-calls": 1, unfinished: 1 }])
+      const asked = counting({ cache: new SabineCache(cache) })
+      for (const options of [
+        { response_format: { type: "json_schema", json_schema: { schema: { type: "object" } } } },
+        { response_format: { type: "json_object" } },
+        { format: "json" },
+        { format: { type: "object" } }
+      ]) {
+        await asked.invoke("cat 0", options as object)
+      }
+      assert.deepEqual(
+        [cache.stats().stored, cache.stats().unkept],
+        [0, { "tool-calls": 1, unvalidated: 4, unfinished: 1 }]
+      )
     }))
 })
 
@@ -167,6 +179,30 @@ describe("cachedChatModel", () => {
       await assert.rejects(failing.invoke("dog 0"), /no model/)
       await assert.rejects(async () => streamed(await failing.stream("dog 0")), /no model/)
       assert.equal(cache.stats().stored, 0)
+    }))
+
+  test("keeps structured output that is what was asked for, and no other", () =>
+    withCache({}, async ({ cache }) => {
+      const schema = { type: "object", required: ["legs"], properties: { legs: { type: "integer" } } }
+      const asking: ReadonlyArray<object> = [
+        { response_format: { type: "json_schema", json_schema: { name: "cat", schema } } },
+        { text: { format: { type: "json_schema", name: "cat", schema } } },
+        { format: schema },
+        { response_format: { type: "json_object" } },
+        { format: "json" }
+      ]
+      for (const [i, options] of asking.entries()) {
+        const responses = [i < 3 ? '{"legs":"four"}' : '{"legs":', '{"legs":4}', "unasked"]
+        const model = cachedChatModel(new FakeListChatModel({ responses }), cache)
+        const said = async () => (await model.invoke("cat 0", options)).text
+        assert.deepEqual([await said(), await said(), await said()], [responses[0], responses[1], responses[1]])
+        const stream = await streamed(await model.stream("cat 0", options))
+        assert.deepEqual([stream.text, stream.told.hit], ['{"legs":4}', true])
+      }
+      assert.deepEqual(cache.stats().unkept, { unvalidated: asking.length })
+      const plain = cachedChatModel(counting(), cache)
+      for (const _ of [0, 1]) await plain.invoke("cat 0", { response_format: { type: "text" } } as object)
+      assert.equal(cache.stats().stored, asking.length + 1)
     }))
 
   test("asks the model once for those who ask at the same time", () =>

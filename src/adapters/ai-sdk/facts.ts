@@ -6,6 +6,7 @@ import type {
   LanguageModelV4StreamPart
 } from "@ai-sdk/provider"
 import type { AnswerFacts } from "../../cache.ts"
+import { fitsSchema } from "../schema.ts"
 
 /** Whether structured output is what its schema asks for. */
 export type Validate = (value: unknown, schema: JSONSchema7) => boolean
@@ -44,7 +45,8 @@ const isValid = (
   const { schema } = responseFormat
   try {
     const value: unknown = JSON.parse(text)
-    return schema === undefined || validate?.(value, schema) === true
+    if (schema === undefined) return true
+    return validate === undefined ? fitsSchema(value, schema) : validate(value, schema) === true
   } catch {
     return false
   }

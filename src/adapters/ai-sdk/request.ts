@@ -12,8 +12,9 @@ export interface CallOptions
 
 export interface CachedOptions extends CallOptions {
   /**
-   * Whether structured output is what its schema asks for; it is given the parsed JSON. Default: no output that has a
-   * schema is kept, because the SDK validates it only after this middleware. Output without a schema must be JSON.
+   * Whether structured output is what its schema asks for; it is given the parsed JSON. The SDK itself validates only after
+   * this middleware. Default: the JSON Schema is checked here, and nothing is kept where it has keywords that are not known,
+   * such as `format`. Output without a schema must be JSON.
    */
   readonly validate?: Validate | undefined
   /** What else an answer depends on, such as a header: JSON that must be the same. Default: nothing. */

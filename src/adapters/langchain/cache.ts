@@ -17,11 +17,14 @@ const HUMAN = "Human: "
 /** What it writes in place of content that is no text: two of them may be different. */
 const PLACEHOLDER = /\[(?:image|audio|video|file|text-plain file)\]/
 
+/** What asks for structured output, as far as the key of a call tells: its schema is not to be had. */
+const STRUCTURED = /\bresponse_format"?:\{"type":"json_|\bformat"?:("?json\b|\{"type":"(json_|object))/
+
 /**
  * A cache for `new ChatOpenAI({ cache: new SabineCache(cache) })` and every other model of LangChain. LangChain asks it in
  * `invoke`, `batch` and `generate`, not in `stream`: `cachedChatModel` is for both. A model's parameters and all messages
  * but the last one of the user must be the same. LangChain hands conversations over as one text, which does not show
- * images and files: those are never kept. What is kept of an answer is as of the cache itself.
+ * images and files: those are never kept, nor is structured output, which nobody has validated yet. What is kept of an answer is as of the cache itself.
  */
 export class SabineCache extends BaseCache {
   readonly #cache: SemanticCache
@@ -46,7 +49,8 @@ export class SabineCache extends BaseCache {
     const request = this.#requestOf(prompt, llmKey)
     if (request === undefined || value.length === 0) return
     const kept = value.map(keptOf)
-    await this.#cache.set(request, kept, { ...factsOf(kept, "value"), ttlMs, tags, sources })
+    const isUnvalidated = STRUCTURED.test(llmKey)
+    await this.#cache.set(request, kept, { ...factsOf(kept, "value"), isUnvalidated, ttlMs, tags, sources })
   }
 
   #requestOf(prompt: string, llmKey: string): CacheRequest | undefined {

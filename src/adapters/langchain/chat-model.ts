@@ -12,6 +12,7 @@ import { type Runnable, RunnableBinding } from "@langchain/core/runnables"
 import type { AskOptions, CacheMessage, CacheRequest, SemanticCache } from "../../cache.ts"
 import { answered } from "../answered.ts"
 import { chunkOf, factsOf, generationOf, type KeptGeneration, keptOf, resultOf } from "./generations.ts"
+import { isAsAsked } from "./structured.ts"
 
 export interface CachedChatModelOptions
   extends Pick<AskOptions, "source" | "threshold" | "maxAgeMs" | "ttlMs" | "tags" | "sources"> {
@@ -25,7 +26,8 @@ type Model = BaseChatModel<BaseChatModelCallOptions>
  * A model whose `invoke`, `batch` and `stream` are answered from the cache, or by the model behind it, whose answers are
  * kept. The text of the last message of the user may be near another; all other messages, tools and parameters of model
  * and call must be the same. `invoke` and `stream` share entries. `response_metadata.sabine` of a message, the last one of a
- * stream, says what the cache did. Tool calls, cut, refused and failed answers are not kept.
+ * stream, says what the cache did. Tool calls, cut, refused and failed answers are not kept, nor is structured output that is not
+ * what its schema asks for.
  */
 export const cachedChatModel = (
   model: Model,
@@ -133,14 +135,21 @@ export class CachedChatModel extends BaseChatModel {
     // The place of a prompt in its batch, which LangChain tells with the options of the call.
     delete parameters.promptIndex
     const { tenant, ...asking } = this.#options
+    const invocation = this.#model.invocationParams(parameters)
     const request: CacheRequest = {
       tenant,
       model: this.#model._getSerializedCacheKeyParametersForCall(parameters),
       // Of some models what identifies them leaves out what they are called with.
-      parameters: { langchain: "chat", invocation: JSON.stringify(this.#model.invocationParams(parameters)) },
+      parameters: { langchain: "chat", invocation: JSON.stringify(invocation) },
       messages: messages.map(cacheMessageOf)
     }
-    const facts: AskOptions["facts"] = (answer, form) => factsOf(answer as ReadonlyArray<KeptGeneration>, form)
+    const facts: AskOptions["facts"] = (answer, form) => {
+      const kept = answer as ReadonlyArray<KeptGeneration>
+      // Of a stream each is a piece of the text, otherwise an answer of its own.
+      const texts = kept.map(({ text }) => text)
+      const whole = form === "value" ? texts : [texts.join("")]
+      return { ...factsOf(kept, form), isUnvalidated: !whole.every((text) => isAsAsked(text, parameters, invocation)) }
+    }
     return answered<R>(this.#cache, { request, options: { ...asking, facts, signal } }, askModel)
   }
 }

@@ -1,0 +1,189 @@
+/**
+ * Whether a JSON value is what a JSON Schema asks for, as far as that can be told here: a schema with anything in it that is
+ * not known validates nothing, because an answer that nobody can vouch for is not kept.
+ */
+
+/** Outcome of a schema that this knows no way to check. */
+class Unknown extends Error {}
+
+type Schema = boolean | Readonly<Record<string, unknown>>
+type Check = (value: unknown, argument: never, schema: Readonly<Record<string, unknown>>, context: Context) => boolean
+
+/** Where references lead, how deep they have led, and how many schemas were looked at. */
+interface Context {
+  readonly root: Schema
+  readonly depth: number
+  readonly looked: { count: number }
+}
+
+/** Deepest nesting that is followed, and most schemas: references may go round. */
+const MAX_DEPTH = 64
+const MOST = 100_000
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const TYPES = new Map<string, (value: unknown) => boolean>([
+  ["string", (value) => typeof value === "string"],
+  ["number", (value) => typeof value === "number"],
+  ["integer", Number.isInteger],
+  ["boolean", (value) => typeof value === "boolean"],
+  ["null", (value) => value === null],
+  ["array", Array.isArray],
+  ["object", isObject]
+])
+
+/** Equal as JSON, whatever the order of properties. */
+const isSame = (a: unknown, b: unknown): boolean => {
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => isSame(item, b[i]))
+  if (!isObject(a) || !isObject(b)) return a === b
+  const names = Object.keys(a)
+  return (
+    names.length === Object.keys(b).length && names.every((name) => Object.hasOwn(b, name) && isSame(a[name], b[name]))
+  )
+}
+
+const patternOf = (pattern: unknown): RegExp => {
+  try {
+    return new RegExp(String(pattern), "u")
+  } catch {
+    throw new Unknown()
+  }
+}
+
+const isNumber = (value: unknown): value is number => typeof value === "number"
+const isString = (value: unknown): value is string => typeof value === "string"
+const lengthOf = (text: string): number => Array.from(text).length
+
+/** A check of a keyword whose argument must be a number: older drafts have others under the same name. */
+const counted =
+  (check: (value: unknown, argument: number) => boolean) =>
+  (value: unknown, argument: number): boolean => {
+    if (typeof argument !== "number") throw new Unknown()
+    return check(value, argument)
+  }
+
+/** The part of a schema that `#/…` names. */
+const referred = (root: Schema, reference: string): Schema => {
+  if (!/^#(\/|$)/.test(reference)) throw new Unknown()
+  let at: unknown = root
+  for (const step of reference.split("/").slice(1)) {
+    const name = decodeURIComponent(step).replaceAll("~1", "/").replaceAll("~0", "~")
+    if (typeof at !== "object" || at === null || !Object.hasOwn(at, name)) throw new Unknown()
+    at = (at as Readonly<Record<string, unknown>>)[name]
+  }
+  return at as Schema
+}
+
+/** Properties that no `properties` and no `patternProperties` speak of. */
+const othersOf = (value: Readonly<Record<string, unknown>>, schema: Readonly<Record<string, unknown>>) => {
+  const known = Object.keys((schema["properties"] ?? {}) as object)
+  const patterns = Object.keys((schema["patternProperties"] ?? {}) as object).map(patternOf)
+  return Object.keys(value).filter((name) => !known.includes(name) && !patterns.some((pattern) => pattern.test(name)))
+}
+
+/** What each keyword asks; where a value is of another type than the keyword is about, nothing. */
+const CHECKS = new Map<string, Check>(
+  Object.entries({
+    type: (value: unknown, types: string | ReadonlyArray<string>) =>
+      [types].flat().some((type) => {
+        const is = TYPES.get(type)
+        if (is === undefined) throw new Unknown()
+        return is(value)
+      }),
+    enum: (value: unknown, values: ReadonlyArray<unknown>) => values.some((one) => isSame(value, one)),
+    const: (value: unknown, wanted: unknown) => isSame(value, wanted),
+    minimum: counted((value, least) => !isNumber(value) || value >= least),
+    maximum: counted((value, most) => !isNumber(value) || value <= most),
+    exclusiveMinimum: counted((value, bound) => !isNumber(value) || value > bound),
+    exclusiveMaximum: counted((value, bound) => !isNumber(value) || value < bound),
+    multipleOf: counted((value, step) => !isNumber(value) || Number.isInteger(value / step)),
+    minLength: counted((value, least) => !isString(value) || lengthOf(value) >= least),
+    maxLength: counted((value, most) => !isString(value) || lengthOf(value) <= most),
+    pattern: (value: unknown, pattern: string) => !isString(value) || patternOf(pattern).test(value),
+    minItems: counted((value, least) => !Array.isArray(value) || value.length >= least),
+    maxItems: counted((value, most) => !Array.isArray(value) || value.length <= most),
+    uniqueItems: (value: unknown, isAsked: boolean) =>
+      !isAsked ||
+      !Array.isArray(value) ||
+      !value.some((one, i) => value.slice(0, i).some((other) => isSame(one, other))),
+    prefixItems: (value: unknown, schemas: ReadonlyArray<Schema>, _: object, context: Context) =>
+      !Array.isArray(value) || value.every((item, i) => i >= schemas.length || isValid(item, schemas[i]!, context)),
+    items: (value: unknown, schema: Schema, { prefixItems = [] }: { prefixItems?: unknown }, context: Context) =>
+      !Array.isArray(value) ||
+      value.slice((prefixItems as ReadonlyArray<unknown>).length).every((item) => isValid(item, schema, context)),
+    required: (value: unknown, names: ReadonlyArray<string>) =>
+      !isObject(value) || names.every((name) => Object.hasOwn(value, name)),
+    properties: (value: unknown, schemas: Readonly<Record<string, Schema>>, _: object, context: Context) =>
+      !isObject(value) ||
+      Object.entries(schemas).every(
+        ([name, schema]) => !Object.hasOwn(value, name) || isValid(value[name], schema, context)
+      ),
+    patternProperties: (value: unknown, schemas: Readonly<Record<string, Schema>>, _: object, context: Context) =>
+      !isObject(value) ||
+      Object.entries(schemas).every(([pattern, schema]) => {
+        const names = patternOf(pattern)
+        return Object.entries(value).every(([name, part]) => !names.test(name) || isValid(part, schema, context))
+      }),
+    additionalProperties: (
+      value: unknown,
+      schema: Schema,
+      whole: Readonly<Record<string, unknown>>,
+      context: Context
+    ) => !isObject(value) || othersOf(value, whole).every((name) => isValid(value[name], schema, context)),
+    propertyNames: (value: unknown, schema: Schema, _: object, context: Context) =>
+      !isObject(value) || Object.keys(value).every((name) => isValid(name, schema, context)),
+    minProperties: counted((value, least) => !isObject(value) || Object.keys(value).length >= least),
+    maxProperties: counted((value, most) => !isObject(value) || Object.keys(value).length <= most),
+    allOf: (value: unknown, schemas: ReadonlyArray<Schema>, _: object, context: Context) =>
+      schemas.every((schema) => isValid(value, schema, context)),
+    anyOf: (value: unknown, schemas: ReadonlyArray<Schema>, _: object, context: Context) =>
+      schemas.map((schema) => isValid(value, schema, context)).includes(true),
+    oneOf: (value: unknown, schemas: ReadonlyArray<Schema>, _: object, context: Context) =>
+      schemas.filter((schema) => isValid(value, schema, context)).length === 1,
+    not: (value: unknown, schema: Schema, _: object, context: Context) => !isValid(value, schema, context),
+    $ref: (value: unknown, reference: string, _: object, context: Context) =>
+      isValid(value, referred(context.root, reference), context)
+  })
+)
+
+/** What says nothing of a value. */
+const REMARKS = new Set([
+  "$schema",
+  "$id",
+  "$comment",
+  "$defs",
+  "definitions",
+  "title",
+  "description",
+  "default",
+  "examples",
+  "deprecated",
+  "readOnly",
+  "writeOnly"
+])
+
+const isValid = (value: unknown, schema: Schema, { root, depth, looked }: Context): boolean => {
+  if (typeof schema === "boolean") return schema
+  if (!isObject(schema) || depth > MAX_DEPTH || ++looked.count > MOST) throw new Unknown()
+  const context = { root, depth: depth + 1, looked }
+  return Object.entries(schema)
+    .filter(([keyword, argument]) => !REMARKS.has(keyword) && argument !== undefined)
+    .map(([keyword, argument]) => {
+      const check = CHECKS.get(keyword)
+      if (check === undefined) throw new Unknown()
+      return check(value, argument as never, schema, context)
+    })
+    .every(Boolean)
+}
+
+/** Whether `value` is known to be what `schema` asks for; false also where the schema asks for what is not known here. */
+export const fitsSchema = (value: unknown, schema: unknown): boolean => {
+  try {
+    return isValid(value, schema as Schema, { root: schema as Schema, depth: 0, looked: { count: 0 } })
+  } catch (error) {
+    // A schema that is none, such as a number where a list belongs, fails like one that is not known.
+    if (error instanceof Unknown || error instanceof TypeError || error instanceof URIError) return false
+    throw error
+  }
+}

@@ -1,0 +1,120 @@
+/** JSON Schemas: what is said to fit them does, by the validator of LangChain, and what is not known fits nothing. */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { Validator } from "@langchain/core/utils/json_schema"
+import fc from "fast-check"
+import { fitsSchema } from "../../src/adapters/schema.ts"
+
+const value = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 3, depthSize: "small" },
+    fc.integer({ min: -3, max: 6 }),
+    fc.constantFrom(0.5, null, true, false, "", "a", "bb", "cat", "é", "\u{1f431}"),
+    fc.array(tie("value"), { maxLength: 4 }),
+    fc.dictionary(fc.constantFrom("a", "b", "cc", "__proto__x"), tie("value"), { maxKeys: 4 })
+  )
+})).value
+
+const size = fc.integer({ min: 0, max: 4 })
+
+const schema = fc.letrec((tie) => {
+  const some = fc.array(tie("schema"), { minLength: 1, maxLength: 3 })
+  const named = fc.dictionary(fc.constantFrom("a", "b", "cc"), tie("schema"), { maxKeys: 3 })
+  const types = fc.constantFrom("string", "number", "integer", "boolean", "null", "array", "object")
+  const keywords: Record<string, fc.Arbitrary<unknown>> = {
+    type: fc.oneof(types, fc.uniqueArray(types, { minLength: 1, maxLength: 3 })),
+    enum: fc.array(value, { minLength: 1, maxLength: 4 }),
+    const: value,
+    minimum: size,
+    maximum: size,
+    exclusiveMinimum: size,
+    exclusiveMaximum: size,
+    multipleOf: fc.integer({ min: 1, max: 3 }),
+    minLength: size,
+    maxLength: size,
+    pattern: fc.constantFrom("^a", "t$", "b+"),
+    minItems: size,
+    maxItems: size,
+    uniqueItems: fc.boolean(),
+    items: tie("schema"),
+    prefixItems: some,
+    required: fc.uniqueArray(fc.constantFrom("a", "b", "cc"), { maxLength: 2 }),
+    properties: named,
+    patternProperties: fc.dictionary(fc.constantFrom("^a", "c"), tie("schema"), { maxKeys: 2 }),
+    additionalProperties: tie("schema"),
+    propertyNames: tie("schema"),
+    minProperties: size,
+    maxProperties: size,
+    allOf: some,
+    anyOf: some,
+    oneOf: some,
+    not: tie("schema"),
+    title: fc.constant("a title")
+  }
+  return {
+    schema: fc.oneof(
+      { maxDepth: 3, depthSize: "small" },
+      fc.boolean(),
+      fc.constantFrom({ $ref: "#/$defs/small" }),
+      fc
+        .subarray(Object.keys(keywords), { minLength: 1, maxLength: 3 })
+        .chain((names) => fc.record(Object.fromEntries(names.map((name) => [name, keywords[name]!]))))
+    )
+  }
+}).schema
+
+test("values fit a schema where another validator says so, and nowhere else", () => {
+  let [fitting, all] = [0, 0]
+  fc.assert(
+    fc.property(schema, value, (part, value) => {
+      const whole = { $defs: { small: { type: ["integer", "string"], maximum: 2, maxLength: 1 } }, allOf: [part] }
+      const expected = new Validator(whole as never, "2020-12").validate(value).valid
+      assert.equal(fitsSchema(value, whole), expected)
+      all++
+      if (expected) fitting++
+    }),
+    { numRuns: 5000 }
+  )
+  assert.ok(fitting > 0.1 * all && fitting < 0.9 * all, `${fitting} of ${all}`)
+})
+
+test("what asks for anything that is not known fits nothing, wherever it is asked for", () => {
+  const unknown = [
+    { format: "email" },
+    { if: true },
+    { contains: true },
+    { $ref: "https://example.com/schema" },
+    { $ref: "#/nowhere" },
+    { type: "text" },
+    { type: "toString" },
+    { exclusiveMinimum: true },
+    null,
+    "string"
+  ]
+  for (const schema of unknown) {
+    const wrapped = [
+      schema,
+      { not: schema },
+      { anyOf: [true, schema] },
+      { properties: { a: schema } },
+      { oneOf: [schema, true] }
+    ]
+    for (const one of wrapped) assert.equal(fitsSchema({ a: "x" }, one), false, JSON.stringify(one))
+  }
+  assert.equal(fitsSchema({ a: "x" }, { properties: { a: { type: "string" } } }), true)
+  // As older drafts write them, or nobody does.
+  assert.equal(fitsSchema([1], { items: [{}] }), false)
+  assert.equal(fitsSchema("(", { pattern: "(" }), false)
+  assert.equal(fitsSchema({}, { required: true }), false)
+})
+
+test("references may go round, and do not go on for ever", () => {
+  const tree = {
+    type: "object",
+    required: ["name"],
+    properties: { name: { type: "string" }, parts: { type: "array", items: { $ref: "#" } } }
+  }
+  assert.equal(fitsSchema({ name: "a", parts: [{ name: "b", parts: [] }] }, tree), true)
+  assert.equal(fitsSchema({ name: "a", parts: [{ parts: [] }] }, tree), false)
+  assert.equal(fitsSchema(1, { anyOf: [{ $ref: "#" }, { $ref: "#" }] }), false)
+})
