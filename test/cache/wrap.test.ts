@@ -198,6 +198,26 @@ describe("what is kept", () => {
   })
 })
 
+test("a stale answer is served as long as it may be while it cannot be fetched anew, and nobody is told why", async () => {
+  await withCache({ ttlMs: 100, staleMs: 50 }, async ({ cache, pass }) => {
+    let calls = 0
+    const model = cache.wrap(async () => {
+      if (++calls > 1) throw new Error("down")
+      return calls
+    })
+    await model(ask("cat 0"))
+    pass(120)
+    for (let failures = 1; failures <= 3; failures++) {
+      const { value, lookUp } = await model(ask("cat 0"))
+      assert.ok(value === 1 && lookUp.isHit && lookUp.isStale)
+      await until(() => cache.stats().failures === failures)
+    }
+    pass(30)
+    await assert.rejects(model(ask("cat 0")), /down/)
+    assert.equal(calls, 5)
+  })
+})
+
 describe("streams", () => {
   const streamed = (answered: Answered<AsyncIterable<unknown>>) => drained(answered.value)
 

@@ -86,7 +86,10 @@ export class Asking {
     }
     // Somebody's answer may have been kept while this caller looked.
     const landed = source === "default" && !this.#flights.has(asked.key) ? tiers.exact(asked, options) : undefined
-    if (landed !== undefined) return { value: served(landed) as A, lookUp: landed, isShared: true }
+    if (landed !== undefined) {
+      counters.shared++
+      return { value: served(landed) as A, lookUp: landed, isShared: true }
+    }
     const isShared = this.#flights.has(asked.key)
     if (isShared) counters.shared++
     const made = await this.#fly(model, { request, asked, vector: looked?.vector }, options, signal)

@@ -31,7 +31,10 @@ export type Judge = (
 ) => boolean | number | Promise<boolean | number>
 
 export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dimensions" | "precision" | "seed"> {
-  /** Name of the collection that holds the entries. Default `"cache"`. */
+  /**
+   * Name of the collection that holds the entries. One cache at a time is to have it open: a second one does not count what
+   * the first writes. Default `"cache"`.
+   */
   readonly name?: string | undefined
   /** Tenant of requests that name none. */
   readonly tenant?: string | undefined
