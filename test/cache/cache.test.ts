@@ -6,8 +6,8 @@ import * as Layer from "effect/Layer"
 import { type CacheRequest, type Hit, type Miss, semanticCache } from "../../src/cache.ts"
 import { askedOf } from "../../src/core/cache/request.ts"
 import { Database, SemanticCache } from "../../src/effect.ts"
-import { Closed, InvalidParameter, open } from "../../src/index.ts"
-import { ask, withCache } from "./caches.ts"
+import { Closed, type Embedder, InvalidParameter, open } from "../../src/index.ts"
+import { ask, degrees, withCache } from "./caches.ts"
 
 const hit = (found: Hit | Miss): Hit => {
   assert.ok(found.isHit, `a miss: ${found.isHit || found.reason}`)
@@ -99,6 +99,26 @@ describe("looking up", () => {
       assert.equal(miss(await cache.get({ model: "m", messages: [{ role: "tool", content: 1 }] })).reason, "no-text")
       const kept = await cache.set(ask("?!"), 1)
       assert.ok(!kept.isKept && kept.reason === "no-text")
+    })
+  })
+
+  test("a text that is longer than an answer may be is not embedded", async () => {
+    const { embed, ...usual } = degrees()
+    const embedder: Embedder = {
+      ...usual,
+      embed: async (texts, options) => {
+        assert.ok(texts.every(({ length }) => length <= 1000))
+        return embed(texts, options)
+      }
+    }
+    await withCache({ embedder, maxAnswerBytes: 1000 }, async ({ cache }) => {
+      await cache.set(ask("cat 0"), 1)
+      const long = ask(`cat ${"0".repeat(1000)}`)
+      assert.equal(miss(await cache.get(long)).reason, "too-large")
+      const kept = await cache.set(long, 1)
+      assert.ok(!kept.isKept && kept.reason === "too-large")
+      const answer = await cache.wrap(async () => "meow")(long)
+      assert.deepEqual([answer.value, cache.stats().entries], ["meow", 1])
     })
   })
 

@@ -26,7 +26,7 @@ export type Unkept =
   | "unfinished"
   | "refused"
   | "unvalidated"
-  /** Longer than `maxAnswerBytes`, or with its question more than a tenth of `maxBytes`. */
+  /** Answer or text longer than `maxAnswerBytes`, or with its question more than a tenth of `maxBytes`. */
   | "too-large"
   /** JSON has no form for it. */
   | "not-json"

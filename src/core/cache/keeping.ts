@@ -113,6 +113,7 @@ export class Keeping {
     const unkept = unkeptBy(facts)
     if (unkept !== undefined) return unkept
     if (asked.text === "") return "no-text"
+    if (asked.text.length > settings.maxAnswerBytes) return "too-large"
     const json = jsonOf(answer, form)
     if (json === undefined) return "not-json"
     if (json.length > settings.maxAnswerBytes || Buffer.byteLength(json) > settings.maxAnswerBytes) return "too-large"

@@ -84,7 +84,7 @@ export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dime
    * worthy entries are not asked for, and rises while entries that gave way are.
    */
   readonly maxBytes?: number | SizeBounds | undefined
-  /** Longest answer that is kept, as bytes of JSON, 1..2^28. Default 1,048,576. */
+  /** Longest answer that is kept, as bytes of JSON, and longest text that is looked for, 1..2^28. Default 1,048,576. */
   readonly maxAnswerBytes?: number | undefined
   /** What gives way when a bound is met: a name, or a policy of your own. Default `"lru"`. */
   readonly eviction?: EvictionName | MakePolicy | undefined

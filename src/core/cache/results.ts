@@ -21,6 +21,8 @@ export type MissReason =
   | "abstained"
   /** The request has no text of a user, or the embedder finds nothing in it. */
   | "no-text"
+  /** The text is longer than `maxAnswerBytes`: it is not embedded, and what is said to it is not kept. */
+  | "too-large"
   /** The caller did not want to be served from the cache. */
   | "bypass"
 

@@ -135,6 +135,7 @@ export class Tiers {
   #missEarly(asked: Asked): MissReason | undefined {
     const { entries } = this.#parts
     if (asked.text === "") return "no-text"
+    if (asked.text.length > this.#parts.settings.maxAnswerBytes) return "too-large"
     if (entries.size === 0) return "empty"
     return entries.knows(asked) ? undefined : "scope"
   }
