@@ -42,13 +42,16 @@ const installNpm = (): void => {
 export const pythonOf = (work: string): string =>
   join(work, "venv", ...(isWindows ? ["Scripts", "python.exe"] : ["bin", "python"]))
 
-const installPython = (work: string): void => {
-  const wanted = readFileSync(join(FOLDER, "requirements.txt"), "utf8")
+/** A virtual environment in `work` that holds what a file of requirements names; returns its Python. */
+export const pythonWith = (work: string, requirements: string): string => {
+  const wanted = readFileSync(requirements, "utf8")
   const stamp = join(work, "venv", ".installed")
-  if (isCurrent(stamp, wanted)) return
+  const python = pythonOf(work)
+  if (isCurrent(stamp, wanted)) return python
   run(isWindows ? "python" : "python3", ["-m", "venv", join(work, "venv")])
-  run(pythonOf(work), ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"])
+  run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements])
   writeFileSync(stamp, wanted)
+  return python
 }
 
 /** Installs what the peers need; returns why some of it could not be had, by need. */
@@ -63,6 +66,6 @@ export const install = (needs: ReadonlySet<Needs>, work: string): ReadonlyMap<Ne
     }
   }
   attempt("npm", installNpm)
-  attempt("python", () => installPython(work))
+  attempt("python", () => pythonWith(work, join(FOLDER, "requirements.txt")))
   return failures
 }

@@ -1,0 +1,90 @@
+/** A cache of 1,000,000 entries: filling it through its own door, what a look-up and an entry take, and opening it again. */
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { semanticCache } from "../src/cache.ts"
+import { kernels } from "../src/core/native.ts"
+import { open } from "../src/index.ts"
+import { asked, CACHE, DIMENSIONS, fill } from "./caching.ts"
+import type { Measured } from "./figure.ts"
+import { inFreshProcess, type OpenedStore } from "./fresh.ts"
+import { rowCounts, type Setting } from "./setting.ts"
+import { interleave, milliseconds, ratio } from "./timing.ts"
+
+export const about = "a semantic cache of 1,000,000 entries: filling, look-ups, bytes an entry, and opening it again"
+
+const ENTRIES = 1_000_000
+/** What is asked about: vectors gather around so many centres. */
+const TOPICS = 1000
+const SPREAD = 0.7
+/** Bytes of an entry that a scan reads: 256 signs and a factor. */
+const CODE_BYTES = 34
+export async function* figures(setting: Setting): AsyncGenerator<Measured> {
+  for (const entries of rowCounts(setting, ENTRIES)) {
+    yield* lookUps(entries)
+    yield* memory(entries)
+  }
+}
+
+const noise = () => Float32Array.from({ length: DIMENSIONS }, () => Math.random() - 0.5)
+
+const topical = (): (() => Float32Array) => {
+  const centres = Array.from({ length: TOPICS }, noise)
+  return () => {
+    const centre = centres[Math.floor(Math.random() * TOPICS)]!
+    const own = noise()
+    return own.map((value, c) => centre[c]! + SPREAD * value)
+  }
+}
+
+async function* lookUps(entries: number): AsyncGenerator<Measured> {
+  await using db = await open(":memory:")
+  await using cache = await semanticCache(db, CACHE)
+  const draw = topical()
+  let known: ReadonlyArray<[number, Float32Array]> = []
+  const ms = await milliseconds(async () => {
+    known = [...(await fill(cache, entries, 1, draw))]
+  })
+  yield { case: `filling ${entries} entries`, value: (1000 * entries) / ms, unit: "entries/s" }
+  const strangers = Array.from({ length: 500 }, draw)
+  let turn = 0
+  const codes = new Uint8Array(new SharedArrayBuffer(entries * CODE_BYTES)).fill(1)
+  const { floor, hit, miss } = await interleave({
+    floor: () => kernels.streamBytes(codes),
+    hit: () => cache.get(asked(0, `other words ${turn}`), { vector: known[turn++ % known.length]![1] }),
+    miss: () => cache.get(asked(0, `other words ${turn}`), { vector: strangers[turn++ % strangers.length]! })
+  })
+  const of = `vector given, ${entries} entries in one scope, p50`
+  for (const [name, times] of Object.entries({ hit, miss })) {
+    const against = { against: "reading all codes once, on one thread", ratio: ratio(times, floor) }
+    yield { case: `semantic ${name}, ${of}`, value: times.p50, unit: "us", ...against, target: "< 1000" }
+  }
+}
+
+/** Of a cache that keeps no vectors, as it is filled and as a fresh process has it that only opens it. */
+async function* memory(entries: number): AsyncGenerator<Measured> {
+  const folder = await mkdtemp(join(tmpdir(), "sabine-bench-"))
+  try {
+    const { bytes, columns } = await saved(folder, entries)
+    const records = columns["records"]!.touched
+    const own = bytes.touched - records
+    const unit = "B/entry"
+    yield { case: `memory beside keys and answers, ${entries} entries`, value: own / entries, unit, target: "50" }
+    yield { case: "  keys, questions and answers", value: records / entries, unit }
+    const { printed } = await inFreshProcess<OpenedStore>("cache", folder)
+    const against = "all bytes it counts, keys and answers included"
+    const [grown, all] = [printed.residentGrowth, bytes.touched]
+    yield { case: "  resident set after opening it", value: grown / entries, unit, against, ratio: grown / all }
+    yield { case: `opening ${entries} entries and a first look-up`, value: printed.ms, unit: "ms" }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+const saved = async (folder: string, entries: number) => {
+  await using db = await open(folder)
+  await using cache = await semanticCache(db, { ...CACHE, precision: "none" })
+  await fill(cache, entries, 1)
+  await db.save()
+  return (await db.collection("cache")).stats()
+}
