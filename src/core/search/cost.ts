@@ -88,7 +88,7 @@ export const initialCost = ({ dimensions, precision, pq }: StoreShape, native: b
   const codeBytes = pq === undefined ? CODE_BYTES : (pq.m * pq.bits) / 8
   return native
     ? new ScanCost(
-        [bytes / 8, 2.5, 2, 2.5, STEP_NS + 2 * dimensions, 0.5 + codeBytes / 20],
+        [bytes / 8, 1, 2, 1, STEP_NS + 2 * dimensions, 0.5 + codeBytes / 20],
         products / 15,
         bytes / 8,
         0.2
