@@ -18,8 +18,8 @@ const TRIES = 8 * SAMPLE
 const SMALL = 256
 /** Rows that wait for the log at one time. */
 const AT_ONCE = 16
-/** What a turn is left at least while rows are chosen, in milliseconds. */
-const LEFT_MS = 0.5
+/** What a turn is left at least while rows are chosen, in milliseconds: look-ups wait for no more than a row or two. */
+const LEFT_MS = 0.95
 
 interface Bounds {
   readonly maxEntries: number
