@@ -13,7 +13,7 @@ export interface Examples {
 
 export interface BoostOptions {
   readonly trees: number
-  readonly depth: number
+  readonly depth: Forest["depth"]
   /** Share of its best value that a leaf takes. */
   readonly rate: number
   /** Least sum of second derivatives on each side of a split. */

@@ -8,7 +8,7 @@ import { writeFile } from "node:fs/promises"
 import { parseArgs } from "node:util"
 import { type CacheCalibration, cutCurve } from "../../src/core/cache/verify/budget.ts"
 import { FEATURES } from "../../src/core/cache/verify/features.ts"
-import { type Forest, Trees } from "../../src/core/cache/verify/forest.ts"
+import { DEPTH, type Forest, Trees } from "../../src/core/cache/verify/forest.ts"
 import { Judging } from "../../src/core/cache/verify/judging.ts"
 import { type Questions, randomOf } from "../../src/core/cache/verify/labelled.ts"
 import { learnedVerifier } from "../../src/core/cache/verify/learned.ts"
@@ -25,7 +25,7 @@ import { figuresOf, REPORTED } from "./report.ts"
 const { values: flags } = parseArgs({ options: { pairs: { type: "string" } } })
 if (flags.pairs === undefined) throw new Error("--pairs: wanted a file of label, question, question")
 
-const OPTIONS = { trees: 220, depth: 3, rate: 0.12, leastWeight: 5, damping: 5, columns: 0.5, sample: 0.5 }
+const OPTIONS = { trees: 220, depth: DEPTH, rate: 0.12, leastWeight: 5, damping: 5, columns: 0.5, sample: 0.5 }
 /** Numbers of cached questions that are trained and calibrated at, with draws of each: small caches have few look-ups. */
 const SIZES = [
   { cached: 1000, draws: 2 },

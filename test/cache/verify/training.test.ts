@@ -5,10 +5,10 @@ import { boost } from "../../../scripts/verifier/boosting.ts"
 import { foundWithin } from "../../../scripts/verifier/measure.ts"
 import { halves } from "../../../scripts/verifier/pairs.ts"
 import { fittedPlatt } from "../../../scripts/verifier/platt.ts"
-import { Trees } from "../../../src/core/cache/verify/forest.ts"
+import { DEPTH, Trees } from "../../../src/core/cache/verify/forest.ts"
 import { questionsOf, randomOf } from "../../../src/core/cache/verify/labelled.ts"
 
-const OPTIONS = { trees: 60, depth: 3, rate: 0.3, leastWeight: 1, damping: 1, columns: 1, sample: 1 }
+const OPTIONS = { trees: 60, depth: DEPTH, rate: 0.3, leastWeight: 1, damping: 1, columns: 1, sample: 1 }
 
 test("trees learn what no line does, and let a useless feature alone", () => {
   const random = randomOf(1)

@@ -1,6 +1,7 @@
 /** Numbers, units, dates and code identifiers of a text: what no paraphrase changes. */
 import { EMPTY_HASH, extendHash } from "../../embed/fnv1a.ts"
-import { isDigit, isLower, isUpper } from "./characters.ts"
+import { isDigit, isUpper } from "./characters.ts"
+import { identifierHash, isCodeSign } from "./identifiers.ts"
 import { type Entry, isNumberedByRomans, LEXICON, needsNumber, relativeOf, unitOfSign, wordHash } from "./lexicon.ts"
 
 /** Facts of one kind that are kept of a text. */
@@ -233,65 +234,25 @@ export class Facts {
   /** Chunks between spaces that are written as code is. */
   readIdentifiers(text: string): void {
     let from = 0
+    // Most words are letters and what ends a sentence: these are passed by at one look each.
+    let isPlain = true
     for (let i = 0; i <= text.length; i++) {
       const unit = i < text.length ? text.charCodeAt(i) : 32
-      if (unit > 32) continue
-      if (i - from > 2) this.#identifier(text, from, i)
+      if (unit > 32) {
+        if (isCodeSign(unit) || (isUpper(unit) && i > from)) isPlain = false
+        continue
+      }
+      const hash = !isPlain && i - from > 2 ? identifierHash(text, from, i) : 0
+      if (hash !== 0) this.identifiers.add(hash)
       from = i + 1
+      isPlain = true
     }
-  }
-
-  #identifier(text: string, start: number, end: number): void {
-    let from = start
-    let to = end
-    let isCode = false
-    while (from < to && isTrimmed(text.charCodeAt(from))) from++
-    while (to > from && isTrimmed(text.charCodeAt(to - 1))) to--
-    const first = text.charCodeAt(from)
-    if ((first === HYPHEN && text.charCodeAt(from + 1) === HYPHEN) || first === AT || first === SLASH)
-      isCode = to - from > 2
-    if (first === DOLLAR && !isDigit(text.charCodeAt(from + 1))) isCode = to - from > 2
-    let slash = false
-    for (let i = from + 1; i + 1 < to && !isCode; i++) {
-      const before = text.charCodeAt(i - 1)
-      const unit = text.charCodeAt(i)
-      const after = text.charCodeAt(i + 1)
-      if (unit === UNDERSCORE) isCode = true
-      else if (unit === COLON && after === COLON) isCode = true
-      else if (unit === DOT && isAsciiLetter(before) && isAsciiLetter(after)) isCode = i - from > 1
-      else if (unit === SLASH) slash = true
-      else if (isLower(before) && isUpper(unit)) isCode = true
-      if (slash && unit === DOT) isCode = true
-    }
-    if (isLower(text.charCodeAt(to - 2)) && isUpper(text.charCodeAt(to - 1))) isCode = true
-    if (!isCode) return
-    let hash = EMPTY_HASH
-    let plural = false
-    for (let i = from; i < to; i++) {
-      const unit = text.charCodeAt(i)
-      const lower = isUpper(unit) ? unit + 32 : unit
-      if (!isLower(lower) && !isDigit(lower)) continue
-      if (plural) hash = extendHash(hash, S)
-      plural = lower === S
-      if (!plural) hash = extendHash(hash, lower)
-    }
-    this.identifiers.add(hash)
   }
 }
 
 const K = "k".charCodeAt(0)
-const S = "s".charCodeAt(0)
-const AT = "@".charCodeAt(0)
-const DOLLAR = "$".charCodeAt(0)
-const UNDERSCORE = "_".charCodeAt(0)
 const I_HASH = wordHash("i")
 const K_HASH = wordHash("k")
-
-const isAsciiLetter = (unit: number): boolean => isLower(unit) || isUpper(unit)
-/** Quotes, brackets and the marks that end sentences are not part of what they enclose. */
-const TRIMMED = "?,.!;:'\"`()[]{}<>*"
-const trimmed = Uint8Array.from({ length: 128 }, (_, unit) => (TRIMMED.includes(String.fromCharCode(unit)) ? 1 : 0))
-const isTrimmed = (unit: number): boolean => unit < 128 && trimmed[unit] === 1
 
 /** A hash of numbers in their order. */
 const chained = (chain: number, value: number): number => (Math.imul(chain, 31) + Math.floor(value) + 1) >>> 0

@@ -1,8 +1,11 @@
 /** Boosted trees, packed: what the model of the verifier is, and how it scores a row of features. */
 
+/** Depth of every tree: walking down is written out for it. */
+export const DEPTH = 3 as const
+
 /** Complete binary trees of one depth, one after another. */
 export interface Forest {
-  readonly depth: number
+  readonly depth: typeof DEPTH
   /** Log-odds before any tree. */
   readonly base: number
   /** Feature of each inner node, `2 ** depth - 1` a tree, in order of level. */
@@ -33,7 +36,7 @@ export class Trees {
 
   /** Log-odds of the row of features that starts at `values[at]`. */
   logOdds(values: Float32Array, at: number): number {
-    const { depth, base, features, leaves } = this.#forest
+    const { base, features, leaves } = this.#forest
     const thresholds = this.#thresholds
     const row = this.#row
     if (this.#values !== values) {
@@ -42,15 +45,13 @@ export class Trees {
     }
     const bits = this.#bits
     for (let f = 0; f < row.length; f++) row[f] = ordered(bits[at + f]!)
-    const inner = 2 ** depth - 1
+    const inner = 2 ** DEPTH - 1
     const trees = leaves.length / (inner + 1)
     let sum = base
     for (let tree = 0, first = 0; tree < trees; tree++, first += inner) {
-      let node = 0
-      for (let level = 0; level < depth; level++) {
-        const isBelow = (row[features[first + node]!]! - thresholds[first + node]!) >>> 31
-        node = 2 * node + 2 - isBelow
-      }
+      let node = 2 - ((row[features[first]!]! - thresholds[first]!) >>> 31)
+      node = 2 * node + 2 - ((row[features[first + node]!]! - thresholds[first + node]!) >>> 31)
+      node = 2 * node + 2 - ((row[features[first + node]!]! - thresholds[first + node]!) >>> 31)
       // Leaves follow the inner nodes of their tree: tree + 1 of them more than inner nodes so far.
       sum += leaves[first + tree + node - inner]!
     }

@@ -17,7 +17,12 @@ const CUT_WEIGHT = 0.3
 /** Pieces of a word that its vector is the sum of: the first of them. */
 const MOST_PIECES = 6
 
+/** Pairs of words whose cosine is remembered: a few words make up most of what is asked. */
+const PAIRS = 16_384
+
 export interface Word {
+  /** No other word that was taken apart has it. */
+  readonly id: number
   readonly hash: number
   readonly units: ReadonlyArray<number>
   readonly entry: Entry | undefined
@@ -38,6 +43,10 @@ export class KnownWords {
   readonly #weights: Float32Array
   readonly #cosines: PieceCosines
   readonly #known: Array<Word | undefined> = new Array(REMEMBERED).fill(undefined)
+  /** Ids of both words of a pair, the lesser one first. */
+  readonly #pairs = new Float64Array(2 * PAIRS)
+  readonly #pairCosines = new Float64Array(PAIRS)
+  #nextId = 1
 
   /** `weights` are the lengths of the vectors of all pieces. */
   constructor(pieces: WordPieces, weights: Float32Array, cosines: PieceCosines) {
@@ -60,9 +69,16 @@ export class KnownWords {
 
   /** Cosine of two words; 0 where the vocabulary has no pieces for one of them. */
   cosine(a: Word, b: Word): number {
-    if (a.pieces.length === 1 && b.pieces.length === 1) return this.#cosines.of(a.pieces[0]!, b.pieces[0]!)
-    const lengths = a.length * b.length
-    return lengths > 0 ? this.#product(a.pieces, b.pieces) / lengths : 0
+    const [first, second] = a.id < b.id ? [a, b] : [b, a]
+    const pairs = this.#pairs
+    const slot = (Math.imul(first.id, 0x9e3779b1) ^ Math.imul(second.id, 0x85ebca6b)) >>> 18
+    if (pairs[2 * slot] !== first.id || pairs[2 * slot + 1] !== second.id) {
+      const lengths = first.length * second.length
+      this.#pairCosines[slot] = lengths > 0 ? this.#product(first.pieces, second.pieces) / lengths : 0
+      pairs[2 * slot] = first.id
+      pairs[2 * slot + 1] = second.id
+    }
+    return this.#pairCosines[slot]!
   }
 
   #read(hash: number, units: Uint16Array, from: number, to: number): Word {
@@ -74,6 +90,7 @@ export class KnownWords {
     for (const id of all) heaviest = Math.max(heaviest, this.#weights[id]!)
     const pieces = [...all.subarray(0, MOST_PIECES)]
     return {
+      id: this.#nextId++,
       hash,
       units: [...units.subarray(from, to)],
       entry: LEXICON.get(hash),

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { ImageInvalid, StorageFailure } from "../../errors.ts"
 import { FEATURES } from "./features.ts"
-import type { Forest } from "./forest.ts"
+import { DEPTH, type Forest } from "./forest.ts"
 
 /** A model as it lies in its file: arrays in base64, little-endian. */
 interface ModelFile {
@@ -28,7 +28,7 @@ const MODEL = "model.json"
 
 const unpackModel = (file: ModelFile): Model => {
   const forest: Forest = {
-    depth: file.depth,
+    depth: DEPTH,
     base: file.base,
     features: new Uint8Array(decoded(file.nodeFeatures)),
     thresholds: new Float32Array(decoded(file.nodeThresholds)),
@@ -36,7 +36,11 @@ const unpackModel = (file: ModelFile): Model => {
   }
   const trees = forest.leaves.length / 2 ** forest.depth
   const inner = trees * (2 ** forest.depth - 1)
-  const fits = forest.features.length === inner && forest.thresholds.length === inner && Number.isInteger(trees)
+  const fits =
+    file.depth === DEPTH &&
+    forest.features.length === inner &&
+    forest.thresholds.length === inner &&
+    Number.isInteger(trees)
   if (!fits || file.features.join() !== FEATURES.join()) {
     const reason = fits ? "it has other features than this version" : "its arrays do not fit together"
     throw new ImageInvalid({ path: fileURLToPath(new URL(MODEL, folder)), field: "features", from: 0, to: 0, reason })
