@@ -1,7 +1,7 @@
 /** How many duplicates the verifier finds within an error budget, beside the best threshold on cosines, and what it takes. */
 
 import { halves, readPairs } from "../scripts/verifier/pairs.ts"
-import { figuresOf, REPORTED } from "../scripts/verifier/report.ts"
+import { denseFigures, figuresOf, REPORTED } from "../scripts/verifier/report.ts"
 import { Judging, MOST_JUDGED } from "../src/core/cache/verify/judging.ts"
 import { shippedModel } from "../src/core/cache/verify/model.ts"
 import { StaticEncoder } from "../src/core/embed/static-encode.ts"
@@ -32,7 +32,11 @@ async function* quality(path: string): AsyncGenerator<Measured> {
     for await (const { name, value, threshold } of figuresOf(judging, report, forest, calibration, sizes)) {
       const against = threshold !== undefined && { against: THRESHOLD, ratio: value / threshold }
       yield { case: name, value, unit: "share", ...against }
+      if (threshold !== undefined) yield { case: `  by ${THRESHOLD}`, value: threshold, unit: "share" }
     }
+  }
+  for await (const { name, value } of denseFigures(judging, report, forest, calibration)) {
+    yield { case: name, value, unit: "share" }
   }
 }
 
