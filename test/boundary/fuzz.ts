@@ -2,7 +2,7 @@
  * Calls every function of the addon with hostile arguments, in a process of its own: a crash, a panic, a call that does
  * not return and an error without a name are failures.
  *
- *   npm run fuzz:native -- --cases 1000000 [--seed 7] [--only search,matmul]
+ *   npm run fuzz:native -- --cases 1000000 [--seed 7] [--only search,matmul] [--patience 30]
  */
 import { spawn } from "node:child_process"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
@@ -12,14 +12,13 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 
 const CASES = fileURLToPath(new URL("cases.ts", import.meta.url))
-/** A case that has not ended after two looks so far apart hangs. */
-const LOOK_MS = 30_000
-
 const { values } = parseArgs({
   options: {
     cases: { type: "string", default: "50000" },
     seed: { type: "string", default: String(Date.now() % 2 ** 31) },
-    only: { type: "string", default: "" }
+    only: { type: "string", default: "" },
+    /** Seconds: a case that has not ended after two looks so far apart hangs. */
+    patience: { type: "string", default: "30" }
   }
 })
 
@@ -41,7 +40,7 @@ const look = setInterval(async () => {
   hangs = now !== "" && now === last
   last = now
   if (hangs) child.kill("SIGKILL")
-}, LOOK_MS)
+}, 1000 * Number(values.patience))
 const start = performance.now()
 const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => {
   child.once("close", (...ended) => resolve(ended))
