@@ -5,6 +5,12 @@ import { CHECKED_BYTES, type Range } from "./ranges.ts"
 /** Bytes of small ranges that go into one write, and the most that the event loop prepares at once. */
 const BATCH_BYTES = CHECKED_BYTES
 
+/**
+ * Where copies lie until they are written, kept from one image to the next: a buffer of this size that comes and goes
+ * leaves holes in the memory of the process that nothing else fits into.
+ */
+let spare: Uint8Array | undefined
+
 interface BodyWriter {
   readonly ranges: ReadonlyArray<Range>
   /**
@@ -30,29 +36,33 @@ export const writeBody = async (
   let batch: Array<Uint8Array> = []
   let batchBytes = 0
   let end = 0
-  // A buffer for each block would be garbage of the size of the image, again and again.
   let copies: Uint8Array | undefined
   const flush = async () => {
     if (batch.length > 0) await write(batch, end - batchBytes)
     batch = []
     batchBytes = 0
   }
-  for (const range of ranges) {
-    if (range.offset !== end) await flush()
-    for (let from = 0, number = range.checksum; from < range.bytes; from += CHECKED_BYTES, number++) {
-      const bytes = Math.min(CHECKED_BYTES, range.bytes - from)
-      const at = batchBytes
-      const room = () => {
-        copies ??= new Uint8Array(BATCH_BYTES + CHECKED_BYTES)
-        return copies.subarray(at, at + bytes)
+  try {
+    for (const range of ranges) {
+      if (range.offset !== end) await flush()
+      for (let from = 0, number = range.checksum; from < range.bytes; from += CHECKED_BYTES, number++) {
+        const bytes = Math.min(CHECKED_BYTES, range.bytes - from)
+        const at = batchBytes
+        const room = () => {
+          copies ??= spare ?? new Uint8Array(BATCH_BYTES + CHECKED_BYTES)
+          spare = undefined
+          return copies.subarray(at, at + bytes)
+        }
+        const block = await blockOf(range, from, bytes, room)
+        checksums[number] = kernels.crc32c(block)
+        batch.push(block)
+        batchBytes += bytes
+        end = range.offset + from + bytes
+        if (batchBytes >= BATCH_BYTES) await flush()
       }
-      const block = await blockOf(range, from, bytes, room)
-      checksums[number] = kernels.crc32c(block)
-      batch.push(block)
-      batchBytes += bytes
-      end = range.offset + from + bytes
-      if (batchBytes >= BATCH_BYTES) await flush()
     }
+    await flush()
+  } finally {
+    spare ??= copies
   }
-  await flush()
 }
