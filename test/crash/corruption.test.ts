@@ -7,10 +7,8 @@ const CASES = 500
 
 test("damaged images and logs give right answers or typed errors", async (t) => {
   t.mock.method(console, "log", () => undefined)
-  const parts = await Promise.all([1, 2].map((seed) => corruptionCases({ cases: CASES / 2, seed })))
-  for (const { examples, ...counts } of parts) {
-    t.diagnostic(JSON.stringify(counts))
-    assert.equal(counts.wrong, 0, examples.join("\n"))
-    assert.ok(counts.right > 0 && Object.keys(counts.typed).length > 0)
-  }
+  const { examples, ...counts } = await corruptionCases({ cases: CASES, seed: 1 })
+  t.diagnostic(JSON.stringify(counts))
+  assert.equal(counts.wrong, 0, examples.join("\n"))
+  assert.ok(counts.right > 0 && Object.keys(counts.typed).length > 0)
 })

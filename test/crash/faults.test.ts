@@ -4,8 +4,8 @@ import { test } from "node:test"
 import { buildFaultfs } from "./faultfs.ts"
 import { faultRuns } from "./faults.ts"
 
-/** The long form has every operation fail in every way, this one each twentieth in one. */
-const STEP = 20
+/** The long form has every operation fail in every way, this one each thirtieth in one. */
+const STEP = 30
 
 test("a file operation that fails is a typed error, and nothing acknowledged is lost", async (t) => {
   const built = buildFaultfs()
