@@ -2,6 +2,7 @@
 
 mod bounds;
 mod diversity;
+mod diversity_fast;
 mod lists;
 mod rescore;
 mod scan;

@@ -22,5 +22,6 @@ pub mod prefetch;
 pub mod quantise;
 #[cfg(test)]
 pub mod sample;
+pub mod sketch;
 pub mod stream;
 pub mod tables;

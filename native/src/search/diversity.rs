@@ -5,27 +5,31 @@
 //! present one, and candidates that are behind by their bound are not looked at (lazy greedy, Minoux 1978). The choice
 //! is that of the plain greedy definition.
 
+use super::diversity_fast;
 use super::rescore::Hit;
 use super::segment::Segment;
 use crate::kernels::{dot, f16, l2, quantise};
 use crate::plan::*;
+use std::cell::Cell;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-/// Chosen hits that a fast search compares every candidate with; of later ones, each fourth.
-const COMPARED: usize = 4;
-/// Candidates a fast search takes at least, and times as many as hits.
-const FAST_LEAST: usize = 16;
-const FAST_FACTOR: usize = 2;
-
 /// The value of a candidate when it was last computed.
-struct Bound {
-    value: f64,
+pub struct Bound {
+    pub value: f64,
     /// Position among the candidates: the lower one wins a tie.
-    at: Reverse<usize>,
+    pub at: Reverse<usize>,
     /// Chosen hits it was compared with.
-    seen: usize,
-    nearest: f32,
+    pub seen: usize,
+    pub nearest: f32,
+}
+
+impl Bound {
+    /// What a candidate of this score is worth when this is the nearest chosen hit.
+    pub fn new(lambda: f64, score: f32, at: usize, seen: usize, nearest: f32) -> Self {
+        let value = lambda * f64::from(score) - (1.0 - lambda) * f64::from(nearest);
+        Bound { value, at: Reverse(at), seen, nearest }
+    }
 }
 
 impl PartialEq for Bound {
@@ -50,19 +54,31 @@ impl Ord for Bound {
 /// # Safety
 /// `bounds::check` accepted the plan, whose precision is not none, and the hits are rows of the segments.
 pub unsafe fn diverse(plan: &SearchPlan, segments: &[Segment], found: Vec<Hit>) -> Vec<Hit> {
-    let keep = plan.keep as usize;
-    let is_fast = plan.fast == Some(true);
-    let fetch = plan.fetch.unwrap_or(0) as usize;
-    let most = if is_fast { fetch.min((FAST_FACTOR * keep).max(FAST_LEAST)) } else { fetch };
-    let candidates = found.get(..most).unwrap_or(&found);
+    let candidates = found.get(..plan.fetch.unwrap_or(0) as usize).unwrap_or(&found);
     // SAFETY: the caller's promise.
-    let vectors = unsafe { Vectors::load(plan, segments, candidates) };
+    let chosen = unsafe {
+        match plan.fast {
+            Some(true) => diversity_fast::chosen(plan, segments, candidates),
+            _ => chosen(plan, segments, candidates),
+        }
+    };
+    chosen.iter().filter_map(|at| candidates.get(*at)).copied().collect()
+}
+
+/// # Safety
+/// As for [`diverse`].
+unsafe fn chosen(plan: &SearchPlan, segments: &[Segment], candidates: &[Hit]) -> Vec<usize> {
+    let keep = plan.keep as usize;
     let lambda = plan.lambda.unwrap_or(1.0);
+    let mut vectors = Vectors::new(plan, segments, candidates.len());
+    for hit in candidates {
+        // SAFETY: the caller's promise.
+        unsafe { vectors.push(hit) };
+    }
     let mut chosen: Vec<usize> = Vec::with_capacity(keep);
     let bound = |at: usize, seen: usize, nearest: f32| {
         let score = candidates.get(at).map_or(f32::NEG_INFINITY, |hit| hit.score_and_row().0);
-        let value = lambda * f64::from(score) - (1.0 - lambda) * f64::from(nearest);
-        Bound { value, at: Reverse(at), seen, nearest }
+        Bound::new(lambda, score, at, seen, nearest)
     };
     // The first is the nearest of all: nothing was chosen that it could be like.
     let mut heap = BinaryHeap::with_capacity(candidates.len());
@@ -76,55 +92,92 @@ pub unsafe fn diverse(plan: &SearchPlan, segments: &[Segment], found: Vec<Hit>) 
             chosen.push(at);
             continue;
         }
-        for (place, other) in chosen.iter().enumerate().skip(seen) {
-            if !is_fast || place < COMPARED || place.is_multiple_of(COMPARED) {
-                nearest = nearest.max(vectors.score(at, *other));
-            }
+        for other in chosen.iter().skip(seen) {
+            nearest = nearest.max(vectors.score(at, *other));
         }
         heap.push(bound(at, chosen.len(), nearest));
     }
-    chosen.iter().filter_map(|at| candidates.get(*at)).copied().collect()
+    chosen
 }
 
-/// The vectors of the candidates as f32, one after the other.
-struct Vectors {
+/// Elements of memory that a thread keeps for its next choice: pages that are had anew are cleared first, which takes
+/// longer than the choice.
+const KEPT: usize = 1 << 19;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// Vectors of candidates as f32, one after the other.
+pub struct Vectors<'a> {
+    plan: &'a SearchPlan,
+    segments: &'a [Segment],
     all: Vec<f32>,
     d: usize,
     kernel: dot::Dot,
     is_l2: bool,
 }
 
-impl Vectors {
-    /// # Safety
-    /// As for [`diverse`].
-    unsafe fn load(plan: &SearchPlan, segments: &[Segment], hits: &[Hit]) -> Self {
-        let d = plan.dimensions as usize;
-        let mut all = vec![0f32; hits.len() * d];
-        for (hit, out) in hits.iter().zip(all.chunks_exact_mut(d)) {
-            let (_, row) = hit.score_and_row();
-            let Some(segment) = segments.get(row as usize / SLOTS) else { continue };
-            let slot = row as usize % SLOTS;
-            let (x, out) = (segment.vector(slot), out.as_mut_ptr());
-            // SAFETY: the slot has a vector of `d` elements, and a scale for int8, and `out` room for as many. It is
-            // read as it is: hits are checked once more before they are returned.
-            unsafe {
-                match plan.precision {
-                    F16 => f16::widen()(x.cast(), out, d),
-                    INT8 => quantise::dequantise()(x.cast(), segment.scale(slot), out, d),
-                    _ => x.cast::<f32>().copy_to_nonoverlapping(out, d),
-                }
-            }
+impl Drop for Vectors<'_> {
+    fn drop(&mut self) {
+        let mut all = std::mem::take(&mut self.all);
+        if all.capacity() <= KEPT {
+            all.clear();
+            SCRATCH.set(all);
         }
+    }
+}
+
+impl<'a> Vectors<'a> {
+    /// None yet, and room for `count`.
+    pub fn new(plan: &'a SearchPlan, segments: &'a [Segment], count: usize) -> Self {
+        let d = plan.dimensions as usize;
         let is_l2 = plan.metric == L2;
-        Vectors { all, d, kernel: if is_l2 { l2::f32() } else { dot::f32() }, is_l2 }
+        let kernel = if is_l2 { l2::f32() } else { dot::f32() };
+        let mut all = SCRATCH.take();
+        all.reserve(count * d);
+        Vectors { plan, segments, all, d, kernel, is_l2 }
+    }
+
+    /// Appends the vector of a hit; zeros when its row is in no segment.
+    ///
+    /// # Safety
+    /// `bounds::check` accepted the plan, whose precision is not none, for the segments.
+    pub unsafe fn push(&mut self, hit: &Hit) {
+        let d = self.d;
+        self.all.reserve(d);
+        let end = self.all.len() + d;
+        let (_, row) = hit.score_and_row();
+        let Some(segment) = self.segments.get(row as usize / SLOTS) else { return self.all.resize(end, 0.0) };
+        let slot = row as usize % SLOTS;
+        let (x, out) = (segment.vector(slot), self.all.spare_capacity_mut().as_mut_ptr().cast::<f32>());
+        // SAFETY: the slot has a vector of `d` elements, and a scale for int8, and `d` elements were reserved, all of
+        // which are written. The vector is read as it is: hits are checked once more before they are returned.
+        unsafe {
+            match self.plan.precision {
+                F16 => f16::widen()(x.cast(), out, d),
+                INT8 => quantise::dequantise()(x.cast(), segment.scale(slot), out, d),
+                _ => x.cast::<f32>().copy_to_nonoverlapping(out, d),
+            }
+            self.all.set_len(end);
+        }
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.all.clear();
+    }
+
+    /// One of those that were appended.
+    pub fn vector(&self, at: usize) -> Option<&[f32]> {
+        self.all.get(at * self.d..(at + 1) * self.d)
     }
 
     /// The collection's score of one candidate against another.
-    fn score(&self, a: usize, b: usize) -> f32 {
-        let vector = |at: usize| self.all.get(at * self.d..(at + 1) * self.d).map(<[f32]>::as_ptr);
-        let (Some(a), Some(b)) = (vector(a), vector(b)) else { return f32::NAN };
+    pub fn score(&self, a: usize, b: usize) -> f32 {
+        let (Some(a), Some(b)) = (self.vector(a), self.vector(b)) else { return f32::NAN };
         // SAFETY: `d` elements each; the kernel was picked for this CPU.
-        let sum = unsafe { (self.kernel)(a.cast(), b, self.d) };
+        let sum = unsafe { (self.kernel)(a.as_ptr().cast(), b.as_ptr(), self.d) };
         if self.is_l2 { 0.0 - sum } else { sum }
     }
 }

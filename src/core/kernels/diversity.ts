@@ -5,26 +5,13 @@
  * hit chosen before it, and 0 where there is none. The best is chosen again and again; ties go to the better ranked.
  */
 import type { SearchPlan } from "./contract.ts"
+import { type Candidates, chosenFast } from "./diversity-fast.ts"
 import { dotF32 } from "./dot.ts"
 import { l2F32 } from "./l2.ts"
 import { METRIC } from "./shape.ts"
 
-/** Chosen hits that a fast search compares every candidate with; of later ones, each fourth. */
-const COMPARED = 4
-/** Candidates a fast search takes at least, and times as many as hits. */
-const FAST_LEAST = 16
-const FAST_FACTOR = 2
-
-/** Of candidates, best first, those that are worth most together. */
-interface Candidates {
-  readonly scores: ArrayLike<number>
-  /** The stored vectors as f32, one after the other. */
-  readonly vectors: Float32Array
-}
-
 /** How many of `found` candidates are looked at. */
-export const fetched = ({ keep, fetch = 0, fast = false }: SearchPlan, found: number): number =>
-  Math.min(found, fetch, fast ? Math.max(FAST_FACTOR * keep, FAST_LEAST) : fetch)
+export const fetched = ({ fetch = 0 }: SearchPlan, found: number): number => Math.min(found, fetch)
 
 /** Positions of the chosen candidates in the order of the choice. */
 export const diverse = (plan: SearchPlan, { scores, vectors }: Candidates): ReadonlyArray<number> => {
@@ -36,6 +23,7 @@ export const diverse = (plan: SearchPlan, { scores, vectors }: Candidates): Read
       plan.metric === METRIC.l2 ? -l2F32(query, vectors, from, dimensions) : dotF32(query, vectors, from, dimensions)
     )
   }
+  if (fast) return chosenFast({ scores, vectors }, { dimensions, metric: plan.metric, keep, lambda, between: score })
   const left = Array.from(scores, (_, at) => at)
   const nearest = left.map(() => Number.NEGATIVE_INFINITY)
   const chosen: Array<number> = []
@@ -43,8 +31,7 @@ export const diverse = (plan: SearchPlan, { scores, vectors }: Candidates): Read
     const value = (at: number) => lambda * scores[at]! - (chosen.length === 0 ? 0 : (1 - lambda) * nearest[at]!)
     const best = left.reduce((best, at) => (value(at) > value(best) ? at : best))
     left.splice(left.indexOf(best), 1)
-    const place = chosen.push(best) - 1
-    if (fast && place >= COMPARED && place % COMPARED !== 0) continue
+    chosen.push(best)
     for (const at of left) nearest[at] = Math.max(nearest[at]!, score(at, best))
   }
   return chosen

@@ -14,6 +14,10 @@ export const IN_PLACE_US = 300
 const LEAST_ROWS = 8192
 /** How much less a vector in the cache takes than one that lies anywhere. */
 const DIVERSITY_SPEEDUP = 4
+/** Of so many diverse hits each candidate is compared with half, of fewer with less. */
+const LAZY_HITS = 60
+/** How much less a fast choice takes. */
+const FAST_SPEEDUP = 3
 const SMOOTHING = 0.1
 /** A scan that took more than so many times what was expected was interrupted: it says no more than that. */
 const LARGEST_SURPRISE = 4
@@ -55,9 +59,13 @@ export class ScanCost {
     return ((this.#unitNs[plan.mode]! * unitsOf(plan, rows) + this.#fixedNs(plan, rows)) * queries) / 1000
   }
 
-  /** What it takes to choose `keep` of `fetch` hits at most: vectors that are near at hand are compared. */
-  diversityMicroseconds(keep: number, fetch: number): number {
-    return (fetch * keep * this.#candidateNs) / DIVERSITY_SPEEDUP / 1000
+  /**
+   * What it takes to choose `keep` of `fetch` hits: vectors that are near at hand are compared, each hit with a part of
+   * those before it that was measured to grow so.
+   */
+  diversityMicroseconds(keep: number, fetch: number, fast = false): number {
+    const compared = (keep * keep) / (keep + LAZY_HITS)
+    return (fetch * compared * this.#candidateNs) / DIVERSITY_SPEEDUP / (fast ? FAST_SPEEDUP : 1) / 1000
   }
 
   /** What it takes to evaluate a filter of so many operations. */

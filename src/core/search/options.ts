@@ -34,8 +34,8 @@ export interface MmrOptions {
   /** Nearest entries that hits are chosen from, k..1024. Default `max(50, 4 k)`. */
   readonly fetchK?: number | undefined
   /**
-   * Chooses from the nearest `max(16, 2 k)` of those alone, and compares with some of the hits before instead of all.
-   * Default false.
+   * Chooses hits of nearly the same worth in less time: from those that are near enough to the query to be chosen, compared
+   * with the few hits before that look nearest by their signs. Default false.
    */
   readonly fast?: boolean | undefined
 }

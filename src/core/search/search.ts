@@ -68,9 +68,9 @@ export const outlookOf = ({ cost, choice, memory, passing }: Search): Outlook =>
   const { rows } = memory.directory
   const operations = passing?.operations() ?? 0
   const whole = plan(choice, memory.columns, rows, 0, operations > 0)
-  const { keep, fetch = 0 } = whole
+  const { keep, fetch = 0, fast } = whole
   const us = cost.microseconds(whole, scannedRows(whole, memory), 1) + cost.filterMicroseconds(operations, rows)
-  return { perQuery: us + cost.diversityMicroseconds(keep, fetch), splits: splits(whole) }
+  return { perQuery: us + cost.diversityMicroseconds(keep, fetch, fast), splits: splits(whole) }
 }
 
 /** Whether shards of the rows together find what the whole does: of them, the diverse hits would not be those of all. */

@@ -24,7 +24,10 @@ export interface DiverseOptions extends SimilarOptions {
   readonly lambda?: number | undefined
   /** Nearest items that are chosen from, k..1024. Default `max(50, 4 k)`. */
   readonly candidates?: number | undefined
-  /** Chooses from the nearest `max(16, 2 k)` alone, and compares with some of those chosen before. Default false. */
+  /**
+   * Chooses items of nearly the same worth in less time: from those that are near enough to the query to be chosen,
+   * compared with the few chosen before that look nearest by their signs. Default false.
+   */
   readonly fast?: boolean | undefined
   /** Stops before the mean distance of the pairs, one less their cosine, falls under this, 0..2. Default 0: never. */
   readonly minDispersion?: number | undefined
@@ -48,10 +51,6 @@ const USUAL_DECAY = 0.02
 /** Candidates at least, and by items wanted. */
 const LEAST_CANDIDATES = 50
 const CANDIDATES_AN_ITEM = 4
-
-/** Candidates that a fast choice looks at, at least and by items wanted. */
-const FAST_LEAST = 16
-const FAST_FACTOR = 2
 
 const candidatesOf = (candidates: number | undefined, k: number): number =>
   wholeNumber(
@@ -82,9 +81,7 @@ export const diverseOf = (options: DiverseOptions, usualLimit: number) => {
   const wanted = similarOf(options, usualLimit)
   const { lambda = USUAL_LAMBDA, candidates, fast = false, minDispersion = 0 } = options
   if (typeof fast !== "boolean") throw new InvalidParameter({ parameter: "fast", reason: "wanted true or false" })
-  const all = candidatesOf(candidates, wanted.k)
-  // No more are looked at by a fast choice: more would be scored again for nothing.
-  const fetchK = fast ? Math.min(all, Math.max(FAST_LEAST, FAST_FACTOR * wanted.k)) : all
+  const fetchK = candidatesOf(candidates, wanted.k)
   return {
     wanted: { ...wanted, mmr: { lambda: share("lambda", lambda), fetchK, fast } },
     lambda,
