@@ -1,9 +1,10 @@
 /** The recall pool beside a plain linear scan of its embeddings, and what each of its parts costs. */
-import { Worker } from "node:worker_threads"
 import { kernels } from "../src/core/native.ts"
 import { open } from "../src/index.ts"
 import { chromaticEncoder, type RecallPool, recallPool, tensorFromSeed } from "../src/recall.ts"
 import type { Measured } from "./figure.ts"
+import type { Stress } from "./fresh/recall-stress-items.ts"
+import { inFreshProcess } from "./fresh.ts"
 import type { Setting } from "./setting.ts"
 import { interleave, median, ratio } from "./timing.ts"
 
@@ -17,6 +18,10 @@ const K = 10
 const USUAL_K = 3
 const CENTRES = 200
 const LINEAR = "a linear scan"
+const STRESS_ITEMS = 50_000
+/** The default, and one that a seventh of the items must give way under. */
+const USUAL_BUDGET_MB = 500
+const TIGHT_BUDGET_MB = 45
 
 /** Numbers from -1 to 1 that are the same for one seed. */
 const noise = (seed: number, count: number): Float32Array => Float32Array.from({ length: count }, mulberry(seed))
@@ -238,58 +243,17 @@ async function* memory(): AsyncGenerator<Measured> {
   yield { case: "memoryBudgetStats, p50", value: stats.p50, unit: "us" }
 }
 
-/** 50,000 items added in turn with retrievals of this thread, while three others search the same memory. */
+/** Four threads that add 50,000 items and retrieve, in a process of its own: with room for all, and with room for most. */
 async function* stress(): AsyncGenerator<Measured> {
-  const count = 50_000
-  await using db = await open(":memory:")
-  await using pool = await recallPool(db, { dimensions: D, precision: "f16", maxSize: count })
-  const code = `
-    import { parentPort, workerData } from "node:worker_threads"
-    import { attach } from ${JSON.stringify(new URL("../src/index.ts", import.meta.url).href)}
-    const items = attach(workerData.handle)
-    const report = { searches: 0, torn: 0 }
-    let going = true
-    parentPort.once("message", () => { going = false })
-    while (going) {
-      const query = workerData.query
-      for (const { score } of await items.search(query, { k: 10 })) if (!(Math.abs(score) <= 1.001)) report.torn++
-      report.searches++
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-    parentPort.postMessage(report)
-    await items.close()`
-  const query = clustered(10, 1)
-  const workers = [1, 2, 3].map(() => {
-    const { handle, transferList } = pool.share()
-    const execArgv = ["--input-type=module"]
-    return new Worker(code, { eval: true, workerData: { handle, query }, transferList: [...transferList], execArgv })
-  })
-  let own = 0
-  for (let from = 0; from < count; from += 1000) {
-    const items = rowsOf(clustered(11 + from, 1000)).map((embedding, i) => ({ key: `${from + i}`, embedding }))
-    const adding = pool.addMany(items)
-    for (let i = 0; i < 10; i++) own += (await pool.similar(query, { k: K })).length
-    await adding
+  for (const budget of [USUAL_BUDGET_MB, TIGHT_BUDGET_MB]) {
+    const { printed } = await inFreshProcess<Stress>("recall-stress", `${STRESS_ITEMS}`, `${budget}`)
+    const name = `stress of four threads, budget ${budget} MB`
+    yield { case: `${name}, lost of ${STRESS_ITEMS}`, value: printed.lost, unit: "items", target: "0" }
+    yield { case: `${name}, torn`, value: printed.torn, unit: "scores", target: "0" }
+    yield { case: `${name}, found and checked`, value: printed.retrievals, unit: "items" }
+    yield { case: `${name}, gave way`, value: printed.evicted, unit: "items" }
+    yield { case: `${name}, bytes of items`, value: printed.bytes, unit: "of budget" }
+    yield { case: `${name}, RSS, Node and its threads included`, value: printed.peak, unit: "of budget", target: "1.2" }
+    yield { case: `${name}, RSS before the first item`, value: printed.baseline, unit: "of budget" }
   }
-  const reports = await Promise.all(
-    workers.map(
-      (worker) =>
-        new Promise<{ readonly searches: number; readonly torn: number }>((resolve, reject) => {
-          worker.once("message", resolve)
-          worker.once("error", reject)
-          worker.postMessage("stop")
-        })
-    )
-  )
-  await Promise.all(workers.map((worker) => worker.terminate()))
-  const sum = (of: (report: (typeof reports)[number]) => number) => reports.reduce((all, one) => all + of(one), 0)
-  const lost = count - pool.stats().items
-  yield { case: "stress, items lost of 50,000", value: lost, unit: "items", target: "0" }
-  yield { case: "stress, torn scores", value: sum(({ torn }) => torn), unit: "scores", target: "0" }
-  yield { case: "stress, searches of other threads", value: sum(({ searches }) => searches), unit: "searches" }
-  yield { case: "stress, items found by this thread", value: own, unit: "items" }
-  const { currentBytes, maxBytes } = pool.memoryBudgetStats()
-  yield { case: "stress, bytes of items of the budget", value: currentBytes / maxBytes, unit: "of budget" }
-  const { rss } = process.memoryUsage()
-  yield { case: "stress, RSS of the process", value: rss / maxBytes, unit: "of budget", target: "1.2" }
 }
