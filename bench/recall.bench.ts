@@ -2,6 +2,8 @@
 import { kernels } from "../src/core/native.ts"
 import { open } from "../src/index.ts"
 import { chromaticEncoder, type RecallPool, recallPool, tensorFromSeed } from "../src/recall.ts"
+import { CHOOSING_ROWS, choosing } from "./choosing.ts"
+import { dataset } from "./data.ts"
 import type { Measured } from "./figure.ts"
 import type { Stress } from "./fresh/recall-stress-items.ts"
 import { inFreshProcess } from "./fresh.ts"
@@ -95,7 +97,7 @@ const inTurn = <T>(all: ReadonlyArray<T>, use: (one: T) => unknown) => {
   return () => use(all[next++ % all.length]!)
 }
 
-export async function* figures({ rows }: Setting): AsyncGenerator<Measured> {
+export async function* figures({ rows, data }: Setting): AsyncGenerator<Measured> {
   const queries = rowsOf(clustered(3, 200))
   for (const size of rows.length > 0 ? rows : SIZES) {
     await using db = await open(":memory:")
@@ -105,6 +107,11 @@ export async function* figures({ rows }: Setting): AsyncGenerator<Measured> {
     await pool.buildIndex()
     yield* retrieval(pool, vectors, queries)
     if (size === 10_000) yield* pipeline(pool, queries)
+  }
+  yield* choosing("vectors in clusters", rowsOf(clustered(2, CHOOSING_ROWS)), queries)
+  if (data !== undefined) {
+    const { base, queries } = await dataset(data, CHOOSING_ROWS)
+    for (const { name, vectors } of queries) yield* choosing(name, rowsOf(base), rowsOf(vectors).slice(0, 200))
   }
   yield* spectra()
   yield* queryCache(queries)
