@@ -1,7 +1,8 @@
 /** What a retrieval returns, and what made up each score. */
 import type { Filter } from "../../search/filter/filter.ts"
-import type { PoolItems, RecallItem } from "../items.ts"
+import type { PoolItems } from "../items.ts"
 import type { RecallIndex } from "../options.ts"
+import type { RecallItem } from "../pool-rows.ts"
 import type { Tensor } from "../tensor.ts"
 
 /** An embedding, a text for the pool's embedder, or a tensor for its encoder. */
