@@ -216,7 +216,10 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
     }
     const { store, meta, graph: savedGraph, fault, isNewest } = chosen
     if (fault !== undefined)
-      yield* Effect.logWarning("an image is damaged: the one before it and the log stand in", fault)
+      yield* Effect.logWarning(
+        "an image is damaged: what is whole of it, or the one before it, and the log stand in",
+        fault
+      )
     const shape = shapeOfImage({ shape: store.shape, encoder: store.codes.encoder, embedder: meta.embedder })
     const graph = yield* attempt(() => wantedGraph(index, shape, savedGraph))
     if (store.graph !== undefined && !isDeepStrictEqual(graph, savedGraph)) store.useGraph(undefined)

@@ -1,7 +1,7 @@
 /** A pool in a folder: opened again, taken back to a checkpoint, and with an index that was damaged. */
 import assert from "node:assert/strict"
 import { existsSync } from "node:fs"
-import { cp, mkdtemp, rm } from "node:fs/promises"
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, test } from "node:test"
@@ -9,6 +9,8 @@ import { Worker } from "node:worker_threads"
 import { serviceOf } from "../../src/behind.ts"
 import { insideOf } from "../../src/core/collection/inside.ts"
 import { settled } from "../../src/core/collection/settled.ts"
+import { kernels } from "../../src/core/native.ts"
+import { loadImage } from "../../src/core/store/image.ts"
 import { open } from "../../src/index.ts"
 import { type RecallIndex, recallPool } from "../../src/recall.ts"
 import { DIMENSIONS, vectorsOf } from "./pools.ts"
@@ -153,6 +155,49 @@ describe("an index that is damaged", () => {
         many.slice(0, 50).map(({ embedding }) => pool.similar(embedding, { k: 1, index }))
       )
       assert.ok(found.filter(([first], i) => first?.key === `${i}`).length >= 48)
+    })
+  }
+})
+
+describe("an index that is damaged on the disk", () => {
+  for (const [index, section] of [
+    ["hnsw", "graph"],
+    ["ivf", "lists"]
+  ] as const) {
+    test(`${index}: is left behind with a warning, and made anew`, { timeout: 120_000 }, async () => {
+      await inFolder(async (folder) => {
+        const many = vectorsOf(65, 3000).map((embedding, i) => ({ key: `${i}`, embedding }))
+        {
+          await using db = await open(folder, { threads: 1 })
+          const pool = await recallPool(db, { dimensions: DIMENSIONS, index, maxSize: 5000 })
+          await pool.addMany(many)
+          await pool.buildIndex()
+          await db.save()
+        }
+        const path = join(folder, "recall.image")
+        const whole = await readFile(path)
+        // Where the section lies is what the error for a damaged byte says.
+        let isFound = false
+        for (let at = whole.length - 100; at > 0 && !isFound; at -= Math.floor(whole.length / 60)) {
+          const damaged = Buffer.from(whole)
+          damaged[at]! ^= 0xff
+          await writeFile(path, damaged)
+          const error = await loadImage(kernels, path).then(
+            () => undefined,
+            (error) => error
+          )
+          isFound = `${error?.reason}`.startsWith(section)
+        }
+        assert.ok(isFound)
+        await using db = await open(folder, { threads: 1 })
+        const pool = await recallPool(db, { index, maxSize: 5000 })
+        assert.deepEqual([pool.stats().items, pool.stats().isBuilt], [3000, false])
+        assert.equal((await pool.similar(many[9]!.embedding, { k: 1 }))[0]?.key, "9")
+        await pool.buildIndex()
+        assert.equal((await pool.similar(many[9]!.embedding, { k: 1, index }))[0]?.key, "9")
+        await db.save()
+        assert.equal(await loadImage(kernels, path).then(({ store }) => store.directory.live), 3000)
+      })
     })
   }
 })

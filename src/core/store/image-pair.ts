@@ -11,15 +11,15 @@ export interface ImagePaths {
 }
 
 interface ChosenImage extends LoadedImage {
-  /** What is wrong with the newest image, where the one before it was taken. */
+  /** What is wrong with the newest image, where the one before it was taken, or either without its indexes. */
   readonly fault: ImageInvalid | StorageFailure | undefined
   /** Whether it is the newest. */
   readonly isNewest: boolean
 }
 
 /**
- * Reads the newest image that is whole; undefined when there is none at all. Fails as `loadImage` does when there are
- * some and none is whole.
+ * Reads the newest image that is whole, or else whole but for its indexes; undefined when there is none at all. Fails as
+ * `loadImage` does when there are some and none is.
  */
 export const loadNewest = async (
   kernels: Kernels,
@@ -36,6 +36,15 @@ export const loadNewest = async (
       fault ??= error
     }
   }
-  if (fault !== undefined) throw fault
-  return undefined
+  if (fault === undefined) return undefined
+  // Lists and graph can be made anew of the rows: where nothing else is damaged they are left behind.
+  for (const path of [newest, previous]) {
+    if (!existsSync(path)) continue
+    const loaded = await loadImage(kernels, path, accept, false).catch((error) => {
+      if (!(error instanceof ImageInvalid || error instanceof StorageFailure)) throw error
+      return undefined
+    })
+    if (loaded !== undefined) return { ...loaded, fault, isNewest: path === newest }
+  }
+  throw fault
 }

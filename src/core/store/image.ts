@@ -145,13 +145,14 @@ export interface LoadedImage {
 }
 
 /**
- * Reads an image into memory of its own. Fails with `ImageInvalid`, or with what `accept` throws when the
- * image is not the one wanted, and then leaves nothing behind.
+ * Reads an image into memory of its own, on request without its lists and graph, which can be made anew. Fails with
+ * `ImageInvalid`, or with what `accept` throws when the image is not the one wanted, and then leaves nothing behind.
  */
 export const loadImage = async (
   kernels: Kernels,
   path: string,
-  accept: (identity: ImageIdentity) => void = () => undefined
+  accept: (identity: ImageIdentity) => void = () => undefined,
+  withIndexes = true
 ): Promise<LoadedImage> => {
   const file = await open(path).catch(fails("open", path))
   try {
@@ -161,8 +162,8 @@ export const loadImage = async (
     const description = await readDescription(image, header, size)
     const checked = checkHeader(kernels, header, description, size, image.invalid)
     accept({ shape: checked.shape, encoder: checked.encoder, embedder: header.embedder })
-    const store = await readStore(image, header, checked)
-    if (description.calibration !== undefined) store.useCalibration(description.calibration)
+    const store = await readStore(image, header, checked, withIndexes)
+    if (withIndexes && description.calibration !== undefined) store.useCalibration(description.calibration)
     const { generation, embedder, watermark } = header
     return { store, meta: { generation, embedder, watermark }, graph: checked.graph }
   } finally {
@@ -200,7 +201,12 @@ const readDescription = async (image: OpenImage, header: ImageHeader, fileBytes:
   return decodeDescription(bytes, extent, invalid)
 }
 
-const readStore = async (image: OpenImage, header: ImageHeader, checked: CheckedHeader): Promise<Store> => {
+const readStore = async (
+  image: OpenImage,
+  header: ImageHeader,
+  checked: CheckedHeader,
+  withIndexes: boolean
+): Promise<Store> => {
   const { kernels, path, file, invalid } = image
   const { plan, shape } = checked
   const { offset, bytes } = plan.extents.checksums
@@ -217,9 +223,10 @@ const readStore = async (image: OpenImage, header: ImageHeader, checked: Checked
   const store = new Store(kernels, shape, { ...checked.encoder, parameters }, keyTable, header.keyCount)
   store.extend(header.segments)
   store.useHugePages(header.rows)
-  const lists = header.lists > 0 ? store.newLists(new SharedArrayBuffer(centroidBytes(header.lists))) : undefined
+  const lists =
+    withIndexes && header.lists > 0 ? store.newLists(new SharedArrayBuffer(centroidBytes(header.lists))) : undefined
   lists?.allocate(header.listBlocks)
-  const graph = newGraphImage(kernels, header, checked, invalid)
+  const graph = withIndexes ? newGraphImage(kernels, header, checked, invalid) : undefined
   const addressesOf = (segment: number) => store.segments[segment]!.records
   const target = {
     path,
@@ -233,7 +240,8 @@ const readStore = async (image: OpenImage, header: ImageHeader, checked: Checked
   }
   const isCodes = (range: Range) => range.section === "segments" && range.buffer === "codes"
   // Without the addon a graph is left alone: searches scan.
-  const isWanted = (range: Range) => range.section !== "graph" || graph !== undefined
+  const isWanted = ({ section }: Range) =>
+    section === "graph" ? graph !== undefined : section !== "lists" || lists !== undefined
   const read = (ranges: ReadonlyArray<Range>) => readBody(kernels, file, { ...target, ranges }, invalid)
   await read(plan.ranges.filter((range) => !isCodes(range) && isWanted(range)))
   if (kernels.crc32c(new Uint8Array(parameters.buffer)) !== header.encoderChecksum) {
