@@ -38,7 +38,10 @@ interface RecallPoolService {
   ) => Effect.Effect<ReadonlyArray<string>, SabineError>
   /** Adds an item if it is coherent with the pool, and says how coherent it is and why. */
   readonly addIfCoherent: (item: RecallInput, options?: Limits) => Effect.Effect<Verdict, SabineError>
-  /** Judges items one after another, each against the pool and those before it that were added. */
+  /**
+   * Judges items one after another, each against the pool and those before it that were added. A key that is taken is
+   * `DuplicateKey` before any is added; when one cannot be judged or written later on, those before it stay.
+   */
   readonly addManyIfCoherent: (
     items: ReadonlyArray<RecallInput>,
     options?: Limits
@@ -47,7 +50,7 @@ interface RecallPoolService {
   readonly get: (key: string) => Effect.Effect<StoredItem | undefined, SabineError>
   /** Removes an item; false when there was none. */
   readonly remove: (key: string) => Effect.Effect<boolean, SabineError>
-  /** Removes every item, what is remembered of retrievals, what feedback said of classes, and every counter. */
+  /** Removes every item, the indexes, what is remembered of retrievals, what feedback said of classes, and every counter. */
   readonly clear: () => Effect.Effect<void, SabineError>
   /** The items nearest to a query, nearest first; the score is the cosine. */
   readonly similar: (query: RecallQuery, options?: SimilarOptions) => Found
