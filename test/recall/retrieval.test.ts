@@ -218,6 +218,32 @@ describe("retrievals", () => {
     })
   })
 
+  test("under a filter, each finds what it would find if there were nothing else", async () => {
+    const isIn = ({ utility }: Item) => utility >= 0 && utility < 0.8
+    const filter = { utility: { gte: 0, lt: 0.8 } }
+    const ofPool = (only: (item: Item) => boolean, options: { filter?: typeof filter }) => {
+      const clock = new Clock()
+      return withPool({ clock: clock.read }, async (pool) => {
+        for (const item of items) {
+          clock.now += HOUR
+          if (only(item)) await pool.add(item)
+        }
+        const found = [
+          await pool.similar(query!, { k: 9, ...options }),
+          await pool.byClass("red", { k: 9, query: query!, ...options }),
+          await pool.byClass("red", { k: 9, ...options }),
+          await pool.balanced(query!, { perClass: 3, ...options }),
+          await pool.byUtility({ k: 9, ...options }),
+          await pool.diverse(query!, { k: 9, lambda: 0.4, minDispersion: 0.3, ...options }),
+          await pool.hybrid(query!, { k: 9, class: "green", ...options }),
+          await pool.hybrid(query!, { k: 1024, minSimilarity: 0.1, ...options })
+        ]
+        return found.map((one) => one.map(({ key, score }) => [key, score.toFixed(5)]))
+      })
+    }
+    assert.deepEqual(await ofPool(() => true, { filter }), await ofPool(isIn, {}))
+  })
+
   test("of an empty pool, of one item and of items that are all the same find what there is", async () => {
     await withPool({}, async (pool) => {
       const all = () =>

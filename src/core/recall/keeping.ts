@@ -164,7 +164,8 @@ export class Keeping {
     if (!Array.isArray(inputs)) throw new InvalidParameter({ parameter: "items", reason: "wanted an array" })
     const parts: Array<Parts> = []
     const given = [...inputs]
-    await forEachSliced(given.length, signal, (i) => parts.push(this.#partsOf(given[i]!)))
+    // Tensors and encoders take longer than a look at the clock.
+    await forEachSliced(given.length, signal, (i) => parts.push(this.#partsOf(given[i]!)), 1)
     const ofTexts = parts.flatMap(({ vector, text }, i) => (vector === undefined && text !== undefined ? [i] : []))
     const texts = ofTexts.map((i) => parts[i]!.text!)
     const embedded = texts.length === 0 ? undefined : await items.embed(texts, ofTexts, signal)
