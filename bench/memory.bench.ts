@@ -3,6 +3,7 @@ import type { CollectionStats } from "../src/index.ts"
 import type { Measured } from "./figure.ts"
 import { addRandom } from "./filling.ts"
 import { inFreshProcess, type OpenedStore } from "./fresh.ts"
+import { publish } from "./published.ts"
 import { COLLECTION, saveStore } from "./saved.ts"
 import { rowCounts, type Setting } from "./setting.ts"
 
@@ -13,6 +14,7 @@ const ROWS = 1_000_000
 const RECORDS = "records"
 
 export async function* figures(setting: Setting): AsyncGenerator<Measured> {
+  publish()
   for (const rows of rowCounts(setting, ROWS)) {
     await using saved = await saveStore({ dimensions: 32, precision: "none" }, (collection) =>
       addRandom(collection, rows)

@@ -1,6 +1,7 @@
 /** From nothing to the first answer, in fresh processes. */
 import type { Measured } from "./figure.ts"
 import { inFreshProcess } from "./fresh.ts"
+import { publish } from "./published.ts"
 import { median } from "./timing.ts"
 
 export const about = "import, open, first add and first search in a fresh process, against an empty one"
@@ -14,6 +15,7 @@ const STEPS = [
 ] as const
 
 export async function* figures(): AsyncGenerator<Measured> {
+  publish()
   const runs: Array<Record<string, number>> = []
   const whole: Array<number> = []
   const empty: Array<number> = []

@@ -1,12 +1,13 @@
 /** `open.ts <folder> <collection>`: what it takes from a closed folder to a collection that can be searched. */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { open } from "../../src/index.ts"
 import type { OpenedStore } from "../fresh.ts"
+import { published } from "../published.ts"
 
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")
 
+const { open } = await published()
 const [folder = "", name = ""] = process.argv.slice(2)
 collectGarbage()
 const resident = process.memoryUsage.rss()

@@ -1,6 +1,8 @@
 /** Milliseconds since the process began: imported, opened, first entry added, first search done. */
+import { published } from "../published.ts"
+
 const times: Record<string, number> = { begun: performance.now() }
-const { open } = await import("../../src/index.ts")
+const { open } = await published()
 times["imported"] = performance.now()
 const db = await open(":memory:")
 const collection = await db.collection("startup", { dimensions: 384 })

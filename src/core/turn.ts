@@ -54,3 +54,10 @@ export const fitsInTurn = (ms: number): boolean => waiting.length === 0 && leftI
 
 /** Settles in a turn of the event loop that has room; undefined when this one has, as it nearly always does. */
 export const roomInTurn = (): Promise<void> | undefined => (fitsInTurn(0) ? undefined : inNextTurn())
+
+/** Runs `go` after what runs now: in this turn if it has room, or else in one to come. */
+export const whenRoom = (go: () => void): void => {
+  const room = roomInTurn()
+  if (room === undefined) queueMicrotask(go)
+  else void room.then(go)
+}

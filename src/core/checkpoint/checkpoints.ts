@@ -2,9 +2,10 @@
  * Checkpoints: a folder of images under a name. Images are never changed in place, so a checkpoint is a link to each
  * of the newest ones, and a manifest, written last, without which there is no checkpoint.
  */
-import { existsSync } from "node:fs"
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises"
+import { createReadStream, existsSync } from "node:fs"
+import { mkdir, readdir, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
+import { buffer } from "node:stream/consumers"
 import { CheckpointNotFound, ImageInvalid, InvalidParameter } from "../errors.ts"
 import { checkName, imagePaths } from "../folder.ts"
 import type { Kernels } from "../kernels/contract.ts"
@@ -73,7 +74,8 @@ export class Checkpoints {
   async read(name: string): Promise<Checkpoint> {
     const path = join(this.#pathOf(name), MANIFEST)
     if (!existsSync(path)) throw new CheckpointNotFound({ name })
-    const bytes = await readFile(path).catch(fails("read", path))
+    // `readFile` takes a read that returns less than it asked for as the end of the file.
+    const bytes = await buffer(createReadStream(path)).catch(fails("read", path))
     const invalid = (reason: string) => new ImageInvalid({ path, field: "checksum", from: 0, to: bytes.length, reason })
     const checkpoint = decodeManifest(this.#kernels, bytes, invalid)
     if (checkpoint.name !== name) throw invalid(`it is the manifest of checkpoint ${checkpoint.name}`)

@@ -1,6 +1,7 @@
 /** Who may write: single writes together, while they wait for the log, and everything larger alone. */
 import * as Effect from "effect/Effect"
 import type { SabineError } from "../errors.ts"
+import { whenRoom } from "../turn.ts"
 
 type Guard = <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
 
@@ -50,10 +51,11 @@ export class WriteLock {
     return Effect.callback((resume) => {
       const waiting = { isAlone, enter: () => resume(Effect.void) }
       this.#line.add(waiting)
-      return Effect.sync(() => {
-        this.#line.delete(waiting)
+      return Effect.suspend(() => {
+        // It was let in already, and had not begun.
+        if (!this.#line.delete(waiting)) return this.#leave
         // Those behind it may have waited for it alone.
-        this.#admit()
+        return Effect.sync(() => this.#admit())
       })
     })
   }
@@ -68,7 +70,8 @@ export class WriteLock {
       if (!this.#fits(waiting.isAlone)) return
       this.#line.delete(waiting)
       this.#take(waiting.isAlone)
-      waiting.enter()
+      // Not within this call: writes that wait for nothing would each run inside the one before.
+      whenRoom(waiting.enter)
     }
   }
 }
@@ -101,6 +104,6 @@ export class KeyTurns {
   #end(id: string): void {
     const next = this.#busy.get(id)?.shift()
     if (next === undefined) this.#busy.delete(id)
-    else next()
+    else whenRoom(next)
   }
 }

@@ -1,0 +1,59 @@
+/** Writes wait in line: never two where one must be alone, none forgotten, however many and whoever gives up. */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { setImmediate, setTimeout } from "node:timers/promises"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { KeyTurns, WriteLock } from "../src/core/collection/write-lock.ts"
+import { randomBytes } from "./property/kernels/random.ts"
+
+/** More than calls can be inside one another. */
+const MANY = 20_000
+
+test("writes that wait for nothing follow one another in order, however many", async () => {
+  const lock = new WriteLock()
+  const turns = new KeyTurns()
+  for (const guard of [lock.exclusively, <A>(effect: Effect.Effect<A>) => turns.run("k", effect)] as const) {
+    const done: Array<number> = []
+    const first = Effect.runPromise(guard(Effect.promise(() => setTimeout(5))))
+    const rest = Array.from({ length: MANY }, (_, i) => Effect.runPromise(guard(Effect.sync(() => done.push(i)))))
+    await Promise.all([first, ...rest])
+    assert.deepEqual(
+      done,
+      Array.from({ length: MANY }, (_, i) => i)
+    )
+  }
+})
+
+test("one that gives up at any moment leaves the line to the others", async () => {
+  const lock = new WriteLock()
+  let alone = 0
+  let together = 0
+  let interrupted = 0
+  const bytes = randomBytes(7, 3000)
+  const fibers = Array.from({ length: 1000 }, (_, i) => {
+    const [kind = 0, length = 0, patience = 0] = bytes.subarray(3 * i)
+    const isAlone = kind < 64
+    const work = Effect.gen(function* () {
+      if (isAlone) alone++
+      else together++
+      assert.ok(alone === 0 || (alone === 1 && together === 0), `${alone} alone, ${together} together`)
+      if (length % 3 > 0) yield* Effect.promise(() => (length % 3 === 1 ? setImmediate() : Promise.resolve()))
+      if (isAlone) alone--
+      else together--
+    })
+    const fiber = Effect.runFork((isAlone ? lock.exclusively : lock.together)(Effect.uninterruptible(work)))
+    if (patience < 128) {
+      const giveUp = async () => {
+        for (let turn = 0; turn < patience % 16; turn++) await (patience % 2 === 0 ? setImmediate() : undefined)
+        interrupted++
+        await Effect.runPromise(Fiber.interrupt(fiber))
+      }
+      return giveUp()
+    }
+    return Effect.runPromise(Fiber.await(fiber))
+  })
+  await Promise.all(fibers)
+  assert.ok(interrupted > 300)
+  assert.equal(await Effect.runPromise(lock.exclusively(Effect.succeed("free"))), "free")
+})
