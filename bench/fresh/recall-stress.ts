@@ -11,8 +11,9 @@ const THREADS = 4
 const SAMPLE_MS = 20
 
 const [count = 0, budgetMb = 0] = process.argv.slice(2).map(Number)
-await using db = await open(":memory:", { threads: 1 })
-await using pool = await recallPool(db, {
+// Node 22 runs it too, and has no `using`.
+const db = await open(":memory:", { threads: 1 })
+const pool = await recallPool(db, {
   dimensions: DIMENSIONS,
   precision: "f16",
   maxSize: Number.POSITIVE_INFINITY,
@@ -88,3 +89,5 @@ console.log(
   })
 )
 await Promise.all(workers.map((worker) => worker.terminate()))
+await pool.close()
+await db.close()
