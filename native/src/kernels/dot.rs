@@ -12,9 +12,9 @@ pub type Dot8 = Eight;
 pub const VARIANTS: &[(Isa, Dot)] = Kernels::<Product, F32>::ONE;
 /// Rows of f16.
 pub const VARIANTS_F16: &[(Isa, Dot)] = Kernels::<Product, F16>::ONE;
-/// Rows of f32 in order, eight queries.
+/// Rows of f32 against eight queries.
 pub const VARIANTS_X8: &[(Isa, Dot8)] = Kernels::<Product, F32>::EIGHT;
-/// Rows of f16 in order, eight queries.
+/// Rows of f16 against eight queries.
 pub const VARIANTS_F16_X8: &[(Isa, Dot8)] = Kernels::<Product, F16>::EIGHT;
 
 /// Rows of f32, on the instruction set in force.
@@ -27,12 +27,12 @@ pub fn f16() -> Dot {
     pick(VARIANTS_F16, Kernels::<Product, F16>::ONE_SCALAR)
 }
 
-/// Rows of f32 in order and eight queries, on the instruction set in force.
+/// Rows of f32 against eight queries, on the instruction set in force.
 pub fn f32x8() -> Dot8 {
     pick(VARIANTS_X8, Kernels::<Product, F32>::EIGHT_SCALAR)
 }
 
-/// Rows of f16 in order and eight queries, on the instruction set in force.
+/// Rows of f16 against eight queries, on the instruction set in force.
 pub fn f16x8() -> Dot8 {
     pick(VARIANTS_F16_X8, Kernels::<Product, F16>::EIGHT_SCALAR)
 }

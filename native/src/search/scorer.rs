@@ -121,14 +121,14 @@ impl<'a> Scorer<'a> {
                 let queries = self.vectors.as_ptr().wrapping_add(first * self.d);
                 // SAFETY: `first` and the sinks after it are queries of ours.
                 unsafe {
-                    match (&self.rows, &mut *sinks) {
-                        (Rows::Float { eight, .. }, sinks) if sinks.len() == EIGHT => {
+                    match &self.rows {
+                        Rows::Float { eight, .. } if sinks.len() == EIGHT => {
                             let mut sums = [0f32; EIGHT];
                             eight(x, queries, self.d, sums.as_mut_ptr());
                             sinks.iter_mut().zip(sums).for_each(|(sink, sum)| sink.offer(self.signed(sum), row));
                         }
-                        (_, sinks) => {
-                            for (query, sink) in (first..).zip(sinks) {
+                        _ => {
+                            for (query, sink) in (first..).zip(sinks.iter_mut()) {
                                 sink.offer(self.score(segment, *slot, query), row);
                             }
                         }
