@@ -95,7 +95,7 @@ export class Told {
     const parts = new Map<number, Part>()
     for (let part = 0; part < PARTS; part++) {
       const key = keyOf(part)
-      const kept = (await settled(collection.has(key))) ? await settled(collection.get(key)) : undefined
+      const kept = await settled(collection.get(key))
       if (kept !== undefined) parts.set(part, new Part(collection, key, kept.payload))
     }
     return new Told(collection, parts)
