@@ -10,6 +10,7 @@ use super::diversity::{Bound, Vectors};
 use super::rescore::Hit;
 use super::segment::Segment;
 use crate::kernels::sketch::{SKETCH_WORDS, Sketch};
+use crate::norm::norm2;
 use crate::plan::{COSINE, L2, SearchPlan};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -134,7 +135,8 @@ impl<'a> Sketches<'a> {
         }
         // With cosine nobody asks for it.
         let is_unit = self.plan.metric == COSINE;
-        self.lengths.push(if is_unit { 1.0 } else { x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt() });
+        // SAFETY: the elements of `x`.
+        self.lengths.push(if is_unit { 1.0 } else { unsafe { norm2(x.as_ptr(), x.len()) }.sqrt() });
     }
 
     fn clear(&mut self) {

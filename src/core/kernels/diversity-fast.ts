@@ -7,6 +7,7 @@
  * - A sample of the chosen: by how many signs two vectors differ tells roughly how alike they are. A candidate is compared
  *   with the few of the chosen that look nearest, as long as one may be nearer than the nearest is.
  */
+import { norm2 } from "./norm.ts"
 import { METRIC } from "./shape.ts"
 import { cosineOf, differing, signsOf } from "./sketch.ts"
 
@@ -42,8 +43,6 @@ interface Met {
   seen: number
 }
 
-const lengthOf = (vector: Float32Array): number => Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0))
-
 /** Positions of the chosen candidates in the order of the choice. */
 export const chosenFast = (
   { scores, vectors }: Candidates,
@@ -53,7 +52,10 @@ export const chosenFast = (
   const sketches: Array<{ readonly signs: Uint32Array; readonly length: number }> = []
   const sketch = (at: number) => {
     const vector = vectors.subarray(at * dimensions, (at + 1) * dimensions)
-    sketches[at] ??= { signs: signsOf(vector), length: metric === METRIC.cosine ? 1 : lengthOf(vector) }
+    sketches[at] ??= {
+      signs: signsOf(vector),
+      length: metric === METRIC.cosine ? 1 : Math.sqrt(norm2(vector, 0, dimensions))
+    }
     return sketches[at]!
   }
   const likeness = (a: number, b: number, margin: number): number => {
