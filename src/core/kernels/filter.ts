@@ -1,4 +1,5 @@
 /** Filters over the typed columns of segments, a block of 64 slots at a time. */
+import { bitsSet } from "./bits.ts"
 import type { Filter, Kernels } from "./contract.ts"
 import { requireLayout } from "./refusal.ts"
 import { liveHalf } from "./seqlock.ts"
@@ -134,11 +135,7 @@ export const passes = (filter: SegmentFilter | undefined, slot: number): boolean
 }
 
 /** Bits set in a word. */
-export const count = ({ low, high }: Word): number => {
-  let bits = 0
-  for (const half of [low, high]) for (let rest = half; rest !== 0; rest &= rest - 1) bits++
-  return bits
-}
+export const count = ({ low, high }: Word): number => bitsSet(low) + bitsSet(high)
 
 export const filterRows: Kernels["filterRows"] = (liveOffset, rows, filter, words) => {
   const blocks = Math.floor(words.length / 2)

@@ -1,4 +1,5 @@
 /** Signs of vectors, and by how many of them two differ: a share of the angle between them (Charikar, STOC 2002). */
+import { bitsSet } from "./bits.ts"
 
 /** A bit for each component, set where it is below 0. */
 export const signsOf = (vector: Float32Array): Uint32Array => {
@@ -10,7 +11,7 @@ export const signsOf = (vector: Float32Array): Uint32Array => {
 /** Bits by which two sketches of one length differ. */
 export const differing = (a: Uint32Array, b: Uint32Array): number => {
   let count = 0
-  for (let w = 0; w < a.length; w++) for (let left = a[w]! ^ b[w]!; left !== 0; left &= left - 1) count++
+  for (let w = 0; w < a.length; w++) count += bitsSet(a[w]! ^ b[w]!)
   return count
 }
 

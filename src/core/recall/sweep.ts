@@ -1,4 +1,5 @@
 /** Walks over the rows of a pool that leave the event loop to others about every millisecond. */
+import { lowestBit } from "../kernels/bits.ts"
 import { SLOTS } from "../store/layout.ts"
 import type { Store } from "../store/store.ts"
 import { inNextTurn, leftInTurn } from "../turn.ts"
@@ -28,7 +29,7 @@ export const sweep = async (
     }
     let left = liveWord(store, at)
     if (only !== undefined) left &= only[at] ?? 0
-    for (; left !== 0; left &= left - 1) visit(at * WORD + (WORD - 1 - Math.clz32(left & -left)))
+    for (; left !== 0; left &= left - 1) visit(at * WORD + lowestBit(left))
     passed?.((at + 1) * WORD)
   }
   passed?.(Number.POSITIVE_INFINITY)
@@ -60,7 +61,7 @@ const nextLive = (store: Store, start: number, rows: number): number | undefined
     const at = (Math.floor(start / WORD) + step) % words
     const word = liveWord(store, at)
     const left = step === 0 ? word & (-1 << (start % WORD)) : word
-    if (left !== 0) return at * WORD + (WORD - 1 - Math.clz32(left & -left))
+    if (left !== 0) return at * WORD + lowestBit(left)
   }
   return undefined
 }
@@ -70,7 +71,7 @@ export function* liveRows(store: Store): Generator<number> {
   const words = Math.ceil(store.directory.rows / WORD)
   for (let at = 0; at < words; at++) {
     for (let left = liveWord(store, at); left !== 0; left &= left - 1) {
-      yield at * WORD + (WORD - 1 - Math.clz32(left & -left))
+      yield at * WORD + lowestBit(left)
     }
   }
 }

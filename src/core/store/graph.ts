@@ -5,6 +5,7 @@
  * once, by a scan of what is not linked yet. The owner only takes the mark off a slot before it is
  * used again. No worker can be linking it then, because it works under a claim.
  */
+import { lowestBit } from "../kernels/bits.ts"
 import type { GraphLayout, Kernels } from "../kernels/contract.ts"
 import { aligned } from "./aligned.ts"
 import {
@@ -192,7 +193,7 @@ export class Graph {
         let pending = Atomics.load(live, word) & ~Atomics.load(linked, word)
         if (pending === 0) continue
         for (; pending !== 0; pending &= pending - 1) {
-          rows.push(i * SLOTS + word * 32 + 31 - Math.clz32(pending & -pending))
+          rows.push(i * SLOTS + word * 32 + lowestBit(pending))
         }
       }
     }
