@@ -12,6 +12,9 @@ import { kernels } from "../core/native.ts"
 import { aligned } from "../core/store/aligned.ts"
 import type { Metric, PqShape } from "../core/store/layout.ts"
 import { packCentroids } from "../core/store/list-columns.ts"
+import { giveWay } from "./give-way.ts"
+
+giveWay(10)
 
 /** Centroids to train on the codes of `rows`. */
 interface CentroidTask {

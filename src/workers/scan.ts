@@ -9,20 +9,28 @@ import type {
   CopyTask,
   EncodeTask,
   LinkTask,
+  MeasureDone,
+  MeasureTask,
   OnMemory,
   RepairTask,
   Reply,
   SearchDone,
   SearchTask,
+  TruthTask,
   WriteTask
 } from "../core/search/task.ts"
+import { foundOf, type Truth, truthOf } from "../core/search/truth.ts"
 import { aligned } from "../core/store/aligned.ts"
 import { assignRows } from "../core/store/assign.ts"
 import { centroidViews } from "../core/store/list-columns.ts"
 import { type SearchColumns, searchColumns, segmentViews } from "../core/store/memory.ts"
 import { writeVectors } from "../core/store/write.ts"
+import { giveWay } from "./give-way.ts"
 
 export { embedTexts } from "./embed.ts"
+
+// What callers wait for comes before what is trained, and the event loop before both.
+giveWay(5)
 
 /** A task that does nothing: the pool starts a worker for it when it has too few. */
 export const wake = (): void => undefined
@@ -50,13 +58,25 @@ const on = <T extends OnMemory, A>(task: T, work: (memory: Known) => A): Reply<A
   return memory === undefined || memory.growth !== task.growth ? { stale: true } : { stale: false, value: work(memory) }
 }
 
-export const search = (task: SearchTask): Reply<SearchDone> =>
-  on(task, ({ columns, directory }) => {
-    const { plan, queries, filter } = task
-    const hits = newHits(queries.length / plan.dimensions, plan.keep)
-    const start = performance.now()
-    kernels.search(plan, columns, queries, directory, hits, filter)
-    return { hits, microseconds: (performance.now() - start) * 1000 }
+const searched = (
+  { columns, directory }: Known,
+  { plan, queries, filter }: Pick<SearchTask, "plan" | "queries"> & Partial<Pick<SearchTask, "filter">>
+): SearchDone => {
+  const hits = newHits(queries.length / plan.dimensions, plan.keep)
+  const start = performance.now()
+  kernels.search(plan, columns, queries, directory, hits, filter)
+  return { hits, microseconds: (performance.now() - start) * 1000 }
+}
+
+export const search = (task: SearchTask): Reply<SearchDone> => on(task, (memory) => searched(memory, task))
+
+export const truth = (task: TruthTask): Reply<Truth> =>
+  on(task, (memory) => truthOf(searched(memory, task).hits, task.asked))
+
+export const measure = (task: MeasureTask): Reply<MeasureDone> =>
+  on(task, (memory) => {
+    const { hits, microseconds } = searched(memory, task)
+    return { found: foundOf(hits, task.truth, task.depths), queryUs: microseconds / hits.counts.length }
   })
 
 export const write = (task: WriteTask): Reply<Uint32Array | undefined> =>

@@ -6,6 +6,7 @@
  * leaves nothing behind but slots that are free again.
  */
 import { DuplicateKey } from "../errors.ts"
+import { CODE_BITS } from "../kernels/shape.ts"
 import { encodeFrame } from "../log/frame.ts"
 import type { CollectionLog } from "../log/storage.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
@@ -13,19 +14,20 @@ import { forEachSliced } from "../slice.ts"
 import { settleKeys } from "../store/settle.ts"
 import type { Store } from "../store/store.ts"
 import { writeVectors } from "../store/write.ts"
+import { fitsInTurn, inNextTurn } from "../turn.ts"
 import type { Batch } from "./batch.ts"
 import { checkedKey } from "./entries.ts"
 import type { Namespace } from "./namespace.ts"
 import { checkVectors } from "./vectors.ts"
 
-/** Batches that take longer than this on one thread go to the pool, in microseconds. */
-const POOL_US = 20_000
+/** Batches that take longer than this on one thread go to the pool, in microseconds: some hops to a worker and back. */
+const POOL_US = 2000
 /** Longest native call on this thread, in microseconds. */
 const SLICE_US = 700
 const STAGING_BYTES = 1 << 21
 /** Payloads, keys included, that a frame of several entries has at most. */
 const FRAME_BYTES = 1 << 24
-/** Multiply-adds of encoding done in a microsecond, with the addon and without: a low guess. */
+/** Multiply-adds done in a microsecond, with the addon and without: a low guess. */
 const MACS_US = { native: 15_000, scalar: 600 }
 /** Rows copied between two looks at the clock. */
 const COPY_ROWS = 16
@@ -141,7 +143,9 @@ const writeAll = async (
   signal: AbortSignal
 ): Promise<void> => {
   const { dimensions } = store.shape
-  const rowUs = (dimensions * 256) / (store.kernels.isas().length > 1 ? MACS_US.native : MACS_US.scalar)
+  // A row is encoded, and its code compared with every centroid.
+  const macs = CODE_BITS * (dimensions + (store.lists?.count ?? 0))
+  const rowUs = macs / (store.kernels.isas().length > 1 ? MACS_US.native : MACS_US.scalar)
   const inPool = rowUs * batch.count > POOL_US
   const chunk = Math.max(1, Math.floor(inPool ? STAGING_BYTES / (4 * dimensions) : SLICE_US / rowUs))
   let next = 0
@@ -159,13 +163,13 @@ const writeAll = async (
       checkVectors(store.kernels, store.shape, vectors, from)
       keep?.(from, vectors)
       const part = rows.slice(from, to)
+      if (!inPool && !fitsInTurn((rowUs * part.length) / 1000)) await inNextTurn()
       const found = inPool
         ? await runOnMemory<Uint32Array | undefined>(pool, "write", { rows: part, vectors }, store.handle())
         : writeVectors(store.kernels, store.columns, part, vectors)
       if (found !== undefined) lists?.set(found, from)
       done += to - from
       onProgress?.(done)
-      if (!inPool) await new Promise(setImmediate)
     }
   }
   // One lane more than threads: the next chunk is staged while the workers encode.

@@ -10,16 +10,9 @@ import type { Graph } from "../store/graph.ts"
 import { claimEpoch } from "../store/searchable.ts"
 import { setAside } from "../store/set-aside.ts"
 import type { Store } from "../store/store.ts"
-import {
-  type CalibrationSample,
-  DEPTHS,
-  KS,
-  type Places,
-  placesOfNearest,
-  recallWithin,
-  searchAll
-} from "./calibrate.ts"
+import { type CalibrationSample, DEPTHS, foundBy, KS, timeOf, truthsOf } from "./calibrate.ts"
 import { plan, type SearchChoice } from "./plan.ts"
+import { type Found, recallOf, type Truth } from "./truth.ts"
 
 /** Nearest rows kept that are measured. */
 const EFS = [12, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 384, 512]
@@ -44,36 +37,34 @@ export const calibrateWalks = async (
     if (walk(1, 1).mode !== MODE.hnsw) return []
     const aside = await setAside(store, graph, all.rows)
     const sample = partOf(all, aside.rows, store.shape.dimensions)
-    const curves = KS.map((k) => ({ k, places: [] as Array<Walked>, settings: [] as Array<Setting> }))
+    const walked = new Map<number, ReadonlyArray<Found>>()
+    let truths: ReadonlyArray<Truth>
     try {
       if (aside.rows.size < LEAST_QUERIES) return []
-      const exact = await searchAll(store, pool, sample, planned({ mode: MODE.exact, keep: EXACT_HITS, rerank: 0 }))
+      const exact = planned({ mode: MODE.exact, keep: EXACT_HITS, rerank: 0 })
+      truths = await truthsOf(store, pool, sample, exact, Uint32Array.from(aside.rows))
       for (const efSearch of EFS) {
-        const { hits } = await searchAll(store, pool, sample, walk(efSearch, efSearch))
-        for (const { k, places } of curves) {
-          if (efSearch < k) continue
-          const isAside = (row: number) => aside.rows.has(row)
-          const found = await placesOfNearest(exact.hits, hits, sample.rows, k, isAside)
-          places.push({ efSearch, places: found.filter(({ hasEquals }) => !hasEquals) })
-        }
+        const { found } = await foundBy(store, pool, sample, walk(efSearch, efSearch), truths, depthsOf(efSearch))
+        walked.set(efSearch, found)
       }
     } finally {
       aside.restore()
     }
+    const unequalled = truths.reduce((sum, { hasEquals }) => sum + hasEquals.filter((has) => has === 0).length, 0)
+    if (unequalled < LEAST_QUERIES) return []
+    const curves = KS.map((k) => ({ k, settings: [] as Array<Setting> }))
     let walkUs = Number.POSITIVE_INFINITY
     let candidateUs = Number.POSITIVE_INFINITY
     // Keeping less costs no more: what was measured to was interrupted.
     for (const efSearch of EFS.toReversed()) {
-      const one = await searchAll(store, pool, sample, walk(efSearch, 1))
-      const deep = await searchAll(store, pool, sample, walk(efSearch, efSearch))
-      walkUs = Math.min(walkUs, one.us)
-      candidateUs = Math.min(candidateUs, Math.max(0, deep.us - one.us) / efSearch)
-      for (const { k, places, settings } of curves) {
-        const walked = places.find((other) => other.efSearch === efSearch)
-        if (walked === undefined || walked.places.length < LEAST_QUERIES) continue
-        for (const rerank of new Set([...DEPTHS.filter((depth) => depth >= k && depth < efSearch), efSearch])) {
-          const found = recallWithin(walked.places, rerank)
-          settings.push({ mode: MODE.hnsw, nprobe: 0, rerank, efSearch, ...found, us: walkUs + rerank * candidateUs })
+      const oneUs = await timeOf(store, pool, sample, walk(efSearch, 1))
+      const deepUs = await timeOf(store, pool, sample, walk(efSearch, efSearch))
+      walkUs = Math.min(walkUs, oneUs)
+      candidateUs = Math.min(candidateUs, Math.max(0, deepUs - oneUs) / efSearch)
+      for (const { k, settings } of curves) {
+        for (const rerank of depthsOf(efSearch).filter((depth) => depth >= k)) {
+          const recall = recallOf(truths, walked.get(efSearch)!, k, rerank, true)
+          settings.push({ mode: MODE.hnsw, nprobe: 0, rerank, efSearch, ...recall, us: walkUs + rerank * candidateUs })
         }
       }
     }
@@ -83,11 +74,8 @@ export const calibrateWalks = async (
   }
 }
 
-interface Walked {
-  readonly efSearch: number
-  /** Of the queries that nothing in the graph equals. */
-  readonly places: ReadonlyArray<Places>
-}
+/** Candidates that are scored again of so many that a walk keeps. */
+const depthsOf = (efSearch: number): ReadonlyArray<number> => [...DEPTHS.filter((depth) => depth < efSearch), efSearch]
 
 /** Those of a sample that are among `wanted`. */
 const partOf = (

@@ -26,7 +26,7 @@ export const marginsFor = async (
   const ranks = new Float32Array(biases.length)
   const sums = counts.map(() => 0)
   const total = queries.length / dimensions
-  await forEachSliced(total, undefined, (i) => {
+  const rank = (i: number) => {
     query.set(queries.subarray(i * dimensions, (i + 1) * dimensions))
     if (metric === "l2") for (let j = 0; j < dimensions; j++) query[j]! -= mean[j]!
     kernels.matmul(query, projection, projected, 1, dimensions, CODE_BITS)
@@ -37,6 +37,7 @@ export const marginsFor = async (
     for (const [at, count] of counts.entries()) {
       if (length > 0) sums[at]! += (ranks.at(-1)! - ranks.at(-count)!) / length
     }
-  })
+  }
+  await forEachSliced(total, undefined, rank, 1)
   return sums.map((sum) => sum / total)
 }

@@ -1,6 +1,7 @@
 /** What travels between a thread that searches or writes and its pool workers. */
 import type { Filter, Hits, SearchPlan } from "../kernels/contract.ts"
 import type { MemoryHandle } from "../store/memory.ts"
+import type { Asked, Found, Truth } from "./truth.ts"
 
 /** The memory a task works on; `memory` is sent when a worker turns out not to have it. */
 export interface OnMemory {
@@ -21,6 +22,27 @@ export interface SearchTask extends OnMemory {
 export interface SearchDone {
   readonly hits: Hits
   readonly microseconds: number
+}
+
+/** Searches exactly, to know what others should find. The answer is a `Truth`. */
+export interface TruthTask extends OnMemory {
+  readonly plan: SearchPlan
+  readonly queries: Float32Array
+  readonly asked: Asked
+}
+
+/** Searches, to know what is found at each depth. */
+export interface MeasureTask extends OnMemory {
+  readonly plan: SearchPlan
+  readonly queries: Float32Array
+  readonly truth: Truth
+  readonly depths: ReadonlyArray<number>
+}
+
+export interface MeasureDone {
+  readonly found: Found
+  /** Microseconds a query. */
+  readonly queryUs: number
 }
 
 /** Writes vector `i` of `vectors` (in shared memory) to `rows[i]`; the answer is their lists, where there are any. */
