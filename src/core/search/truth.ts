@@ -95,7 +95,7 @@ const placesOf = ({ rows, counts }: Hits, query: number): Array<number> => {
 }
 
 /** The mean share that is found of the nearest, and its standard error. */
-export interface Recall {
+interface Recall {
   readonly recall: number
   readonly error: number
 }
