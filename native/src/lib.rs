@@ -14,6 +14,7 @@ mod kernels;
 mod lists;
 mod name;
 mod norm;
+mod packed;
 mod pages;
 mod plan;
 mod products;
@@ -56,10 +57,11 @@ pub fn use_isa(name: Name) -> Result<()> {
     dispatch::use_isa(name.as_str())
 }
 
-/// Bytes to skip so that `view` starts on a multiple of 64.
-#[napi(catch_unwind, ts_args_type = "view: Uint8Array")]
-pub fn alignment_pad(view: View<u8>) -> u32 {
-    (view.ptr().addr().wrapping_neg() & 63) as u32
+/// Bytes to skip so that `view` starts on a multiple of `alignment`, a power of two.
+#[napi(catch_unwind, ts_args_type = "view: Uint8Array, alignment: number")]
+pub fn alignment_pad(view: View<u8>, alignment: u32) -> Result<u32> {
+    require(alignment.is_power_of_two(), "an alignment is a power of two")?;
+    Ok(view.ptr().addr().wrapping_neg() as u32 & (alignment - 1))
 }
 
 /// The CRC-32C of a view.
@@ -82,6 +84,25 @@ pub fn verify_blocks(
     expected: View<u32>,
 ) -> Result<AsyncTask<checksum::Verification>> {
     checksum::Verification::new(view, block_bytes, expected).map(AsyncTask::new)
+}
+
+/// The first slot that an image says something wrong of, or -1.
+#[napi(catch_unwind)]
+pub fn check_rows(
+    live: View<i32>,
+    addresses: View<u32>,
+    packed: View<u32>,
+    rows: u32,
+    from: u32,
+    to: u32,
+) -> Result<i64> {
+    packed::check_rows(live, addresses, packed, [rows, from, to])
+}
+
+/// Keys in a part of an index, or -1 when one names no row.
+#[napi(catch_unwind)]
+pub fn count_keys(keys: View<u32>, rows: u32, from: u32, to: u32) -> Result<i64> {
+    packed::count_keys(keys, [rows, from, to])
 }
 
 /// `c[m x n] = a[m x k] b[k x n]`, with the same bits everywhere.

@@ -158,7 +158,7 @@ export const CALLS: Readonly<Record<string, (draw: Draw) => Arguments>> = {
   isas: () => [],
   activeIsa: () => [],
   useIsa: ([, , , size]) => [kernels.isas()[size % kernels.isas().length]],
-  alignmentPad: ([, , , size]) => [new Uint8Array(size)],
+  alignmentPad: ([, , , size, choice]) => [new Uint8Array(size), 2 ** (choice % 22)],
   crc32c: ([, , , size]) => [new Uint8Array(size)],
   crc32cBlocks: ([, , , size, choice]) => {
     const block = 1 + (choice % 100)
@@ -169,6 +169,12 @@ export const CALLS: Readonly<Record<string, (draw: Draw) => Arguments>> = {
     const view = choice % 2 === 0 ? new Uint8Array(new SharedArrayBuffer(size)) : new Uint8Array(size)
     return [view, block, new Uint32Array(Math.ceil(size / block))]
   },
+  checkRows: ([, , , size, choice]) => {
+    const records = numbers(size % 90, 2 ** (choice % 32), choice)
+    const addresses = numbers(size, 1 + (choice % 50), size)
+    return [new Int32Array(Math.ceil(size / 32)).fill(choice), addresses, records, choice % 70_000, choice % 7, size]
+  },
+  countKeys: ([, , , size, choice]) => [numbers(size, 99, choice), choice % 120, choice % 7, size],
   matmul: ([m, k, n]) => {
     const sizes = [m % 20, k % 20, n % 70]
     const [rows, inner, columns] = sizes as [number, number, number]

@@ -15,7 +15,7 @@ const pool = new Map<string, Uint8Array>()
 /** Shared bytes that start on a multiple of 64 and end where their buffer does, or soon before. */
 export const alignedBytes = (length: number): Uint8Array => {
   const view = new Uint8Array(new SharedArrayBuffer(length + ALIGNMENT))
-  const pad = kernels.alignmentPad(view)
+  const pad = kernels.alignmentPad(view, ALIGNMENT)
   return view.subarray(pad, pad + length)
 }
 

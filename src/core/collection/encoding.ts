@@ -8,7 +8,7 @@ import type { Kernels } from "../kernels/contract.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
 import type { ImageIdentity } from "../store/image.ts"
 import { type PqShape, parameterCount, SLOTS } from "../store/layout.ts"
-import { newCodeColumn, type StoreShape } from "../store/memory.ts"
+import type { StoreShape } from "../store/memory.ts"
 import type { Store } from "../store/store.ts"
 import { type CollectionShape, storeShape } from "./options.ts"
 
@@ -108,7 +108,7 @@ export const train = async (
 
 /** Encodes every stored row in the pool and switches to the new codes. No row may be written meanwhile. */
 export const reencode = async (store: Store, pool: Pool["Service"], encoder: Encoder): Promise<void> => {
-  const columns = store.segments.map(() => newCodeColumn(store.shape))
+  const columns = store.segments.map(() => store.newCodes())
   const handle = store.handle()
   const { parameters, factorScale } = encoder
   if (store.shape.precision !== "none") {

@@ -172,8 +172,22 @@ export interface Kernels {
   activeIsa(): string
   /** Puts an instruction set in force for the whole process; refuses (`code: "Isa"`) what the machine lacks. */
   useIsa(name: string): void
-  /** Bytes to skip so that `view` starts on a multiple of 64: 0..63. */
-  alignmentPad(view: Uint8Array): number
+  /** Bytes to skip so that `view` starts on a multiple of `alignment`, a power of two: fewer than that. */
+  alignmentPad(view: Uint8Array, alignment: number): number
+  /**
+   * Looks at slots `[from, to)` of a segment of which the first `rows` are in use: the first that is live and has no
+   * record that fits into `packed`, or has one and is not live, or -1.
+   */
+  checkRows(
+    live: Int32Array,
+    addresses: Uint32Array,
+    packed: Uint32Array,
+    rows: number,
+    from: number,
+    to: number
+  ): number
+  /** Keys in slots `[from, to)` of the index of `rows` rows; -1 when one names none of them. */
+  countKeys(keys: Uint32Array, rows: number, from: number, to: number): number
   /** CRC-32C (Castagnoli, RFC 3720 B.4) of `view`. */
   crc32c(view: Uint8Array): number
   /** CRC-32C of each `blockBytes` of `view`, the last one shorter, into `out`. */

@@ -4,6 +4,7 @@ import { crc32c, crc32cBlocks, verifyBlocks } from "./crc32c.ts"
 import { filterRows } from "./filter.ts"
 import { assignLists } from "./lists.ts"
 import { matmul } from "./matmul.ts"
+import { checkRows, countKeys } from "./packed.ts"
 import { refusal } from "./refusal.ts"
 import { checkVectors, encodeStored, readVectors, writeRows } from "./rows.ts"
 import { search } from "./search.ts"
@@ -19,6 +20,8 @@ export const scalar: Kernels = {
   },
   /** Scalar loads need no more than the alignment that every buffer has. */
   alignmentPad: () => 0,
+  checkRows,
+  countKeys,
   crc32c,
   crc32cBlocks,
   verifyBlocks,

@@ -24,6 +24,15 @@ export const LISTED_OFFSET = NEXT_OFFSET + BLOCKS * 4
 /** Bytes of the links of a chunk. */
 export const LINKS_BYTES = LISTED_OFFSET + SLOTS * 4
 
+/** Bytes of a unit of addresses and capacities of records. */
+export const RECORD_UNIT = 8
+/** Bytes of a record before its key, and the words that they are. */
+export const HEADER_BYTES = 16
+export const HASH = 0
+export const PAYLOAD_BYTES = 1
+export const KEY_AND_KIND = 2
+export const CAPACITY = 3
+
 /** What `SegmentLayout.metric` stands for. */
 export const METRIC = { cosine: 0, dot: 1, l2: 2 } as const
 /** What `SegmentLayout.precision` stands for. */

@@ -1,7 +1,15 @@
 /** Where columns start in buffers that V8 aligns to 16 bytes only. */
 import type { Kernels } from "../kernels/contract.ts"
-import { ALIGNMENT } from "./layout.ts"
+import { ALIGNMENT, HUGE_PAGE } from "./layout.ts"
 
-/** The part of a padded buffer that starts on a multiple of 64 in memory. */
-export const aligned = (kernels: Pick<Kernels, "alignmentPad">, buffer: SharedArrayBuffer): Uint8Array =>
-  new Uint8Array(buffer, kernels.alignmentPad(new Uint8Array(buffer)), buffer.byteLength - ALIGNMENT)
+/** A buffer whose aligned part has `bytes`. One that fills a huge page starts on one: it can be all in huge pages. */
+export const newAligned = (bytes: number): SharedArrayBuffer =>
+  new SharedArrayBuffer(bytes + (bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT))
+
+/** The part of such a buffer that starts on a multiple of 64 in memory, or of a huge page. */
+export const aligned = (kernels: Pick<Kernels, "alignmentPad">, buffer: SharedArrayBuffer): Uint8Array => {
+  // What fills a huge page has another as padding.
+  const alignment = buffer.byteLength >= 2 * HUGE_PAGE ? HUGE_PAGE : ALIGNMENT
+  const pad = kernels.alignmentPad(new Uint8Array(buffer), alignment)
+  return new Uint8Array(buffer, pad, buffer.byteLength - alignment)
+}

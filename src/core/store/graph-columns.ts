@@ -1,7 +1,7 @@
 /** The buffers of a graph, where its columns lie in them, and what kernels see of them. */
 import type { GraphColumns, GraphLayout, Kernels } from "../kernels/contract.ts"
-import { aligned } from "./aligned.ts"
-import { ALIGNMENT, BLOCKS, type Precision, SLOTS } from "./layout.ts"
+import { aligned, newAligned } from "./aligned.ts"
+import { BLOCKS, type Precision, SLOTS } from "./layout.ts"
 
 /** How a graph is built. */
 export interface GraphOptions {
@@ -74,7 +74,7 @@ export const newGraphSegment = (
 ): SharedArrayBuffer => {
   const layout = graphLayout(shape, m)
   const upper = kernels.graph?.upperLinks(m, seed, segment) ?? 0
-  const buffer = new SharedArrayBuffer(layout.upperOffset + 4 * upper + ALIGNMENT)
+  const buffer = newAligned(layout.upperOffset + 4 * upper)
   kernels.graph?.prepare(layout, seed, segment, aligned(kernels, buffer))
   return buffer
 }

@@ -252,7 +252,7 @@ const readStore = async (
   // Other threads read the codes while this one looks through the rest. Both end before the file is closed.
   const [codes, checkedRows] = await Promise.allSettled([
     read(plan.ranges.filter(isCodes)),
-    checkContents(contents, header, invalid)
+    checkContents(kernels, contents, header, invalid)
   ])
   if (codes.status === "rejected") throw codes.reason
   if (checkedRows.status === "rejected") throw checkedRows.reason

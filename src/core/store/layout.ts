@@ -28,6 +28,8 @@ export { BLOCK, BLOCKS, CODE_BITS, CODE_BLOCK_BYTES, CODE_BYTES, FACTORS_OFFSET,
 export const MAX_DIMENSIONS = 8192
 /** Every column starts on a multiple of this, in memory. */
 export const ALIGNMENT = 64
+/** The usual size of a huge page, in bytes. */
+export const HUGE_PAGE = 2 ** 21
 
 export const METRICS = ["cosine", "dot", "l2"] as const
 export const PRECISIONS = ["f32", "f16", "int8", "none"] as const

@@ -9,9 +9,10 @@ import type { Centroids } from "../index/ivf.ts"
 import { type CodeColumns, codeColumns } from "../kernels/columns.ts"
 import type { Kernels, SegmentLayout } from "../kernels/contract.ts"
 import { LINKS_BYTES } from "../kernels/shape.ts"
+import { aligned, newAligned } from "./aligned.ts"
 import { copyCode } from "./code-column.ts"
 import { notAfter } from "./directory.ts"
-import { ALIGNMENT, BLOCK, BLOCKS, CODE_BLOCK_BYTES, SLOTS } from "./layout.ts"
+import { BLOCK, BLOCKS, CODE_BLOCK_BYTES, SLOTS } from "./layout.ts"
 import { centroidViews, type ListBuffers, type ListChunk, type ListChunkViews, listChunkViews } from "./list-columns.ts"
 import { newCodeColumn, type StoreShape } from "./memory.ts"
 
@@ -281,7 +282,8 @@ export class ListWriter {
 
   #addChunk(): void {
     const { kernels, shape, columns } = this.#store
-    const chunk = { codes: newCodeColumn(shape), links: new SharedArrayBuffer(LINKS_BYTES + ALIGNMENT) }
+    const chunk = { codes: newCodeColumn(shape), links: newAligned(LINKS_BYTES) }
+    kernels.adviseHugePages(aligned(kernels, chunk.codes))
     this.#views.push(listChunkViews(kernels, columns.layout, chunk))
     this.#chunks = [...this.#chunks, chunk]
   }

@@ -9,11 +9,10 @@ import type { Calibration } from "../calibration.ts"
 import { type Encoder, isMade } from "../index/encoder.ts"
 import type { Centroids } from "../index/ivf.ts"
 import type { SearchColumns as Columns, Kernels, SegmentLayout } from "../kernels/contract.ts"
-import { aligned } from "./aligned.ts"
+import { aligned, newAligned } from "./aligned.ts"
 import { type FieldColumn, newFieldColumn } from "./fields.ts"
 import { type GraphBuffers, graphColumns } from "./graph-columns.ts"
 import {
-  ALIGNMENT,
   BLOCK,
   BLOCKS,
   bufferBytes,
@@ -114,12 +113,12 @@ export const columnsOf = ({ precision, dimensions, fields }: StoreShape): Readon
   rowColumns(precision, dimensions, fields)
 
 export const newSegmentBuffers = (shape: StoreShape): SegmentBuffers => ({
-  rows: new SharedArrayBuffer(bufferBytes(columnsOf(shape)) + ALIGNMENT),
+  rows: newAligned(bufferBytes(columnsOf(shape))),
   records: new SharedArrayBuffer(SLOTS * 4)
 })
 
 export const newCodeColumn = (shape: StoreShape): SharedArrayBuffer =>
-  new SharedArrayBuffer(bufferBytes(codeColumns(shape.metric, shape.pq)) + ALIGNMENT)
+  newAligned(bufferBytes(codeColumns(shape.metric, shape.pq)))
 
 export const segmentViews = (kernels: Kernels, shape: StoreShape, buffers: SegmentBuffers): Segment => {
   const rows = aligned(kernels, buffers.rows)

@@ -9,16 +9,13 @@
  * units; then key, which may start with a namespace, and payload.
  */
 
+import { CAPACITY, HASH, HEADER_BYTES, KEY_AND_KIND, PAYLOAD_BYTES, RECORD_UNIT } from "../kernels/shape.ts"
+
+export { CAPACITY, HASH, HEADER_BYTES, KEY_AND_KIND, PAYLOAD_BYTES, RECORD_UNIT }
+
 /** Bytes of a chunk. */
 export const CHUNK_BYTES = 1 << 22
-/** Bytes of a unit of addresses and capacities. */
-export const RECORD_UNIT = 8
 export const CHUNK_UNITS = CHUNK_BYTES / RECORD_UNIT
-export const HEADER_BYTES = 16
-export const HASH = 0
-export const PAYLOAD_BYTES = 1
-export const KEY_AND_KIND = 2
-export const CAPACITY = 3
 /** Starts a key that lies in a namespace: a byte that UTF-8 never has, then the u32 code of the namespace. */
 export const NAMESPACE_MARK = 0xff
 export const NAMESPACE_BYTES = 5
@@ -173,15 +170,6 @@ export class RecordReader {
 
 /** Index of the first word of a record in its chunk. */
 export const wordOf = (chunk: Chunk, address: number): number => (address - chunk.base) * (RECORD_UNIT / 4)
-
-/** Whether the record at an address lies inside packed records of a file, of which nothing has been trusted yet. */
-export const recordFits = (packed: Uint32Array, address: number): boolean => {
-  const word = address * (RECORD_UNIT / 4)
-  if (word + HEADER_BYTES / 4 > packed.length) return false
-  const capacity = packed[word + CAPACITY]! * RECORD_UNIT
-  const used = HEADER_BYTES + (packed[word + KEY_AND_KIND]! & 0xffff) + packed[word + PAYLOAD_BYTES]!
-  return used <= capacity && word * 4 + capacity <= packed.length * 4
-}
 
 /** Units of a packed record that fits. */
 export const recordCapacity = (packed: Uint32Array, address: number): number =>

@@ -10,6 +10,7 @@ import type { Calibration } from "../calibration.ts"
 import { CapacityExceeded } from "../errors.ts"
 import type { Encoder } from "../index/encoder.ts"
 import type { Kernels } from "../kernels/contract.ts"
+import { aligned } from "./aligned.ts"
 import { copyRow, type Place } from "./copy-row.ts"
 import { Directory, OWNER } from "./directory.ts"
 import { type FieldColumns, rewriteFields, writeFields } from "./fields.ts"
@@ -164,15 +165,26 @@ export class Store implements Searchable {
     this.#useCodes({ ...this.codes, columns: [...this.codes.columns, ...columns] })
   }
 
-  /** Asks for huge pages behind the vectors of so many rows, if they are many: scans and faults meet fewer of them. */
+  /**
+   * Asks for huge pages behind the vectors and codes of so many rows, if they are many: scans and faults meet fewer of
+   * them.
+   */
   useHugePages(rows: number): void {
     const last = this.segments.at(-1)
     if (rows < MANY_ROWS || last === undefined || this.#huge.has(last)) return
-    for (const segment of this.segments) {
-      if (!this.#huge.has(segment))
-        this.kernels.adviseHugePages(segment.rows.subarray(this.columns.layout.vectorsOffset))
+    for (const [i, segment] of this.segments.entries()) {
+      if (this.#huge.has(segment)) continue
+      this.kernels.adviseHugePages(segment.rows.subarray(this.columns.layout.vectorsOffset))
+      this.kernels.adviseHugePages(this.columns.codes[i]!)
       this.#huge.add(segment)
     }
+  }
+
+  /** A buffer for the codes of a segment, to be put in force with those of all others by `switchCodes`. */
+  newCodes(): SharedArrayBuffer {
+    const codes = newCodeColumn(this.shape)
+    if (this.directory.rows >= MANY_ROWS) this.kernels.adviseHugePages(aligned(this.kernels, codes))
+    return codes
   }
 
   /**

@@ -92,7 +92,7 @@ export const vectorsOf = (shape: Shape, seed: number, count: number, kind: Kind 
 /** Shared bytes that start on a multiple of 64. */
 const aligned = (bytes: number): Uint8Array => {
   const view = new Uint8Array(new SharedArrayBuffer(bytes + 64))
-  const pad = (addon ?? scalar).alignmentPad(view)
+  const pad = (addon ?? scalar).alignmentPad(view, 64)
   return view.subarray(pad, pad + bytes)
 }
 

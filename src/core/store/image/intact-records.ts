@@ -1,5 +1,6 @@
 /** The packed records of a damaged image: which of them, and how much of each, is as it was written. */
-import { NAMESPACE_BYTES, NAMESPACE_MARK, RECORD_UNIT, recordCapacity, recordFits, recordSizes } from "../records.ts"
+import { recordFits } from "../../kernels/packed.ts"
+import { NAMESPACE_BYTES, NAMESPACE_MARK, RECORD_UNIT, recordCapacity, recordSizes } from "../records.ts"
 import type { Damage } from "./intact.ts"
 
 /** What of a record holds. */
