@@ -18,6 +18,8 @@ const SAMPLE_MS = 20
 const WARM_UP = 0.4
 /** Parts of the rest that memory is measured at the end of. */
 const WINDOWS = 120
+/** Times as long as was asked for, until images are waited for no longer. */
+const LONGEST = 10
 const HOUR_MS = 3_600_000
 
 export interface SoakCounts {
@@ -65,7 +67,13 @@ const sizesOf = (folder: string): Sizes => {
 }
 
 /** Writers and readers of a collection of which each entry is there most of the time. */
-const load = async (collection: Collection, entries: number, bits: () => number, until: number, counts: SoakCounts) => {
+const load = async (
+  collection: Collection,
+  entries: number,
+  bits: () => number,
+  isOver: () => boolean,
+  counts: SoakCounts
+) => {
   const vector = () => Float32Array.from({ length: DIMENSIONS }, () => bits() / 2 ** 31 - 1)
   const entry = (i: number) => ({
     key: `k${i}`,
@@ -74,7 +82,7 @@ const load = async (collection: Collection, entries: number, bits: () => number,
     fields: { lang: `l${bits() % 5}`, year: bits() % 100 }
   })
   const lane = async (first: number): Promise<void> => {
-    while (performance.now() < until) {
+    while (!isOver()) {
       const i = first + LANES * (bits() % (entries / LANES))
       const kind = bits() % 10
       if (kind < 3) {
@@ -92,7 +100,7 @@ const load = async (collection: Collection, entries: number, bits: () => number,
   }
   const batches = async (): Promise<void> => {
     const all = Array.from({ length: BATCH }, (_, i) => entries + i)
-    while (performance.now() < until) {
+    while (!isOver()) {
       await collection.addMany(all.map(entry))
       await Promise.all(all.map((i) => collection.delete(`k${i}`)))
       counts.writes += 2
@@ -123,12 +131,14 @@ export const overBounds = (counts: SoakCounts): ReadonlyArray<string> => [
 
 interface SoakOptions {
   readonly seconds: number
+  /** It goes on until so many images were seen while they were written, ten times as long at most. Default 0. */
+  readonly images?: number
   readonly entries: number
   readonly seed: number
 }
 
 /** Runs the load and looks at disk and memory all the while. */
-export const soak = async ({ seconds, entries, seed }: SoakOptions): Promise<SoakCounts> => {
+export const soak = async ({ seconds, images = 0, entries, seed }: SoakOptions): Promise<SoakCounts> => {
   const counts: SoakCounts = {
     seconds,
     writes: 0,
@@ -170,15 +180,15 @@ export const soak = async ({ seconds, entries, seed }: SoakOptions): Promise<Soa
     const watch = async (): Promise<void> => {
       while (isRunning) {
         const now = performance.now()
-        const { images, unfinished, log } = sizesOf(folder)
-        const isWriting = unfinished > 0
+        const sizes = sizesOf(folder)
+        const isWriting = sizes.unfinished > 0
         if (isWriting && !wasWriting) counts.images++
         wasWriting = isWriting
         const kind = isWriting ? "writing" : "idle"
-        counts.most[kind] = Math.max(counts.most[kind], (images + unfinished) / counts.live)
+        counts.most[kind] = Math.max(counts.most[kind], (sizes.images + sizes.unfinished) / counts.live)
         if (now > warm) {
           const half = now < (warm + until) / 2 ? 0 : 1
-          counts.log[half] = Math.max(counts.log[half], log)
+          counts.log[half] = Math.max(counts.log[half], sizes.log)
         }
         if (measured < WINDOWS && now > warm + (measured + 1) * windowMs) {
           counts.threads = await garbage.collect()
@@ -188,7 +198,10 @@ export const soak = async ({ seconds, entries, seed }: SoakOptions): Promise<Soa
       }
     }
     const watching = watch()
-    await load(collection, entries, bits, until, counts)
+    // A machine that is busy writes images seldom.
+    const isOver = () =>
+      performance.now() > until && (counts.images >= images || performance.now() > begin + LONGEST * (until - begin))
+    await load(collection, entries, bits, isOver, counts)
     isRunning = false
     await watching
     Object.assign(counts, growthOf(rss.subarray(0, measured), windowMs))
