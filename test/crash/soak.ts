@@ -26,7 +26,7 @@ export interface SoakCounts {
   seconds: number
   writes: number
   searches: number
-  /** Images that were seen while they were written. */
+  /** Images that were written. */
   images: number
   /** Bytes of an image with every entry. */
   live: number
@@ -42,6 +42,8 @@ export interface SoakCounts {
 }
 
 interface Sizes {
+  /** What the system calls the file that is the newest image. */
+  readonly newest: number
   readonly images: number
   readonly unfinished: number
   readonly log: number
@@ -50,10 +52,11 @@ interface Sizes {
 /** Sizes of the files of one moment. */
 const sizesOf = (folder: string): Sizes => {
   for (;;) {
-    const sizes = { images: 0, unfinished: 0, log: 0 }
+    const sizes = { newest: 0, images: 0, unfinished: 0, log: 0 }
     try {
       for (const name of readdirSync(folder)) {
-        const { size } = statSync(join(folder, name))
+        const { size, ino } = statSync(join(folder, name))
+        if (name === "rows.image") sizes.newest = ino
         if (name.endsWith(".tmp")) sizes.unfinished += size
         else if (name.endsWith(".image")) sizes.images += size
         else sizes.log += size
@@ -131,7 +134,7 @@ export const overBounds = (counts: SoakCounts): ReadonlyArray<string> => [
 
 interface SoakOptions {
   readonly seconds: number
-  /** It goes on until so many images were seen while they were written, ten times as long at most. Default 0. */
+  /** It goes on until so many images were written, ten times as long at most. Default 0. */
   readonly images?: number
   readonly entries: number
   readonly seed: number
@@ -173,7 +176,7 @@ export const soak = async ({ seconds, images = 0, entries, seed }: SoakOptions):
     const warm = begin + 1000 * seconds * WARM_UP
     using garbage = await Garbage.start()
     let isRunning = true
-    let wasWriting = false
+    let { newest } = sizesOf(folder)
     const rss = new Float64Array(WINDOWS)
     const windowMs = (until - warm) / WINDOWS
     let measured = 0
@@ -182,8 +185,8 @@ export const soak = async ({ seconds, images = 0, entries, seed }: SoakOptions):
         const now = performance.now()
         const sizes = sizesOf(folder)
         const isWriting = sizes.unfinished > 0
-        if (isWriting && !wasWriting) counts.images++
-        wasWriting = isWriting
+        if (sizes.newest !== newest) counts.images++
+        newest = sizes.newest
         const kind = isWriting ? "writing" : "idle"
         counts.most[kind] = Math.max(counts.most[kind], (sizes.images + sizes.unfinished) / counts.live)
         if (now > warm) {
