@@ -14,11 +14,13 @@ interface Entry {
 const PEERS = {
   sabine: { needs: "nothing", load: () => import("./adapters/sabine.ts") },
   faiss: { needs: "python", load: "adapters/faiss.py" },
+  scann: { needs: "python", load: "adapters/scann.py" },
   zvec: { needs: "npm", load: () => import("./adapters/zvec.ts") },
   "hnswlib-node": { needs: "npm", load: () => import("./adapters/hnswlib-node.ts") },
   usearch: { needs: "npm", load: () => import("./adapters/usearch.ts") },
   "sqlite-vec": { needs: "npm", load: () => import("./adapters/sqlite-vec.ts") },
   lancedb: { needs: "npm", load: () => import("./adapters/lancedb.ts") },
+  vectra: { needs: "npm", load: () => import("./adapters/vectra.ts") },
   orama: { needs: "npm", load: () => import("./adapters/orama.ts") },
   "plain-js": { needs: "nothing", load: () => import("./adapters/plain-js.ts") },
   memory: { needs: "nothing", load: () => import("./adapters/memory.ts") }

@@ -113,6 +113,7 @@ declare module "@lancedb/lancedb" {
     limit(k: number): VectorQuery
     nprobes(lists: number): VectorQuery
     refineFactor(factor: number): VectorQuery
+    ef(candidates: number): VectorQuery
     select(columns: ReadonlyArray<string>): VectorQuery
     toArray(): Promise<ReadonlyArray<Row>>
   }
@@ -134,8 +135,34 @@ declare module "@lancedb/lancedb" {
     ivfPq(
       options: IndexConfiguration & { readonly numPartitions: number; readonly numSubVectors: number }
     ): IndexConfiguration
+    hnswSq(
+      options: IndexConfiguration & {
+        readonly numPartitions: number
+        readonly m: number
+        readonly efConstruction: number
+      }
+    ): IndexConfiguration
   }
   export function connect(folder: string): Promise<Connection>
+}
+
+declare module "vectra" {
+  interface Item {
+    readonly id: string
+  }
+  export class ProtobufCodec {}
+  export class LocalIndex {
+    constructor(folder: string, name?: string, storage?: object, codec?: ProtobufCodec)
+    createIndex(options: { readonly version: number; readonly deleteIfExists: boolean }): Promise<void>
+    beginUpdate(): Promise<void>
+    insertItem(item: Item & { readonly vector: ReadonlyArray<number>; readonly metadata: object }): Promise<unknown>
+    endUpdate(): Promise<void>
+    queryItems(
+      vector: ReadonlyArray<number>,
+      query: string,
+      k: number
+    ): Promise<ReadonlyArray<{ readonly item: Item; readonly score: number }>>
+  }
 }
 
 declare module "@orama/orama" {

@@ -33,6 +33,21 @@ const WAYS: ReadonlyArray<Way> = [
     settings: [8, 16, 24, 32, 48, 64, 96].flatMap((nprobe) => [32, 64, 128].map((rerank) => ({ nprobe, rerank })))
   },
   {
+    name: "hnsw",
+    task: "approximate",
+    collection: { index: "hnsw" },
+    search: { mode: "hnsw" },
+    settings: [16, 24, 32, 48, 64, 96, 128, 192, 256].map((efSearch) => ({ efSearch })),
+    note: "M 16, efConstruction 200, its defaults"
+  },
+  {
+    name: "pq 96 x 4 bits",
+    task: "approximate",
+    collection: { index: "none", codes: { pq: { m: 96, bits: 4 } } },
+    search: { mode: "pq" },
+    settings: [16, 24, 32, 48, 64, 96, 128, 192, 256, 384].map((rerank) => ({ rerank }))
+  },
+  {
     name: "flat",
     task: "approximate",
     index: "flat",
@@ -50,6 +65,8 @@ const WAYS: ReadonlyArray<Way> = [
   }
 ]
 
+const isIndexed = ({ collection }: Way): boolean => collection?.index === "ivf" || collection?.index === "hnsw"
+
 const wayOf = ({ name }: Configuration): Way => WAYS.find((way) => way.name === name)!
 
 export const adapter: Adapter = {
@@ -65,7 +82,7 @@ export const adapter: Adapter = {
       const keys = Array.from({ length: to - from }, (_, i) => String(from + i))
       await collection.addMany({ keys, vectors: vectorsOf(base, from, to) })
     }
-    if (way.collection?.index === "ivf") await collection.buildIndex()
+    if (isIndexed(way)) await collection.buildIndex()
     const save = async () => {
       await db.save()
       await db.close()
@@ -87,9 +104,6 @@ export const adapter: Adapter = {
       searchMany: (queries, k) => collection.searchMany(floats(queries), { ...options, k }),
       tune: async (setting: Setting) => {
         options = { ...way.search, ...setting }
-        // Images carry no lists: what a collection builds in the background after it was opened is built before searching.
-        if (way.collection?.index === "ivf" && collection.stats().calibration === undefined)
-          await collection.buildIndex()
       },
       close: () => db.close()
     }
