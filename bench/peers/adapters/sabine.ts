@@ -6,10 +6,12 @@ import { type Adapter, type Configuration, floats, type Matrix, type Setting } f
 
 const COLLECTION = "peers"
 const CODE_DIMENSIONS = 256
+/** A component of a product code for four of the vector's, as faiss's configurations have it. */
+const COMPONENTS = 4
 
 /** What a configuration makes of its collection and asks of its searches; the rest is the setting's. */
 interface Way extends Configuration {
-  readonly collection?: CollectionOptions
+  readonly collection?: CollectionOptions | ((width: number) => CollectionOptions)
   readonly search: SearchOptions
 }
 
@@ -41,11 +43,12 @@ const WAYS: ReadonlyArray<Way> = [
     note: "M 16, efConstruction 200, its defaults"
   },
   {
-    name: "pq 96 x 4 bits",
+    name: "pq x 4 bits",
     task: "approximate",
-    collection: { index: "none", codes: { pq: { m: 96, bits: 4 } } },
+    collection: (width) => ({ index: "none", codes: { pq: { m: width / COMPONENTS, bits: 4 } } }),
     search: { mode: "pq" },
-    settings: [16, 24, 32, 48, 64, 96, 128, 192, 256, 384].map((rerank) => ({ rerank }))
+    settings: [16, 24, 32, 48, 64, 96, 128, 192, 256, 384].map((rerank) => ({ rerank })),
+    note: "4 bits for four components"
   },
   {
     name: "flat",
@@ -65,7 +68,8 @@ const WAYS: ReadonlyArray<Way> = [
   }
 ]
 
-const isIndexed = ({ collection }: Way): boolean => collection?.index === "ivf" || collection?.index === "hnsw"
+const optionsOf = ({ collection = {} }: Way, width: number): CollectionOptions =>
+  typeof collection === "function" ? collection(width) : collection
 
 const wayOf = ({ name }: Configuration): Way => WAYS.find((way) => way.name === name)!
 
@@ -76,13 +80,14 @@ export const adapter: Adapter = {
     const way = wayOf(configuration)
     const dimensions = way.task === "hamming" ? CODE_DIMENSIONS : base.width
     const db = await open(folder, { threads })
-    const collection = await db.collection(COLLECTION, { dimensions, ...way.collection })
+    const options = optionsOf(way, base.width)
+    const collection = await db.collection(COLLECTION, { dimensions, ...options })
     for (let from = 0; from < base.rows; from += BATCH) {
       const to = Math.min(base.rows, from + BATCH)
       const keys = Array.from({ length: to - from }, (_, i) => String(from + i))
       await collection.addMany({ keys, vectors: vectorsOf(base, from, to) })
     }
-    if (isIndexed(way)) await collection.buildIndex()
+    if (options.index === "ivf" || options.index === "hnsw") await collection.buildIndex()
     const save = async () => {
       await db.save()
       await db.close()
