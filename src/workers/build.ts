@@ -7,11 +7,12 @@ import { encoderParameters } from "../core/index/encoder.ts"
 import { trainItq } from "../core/index/itq.ts"
 import { decodedRows, rankedCentroids, trainCentroids } from "../core/index/ivf.ts"
 import { publishedProjection, seededProjection } from "../core/index/projection.ts"
+import { regroupCentroids } from "../core/index/regroup.ts"
 import type { SegmentLayout } from "../core/kernels/contract.ts"
 import { kernels } from "../core/native.ts"
 import { aligned } from "../core/store/aligned.ts"
 import type { Metric, PqShape } from "../core/store/layout.ts"
-import { packCentroids } from "../core/store/list-columns.ts"
+import { centroidViews, packCentroids } from "../core/store/list-columns.ts"
 import { giveWay } from "./give-way.ts"
 
 giveWay(10)
@@ -27,6 +28,13 @@ interface CentroidTask {
   readonly seed: number
 }
 
+/** Lists to split and to merge, by the codes of a sample of the rows of each that is split. */
+interface RegroupTask extends Omit<CentroidTask, "rows" | "lists"> {
+  readonly centroids: SharedArrayBuffer
+  readonly splits: ReadonlyArray<{ readonly list: number; readonly parts: number; readonly rows: Uint32Array }>
+  readonly merges: ReadonlyArray<number>
+}
+
 const build = {
   /** Parameters of the seeded projection. */
   project: (dimensions: number, seed: number) => encoderParameters(seededProjection(dimensions, seed)),
@@ -40,6 +48,13 @@ const build = {
     const codes = columns.map((column) => aligned(kernels, column))
     const centroids = trainCentroids(kernels, decodedRows(layout, codes, rows), lists, seed, progress)
     return packCentroids(rankedCentroids(kernels, metric, encoder, centroids))
+  },
+  /** Centroids of which some are split and others go. */
+  regroup: ({ layout, metric, encoder, columns, centroids, splits, merges, seed }: RegroupTask) => {
+    const codes = columns.map((column) => aligned(kernels, column))
+    const parted = splits.map(({ list, parts, rows }) => ({ list, parts, points: decodedRows(layout, codes, rows) }))
+    const made = regroupCentroids(kernels, metric, encoder, centroidViews(centroids), parted, merges, seed)
+    return { ...made, centroids: packCentroids(made.centroids), local: packCentroids(made.local) }
   },
   /** Trains on rows of `sample`, which may be shared memory. */
   train: (sample: Float32Array, dimensions: number, seed: number, progress: Progress) =>

@@ -15,8 +15,9 @@ import { calibrateWalks } from "../search/calibrate-walks.ts"
 import type { Store } from "../store/store.ts"
 import { canTrain } from "./encoding.ts"
 import { isBehind } from "./linking.ts"
-import { fillLists, trainLists } from "./lists.ts"
+import { assignAll, fillLists, trainLists } from "./lists.ts"
 import type { CollectionShape, IndexChoice } from "./options.ts"
+import { driftOf, planRegrouping, regroup } from "./regrouping.ts"
 import { storedRows } from "./samples.ts"
 
 /** Live rows with vectors from which lists are made unasked: below, scanning all codes takes no longer. */
@@ -27,6 +28,12 @@ const LEAST_ROWS = 2048
 const CALIBRATED_ROWS = 2048
 /** Growth after which lists are made anew, for there should be more of them. */
 const LIST_GROWTH = 4
+/** Changes of the collection after which its lists are looked through for those that are too long or too short. */
+const CHANGES_A_LOOK = 1024
+/** Rounds of splits and merges one after another; what is left waits for the next look. */
+const MAX_ROUNDS = 64
+/** Part of the rows that went to other lists after which recall and cost are measured again. */
+const MOVED_SHARE = 1 / 8
 /** Growth or loss after which recall and cost are measured again. */
 const CALIBRATION_GROWTH = 2
 
@@ -60,6 +67,10 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   const permit = yield* Semaphore.make(1)
   /** Live rows when the lists in force were made. */
   let listed = store.directory.live
+  /** Changes of the collection when its lists were last looked through. */
+  let looked: number | undefined
+  /** Rows that splits and merges took to other lists since recall was measured. */
+  let moved = 0
 
   const asksForLists = typeof index === "object" ? index.ivf !== undefined : index === "auto" || index === "ivf"
   const codesAreFinal = () => isMade(store.codes.encoder) && !canTrain(store, shape, store.directory.live)
@@ -70,9 +81,10 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   const wantsLists = (least: number) => mayHaveLists && areUseful && codesAreFinal() && store.directory.live >= least
   if (!mayHaveLists) store.dropLists()
 
+  const wanted = typeof index === "object" ? index.ivf?.lists : undefined
+
   const makeLists = Effect.gen(function* () {
     const { version } = store.codes
-    const wanted = typeof index === "object" ? index.ivf?.lists : undefined
     const centroids = yield* abortable(() => trainLists(store, builder, wanted))
     yield* exclusively(
       abortable(async () => {
@@ -84,6 +96,31 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
       })
     )
   })
+
+  const drift = () => store.lists && driftOf(store.lists, store.directory.live, wanted)
+
+  /** Splits and merges lists until none needs it. */
+  const followDrift = Effect.gen(function* () {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const { lists, codes } = store
+      const found = drift()
+      looked = store.directory.changes
+      if (lists === undefined || found === undefined) return
+      const plan = yield* abortable(() => planRegrouping(store, lists, builder, found))
+      yield* exclusively(
+        abortable(async () => {
+          if (store.lists !== lists || store.codes.version !== codes.version) return
+          // Blocks of rounds before may be free by now.
+          store.slots.reclaim()
+          moved += await regroup(lists, (rows, centroids) => assignAll(store, pool, centroids, rows), plan)
+        })
+      )
+    }
+  })
+  const driftIsDue = () =>
+    store.lists !== undefined &&
+    codesAreFinal() &&
+    (looked === undefined || Math.abs((store.directory.changes - looked) | 0) >= CHANGES_A_LOOK)
 
   /** The graph, where every row is in it. */
   const wholeGraph = () => {
@@ -100,7 +137,9 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
     const scans = await calibrate(store, pool, sample)
     const graph = wholeGraph()
     const calibration = graph ? { ...scans, walks: await calibrateWalks(store, graph, pool, sample) } : scans
-    if (store.codes.version === version && store.codes.lists?.heads === lists?.heads) store.useCalibration(calibration)
+    if (store.codes.version !== version || store.codes.lists?.heads !== lists?.heads) return
+    store.useCalibration(calibration)
+    moved = 0
   })
   const measure = whileAtRest(measureAtRest)
 
@@ -111,16 +150,21 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   const calibrationIsDue = () => {
     const { live } = store.directory
     const measured = store.codes.calibration?.rows ?? 0
-    const moved = live > CALIBRATION_GROWTH * measured || live * CALIBRATION_GROWTH < measured
-    return shape.precision !== "none" && live >= CALIBRATED_ROWS && codesAreFinal() && (moved || walksAreDue())
+    const changed = live > CALIBRATION_GROWTH * measured || live * CALIBRATION_GROWTH < measured
+    const isDue = changed || moved > MOVED_SHARE * live || walksAreDue()
+    return shape.precision !== "none" && live >= CALIBRATED_ROWS && codesAreFinal() && isDue
   }
 
   const listsAreFresh = () => store.lists !== undefined && listed === store.directory.live
-  const isMeasured = () => store.codes.calibration?.rows === store.directory.live && !walksAreDue()
+  const isMeasured = () => store.codes.calibration?.rows === store.directory.live && moved === 0 && !walksAreDue()
 
   const due = Effect.gen(function* () {
     if (listsAreDue()) yield* makeLists
-    if (calibrationIsDue()) yield* measure
+    // What was written meanwhile found this at work.
+    do {
+      if (driftIsDue()) yield* followDrift
+      if (calibrationIsDue()) yield* measure
+    } while (driftIsDue())
   })
 
   let started = false
@@ -135,7 +179,7 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
       Effect.suspend(() => (shape.precision !== "none" && codesAreFinal() && !isMeasured() ? measure : Effect.void))
     ),
     inBackground: Effect.suspend(() => {
-      if (started || !(listsAreDue() || calibrationIsDue())) return Effect.void
+      if (started || !(listsAreDue() || driftIsDue() || calibrationIsDue())) return Effect.void
       started = true
       return Effect.asVoid(Effect.forkIn(background, scope))
     })

@@ -11,7 +11,7 @@ import { liveRows, spread } from "./samples.ts"
 const TASK_ROWS = 4096
 
 /** The list of each of `rows`, found in the pool. */
-const assignAll = async (
+export const assignAll = async (
   store: Store,
   pool: Pool["Service"],
   centroids: SharedArrayBuffer,
@@ -28,7 +28,7 @@ const assignAll = async (
 }
 
 /** Positions of `lists` in order of list, so that the blocks of a list lie side by side. */
-const byList = (lists: Uint32Array, count: number): Uint32Array => {
+export const byList = (lists: Uint32Array, count: number): Uint32Array => {
   const ends = new Uint32Array(count + 1)
   for (const list of lists) ends[list + 1]!++
   for (let list = 0; list < count; list++) ends[list + 1] = ends[list + 1]! + ends[list]!

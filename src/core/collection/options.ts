@@ -16,6 +16,7 @@ import {
   PRECISIONS,
   type Precision
 } from "../store/layout.ts"
+import { MAX_LISTS } from "../store/list-columns.ts"
 import type { StoreShape } from "../store/memory.ts"
 import { checkedTypes, typesText } from "./fields.ts"
 
@@ -58,7 +59,7 @@ export interface HnswOptions {
  *
  * - `auto`: inverted lists from 32,768 entries on, but none where codes are `pq`.
  * - `ivf`: inverted lists from 2,048 entries on; `lists` is their number, 1..65,536, by default a power of two near the
- *   square root of the number of entries.
+ *   square root of the number of entries. As the data drifts, lists are split and merged around that number.
  * - `hnsw`: a graph for mode `hnsw`, from 4,096 entries on. It needs stored vectors and the native addon: without the
  *   addon nothing is built. `auto` goes on with a graph that was saved.
  * - `none`: every search scans all entries.
@@ -71,7 +72,6 @@ export type IndexChoice =
   | { readonly ivf?: { readonly lists?: number | undefined } | undefined; readonly hnsw?: HnswOptions | undefined }
 
 const INDEXES = ["auto", "none", "ivf", "hnsw"] as const
-const MAX_LISTS = 65_536
 
 /** The choice of an index, checked; throws `InvalidParameter`. */
 export const indexOf = ({ index = "auto" }: CollectionOptions): IndexChoice => {

@@ -188,26 +188,27 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
         }
       }
     })
+    yield* trainInBackground
   })
 
-  const remove = (key: string) =>
-    Effect.flatMap(
-      attempt(() => checkedKey(key, NO_NAMESPACE)),
-      () =>
-        write(key, (): Prepared<boolean> => {
-          const found = locate(key)
-          if (found === undefined) return { commit: () => false }
-          const { row, encoded } = found
-          const { scope } = encoded
-          return {
-            frame: { operation: "delete", namespace, keys: [key] },
-            commit: () => {
-              store.remove(row, checkedKey(key, scope))
-              return true
-            }
-          }
-        })
-    )
+  const remove = Effect.fnUntraced(function* (key: string) {
+    yield* attempt(() => checkedKey(key, NO_NAMESPACE))
+    const wasThere = yield* write(key, (): Prepared<boolean> => {
+      const found = locate(key)
+      if (found === undefined) return { commit: () => false }
+      const { row, encoded } = found
+      const { scope } = encoded
+      return {
+        frame: { operation: "delete", namespace, keys: [key] },
+        commit: () => {
+          store.remove(row, checkedKey(key, scope))
+          return true
+        }
+      }
+    })
+    yield* trainInBackground
+    return wasThere
+  })
 
   const addAll = Effect.fnUntraced(function* (
     entries: ReadonlyArray<EntryInput> | EntryColumns,

@@ -107,7 +107,8 @@ export const rewriteLists = (lists: ListWriter, from: number): ListsStep => {
   const bound = lists.needed
   let low = lists.sortedFree().filter((block) => block < bound).length
   let rewritten = 0
-  do {
+  // There may be fewer lists by now.
+  while (list < lists.count) {
     const chain = lists.chain(list)
     const needed = Math.ceil(lists.sizeOf(list) / BLOCK)
     const isHigh = needed <= low && chain.some((block) => block >= bound)
@@ -117,7 +118,8 @@ export const rewriteLists = (lists: ListWriter, from: number): ListsStep => {
       rewritten++
     }
     list++
-  } while (list < lists.count && leftInTurn() > 0)
+    if (leftInTurn() <= 0) break
+  }
   return { list, rewritten }
 }
 

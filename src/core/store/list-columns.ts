@@ -6,6 +6,9 @@ import { LISTED_OFFSET, NEXT_OFFSET } from "../kernels/shape.ts"
 import { aligned } from "./aligned.ts"
 import { BLOCK, BLOCKS, CODE_BITS, SLOTS } from "./layout.ts"
 
+/** Most lists that an option asks for, or that there are after splits. */
+export const MAX_LISTS = 65_536
+
 /** Blocks of one allocation of list blocks, and the links between them. */
 export interface ListChunk {
   readonly codes: SharedArrayBuffer

@@ -3,6 +3,7 @@ import { ENCODER_KINDS, type EncoderIdentity } from "../../index/encoder.ts"
 import type { Kernels } from "../../kernels/contract.ts"
 import type { GraphOptions } from "../graph-columns.ts"
 import { MAX_DIMENSIONS, METRICS, type PqShape, PRECISIONS, SLOTS } from "../layout.ts"
+import { MAX_LISTS } from "../list-columns.ts"
 import type { StoreShape } from "../memory.ts"
 import { MAX_RECORDS_BYTES, RECORD_UNIT } from "../records.ts"
 import { MAX_SEGMENTS } from "../store.ts"
@@ -12,8 +13,8 @@ import { extentFields, type HeaderField, type ImageHeader, invalidField } from "
 import type { Invalid } from "./invalid.ts"
 import { type ImagePlan, layoutHash, planImage } from "./ranges.ts"
 
-/** Most lists: as many as an option asks for. */
-const MAX_LISTS = 65_536
+/** Blocks of lists for each row and list: some wait for readers, and lists that were merged leave theirs behind. */
+const BLOCKS_A_ROW = 4
 /** Bounds of the options of a graph, and of its levels. */
 const MAX_M = 64
 const MAX_EF = 4096
@@ -70,7 +71,7 @@ export const checkHeader = (
 
   const { lists, listBlocks } = header
   require(lists <= MAX_LISTS, "lists", `${lists} is out of range`)
-  require(listBlocks <= rows + lists, "listBlocks", `${listBlocks} for ${rows} rows`)
+  require(listBlocks <= BLOCKS_A_ROW * (rows + lists), "listBlocks", `${listBlocks} for ${rows} rows`)
   require(lists > 0 || listBlocks === 0, "listBlocks", `${listBlocks} of no list`)
   require(lists === 0 || kind !== "pq", "lists", "are of signs: the codes are pq")
   require(tagsBytes <= MAX_DICTIONARY_BYTES, "tagsBytes", "is out of range")

@@ -1,0 +1,157 @@
+/**
+ * Inverted lists that follow data which drifts: lists that became far too long are split, and those that became nearly
+ * empty are merged into their neighbours, a few at a time, while searches go on.
+ */
+import type { Builder } from "../builder.ts"
+import { listsFor, SAMPLE_PER_LIST } from "../index/ivf.ts"
+import type { Regrouped } from "../index/regroup.ts"
+import { forEachSliced } from "../slice.ts"
+import { BLOCK } from "../store/layout.ts"
+import { centroidViews, MAX_LISTS } from "../store/list-columns.ts"
+import type { ListWriter } from "../store/lists.ts"
+import type { Store } from "../store/store.ts"
+import { byList } from "./lists.ts"
+import { spread } from "./samples.ts"
+
+/** A list is split when it has so many times the rows that it should have, and more than a few blocks. */
+const LONG = 4
+/** A list is merged when it has less than such a part of the rows that it should have. */
+const SHORT = 8
+/** A list that a split could not part is split again when it has so many times the rows. */
+const RETRY_GROWTH = 2
+/** Lists of one round: those that write wait for it. */
+const MAX_SPLITS = 16
+const MAX_MERGES = 64
+/** Rows of the lists of one round, unless a single one has more. */
+const ROUND_ROWS = 32_768
+/** Most lists that one is split into. */
+const MAX_PARTS = 64
+
+/** Lists to be split, and into how many, and lists to be merged into others. */
+interface Drift {
+  readonly splits: ReadonlyArray<{ readonly list: number; readonly parts: number }>
+  readonly merges: ReadonlyArray<number>
+}
+
+/**
+ * What a round of regrouping is to change of lists that hold `live` rows; undefined where all have about what they
+ * should. `wanted` lists were asked for.
+ */
+export const driftOf = (lists: ListWriter, live: number, wanted: number | undefined): Drift | undefined => {
+  const usual = live / (wanted ?? listsFor(live))
+  const longest = LONG * Math.max(BLOCK, usual)
+  const all = Array.from({ length: lists.count }, (_, list) => ({ list, size: lists.sizeOf(list) }))
+  let rows = 0
+  let room = MAX_LISTS - lists.count
+  const splits = all
+    .filter(({ list, size }) => size > longest && size > RETRY_GROWTH * lists.triedAt(list))
+    .sort((a, b) => b.size - a.size)
+    .slice(0, MAX_SPLITS)
+    .flatMap(({ list, size }, i) => {
+      const parts = Math.min(MAX_PARTS, Math.round(size / Math.max(BLOCK, usual)))
+      rows += size
+      room -= parts - 1
+      return room < 0 || (i > 0 && rows > ROUND_ROWS) ? [] : [{ list, parts }]
+    })
+  // One is left at least.
+  const most = Math.min(MAX_MERGES, lists.count - splits.length - 1)
+  const merges = all
+    .filter(({ size }) => size * SHORT < usual)
+    .sort((a, b) => a.size - b.size)
+    .slice(0, most)
+    .map(({ list }) => list)
+  return splits.length + merges.length > 0 ? { splits, merges } : undefined
+}
+
+/** What the builder makes of a drift. */
+interface RegroupPlan extends Omit<Regrouped, "centroids" | "local"> {
+  readonly centroids: SharedArrayBuffer
+  readonly local: SharedArrayBuffer
+}
+
+/** Finds the list of each of `rows`, whose centroids `centroids` are. */
+type Assign = (rows: Uint32Array, centroids: SharedArrayBuffer) => Promise<Uint32Array>
+
+/** Makes the centroids after a round in the builder. Rows may be written meanwhile. */
+export const planRegrouping = async (
+  store: Store,
+  lists: ListWriter,
+  builder: Builder["Service"],
+  { splits, merges }: Drift
+): Promise<RegroupPlan> => {
+  const sampled = []
+  for (const { list, parts } of splits) {
+    // Some may be of other lists by the time they are read: it is a sample.
+    const rows = await rowsOf(lists, [list])
+    // A list that has lost all its rows meanwhile has none to part.
+    if (rows.length > 0) sampled.push({ list, parts, rows: spread(rows, parts * SAMPLE_PER_LIST) })
+  }
+  const { codes, columns, shape } = store
+  const task = {
+    layout: columns.layout,
+    metric: shape.metric,
+    encoder: codes.encoder.parameters,
+    columns: codes.columns,
+    centroids: lists.buffers.centroids,
+    splits: sampled,
+    merges,
+    seed: codes.encoder.seed
+  }
+  return builder.call((build) => build.regroup(task))
+}
+
+/** The number of a list that goes. */
+const GONE = 2 ** 32 - 1
+
+/**
+ * Puts a plan in force: rows of lists that go, and of those around splits that are nearer to a new list than to their
+ * own, go to the list that is nearest. No row may be written meanwhile; searches go on. How many rows went to another list.
+ */
+export const regroup = async (lists: ListWriter, assign: Assign, plan: RegroupPlan): Promise<number> => {
+  const { centroids, kept, near, local, checked } = plan
+  const numbers = new Uint32Array(lists.count).fill(GONE)
+  for (const [list, before] of kept.entries()) numbers[before] = list
+  const gone = Array.from(numbers.keys()).filter((list) => numbers[list] === GONE)
+  const largest = gone.reduce((most, list) => Math.max(most, lists.sizeOf(list)), 0)
+  const met = await rowsOf(lists, [...gone, ...Array.from(checked, (list) => kept[list]!)])
+  const assigned = await assign(met, local)
+  const isChanged = new Uint8Array(centroidViews(centroids).halfNorms.length).fill(1, kept.length)
+  let moved = 0
+  await forEachSliced(met.length, undefined, (i) => {
+    const to = near[assigned[i]!]!
+    const from = numbers[lists.listOf(met[i]!)!]!
+    if (from === to) return
+    moved++
+    isChanged[to] = 1
+    if (from !== GONE) isChanged[from] = 1
+  })
+  // Lists that only take rows in are written anew too.
+  const isChecked = new Set(checked)
+  const taking = Array.from(near).filter((list) => list < kept.length && isChanged[list] === 1 && !isChecked.has(list))
+  const there = await rowsOf(
+    lists,
+    taking.map((list) => kept[list]!)
+  )
+  const rows = new Uint32Array(met.length + there.length)
+  const targets = new Uint32Array(rows.length)
+  let count = 0
+  const put = (row: number, list: number) => {
+    if (isChanged[list] === 0) return
+    rows[count] = row
+    targets[count++] = list
+  }
+  await forEachSliced(met.length, undefined, (i) => put(met[i]!, near[assigned[i]!]!))
+  await forEachSliced(there.length, undefined, (i) => put(there[i]!, numbers[lists.listOf(there[i]!)!]!))
+  const order = byList(targets.subarray(0, count), isChanged.length)
+  const unparted = Math.ceil(largest / 2)
+  const inOrder = { rows: order.map((at) => rows[at]!), targets: order.map((at) => targets[at]!) }
+  await lists.regroup({ centroids, kept, isChanged, unparted, ...inOrder })
+  return moved
+}
+
+/** The rows of some lists. */
+const rowsOf = async (lists: ListWriter, wanted: ReadonlyArray<number>): Promise<Uint32Array> => {
+  const rows: Array<number> = []
+  for (const list of wanted) await lists.forEachRow(list, (row) => void rows.push(row))
+  return Uint32Array.from(rows)
+}
