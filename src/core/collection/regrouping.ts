@@ -19,6 +19,8 @@ const LONG = 4
 const SHORT = 8
 /** A list that a split could not part is split again when it has so many times the rows. */
 const RETRY_GROWTH = 2
+/** Part of the rows of a list that one other takes where a split could not part them. */
+const UNPARTED_SHARE = 7 / 8
 /** Lists of one round: those that write wait for it. */
 const MAX_SPLITS = 16
 const MAX_MERGES = 64
@@ -112,7 +114,6 @@ export const regroup = async (lists: ListWriter, assign: Assign, plan: RegroupPl
   const numbers = new Uint32Array(lists.count).fill(GONE)
   for (const [list, before] of kept.entries()) numbers[before] = list
   const gone = Array.from(numbers.keys()).filter((list) => numbers[list] === GONE)
-  const largest = gone.reduce((most, list) => Math.max(most, lists.sizeOf(list)), 0)
   const met = await rowsOf(lists, [...gone, ...Array.from(checked, (list) => kept[list]!)])
   const assigned = await assign(met, local)
   const isChanged = new Uint8Array(centroidViews(centroids).halfNorms.length).fill(1, kept.length)
@@ -143,10 +144,32 @@ export const regroup = async (lists: ListWriter, assign: Assign, plan: RegroupPl
   await forEachSliced(met.length, undefined, (i) => put(met[i]!, near[assigned[i]!]!))
   await forEachSliced(there.length, undefined, (i) => put(there[i]!, numbers[lists.listOf(there[i]!)!]!))
   const order = byList(targets.subarray(0, count), isChanged.length)
-  const unparted = Math.ceil(largest / 2)
+  const unparted = await unpartedOf(lists, gone, (i) => near[assigned[i]!]!, isChanged.length)
   const inOrder = { rows: order.map((at) => rows[at]!), targets: order.map((at) => targets[at]!) }
   await lists.regroup({ centroids, kept, isChanged, unparted, ...inOrder })
   return moved
+}
+
+/** Lists that take nearly all rows of one of those that go; row `i` of them, in order, goes to `targetOf(i)`. */
+const unpartedOf = async (
+  lists: ListWriter,
+  gone: ReadonlyArray<number>,
+  targetOf: (i: number) => number,
+  count: number
+): Promise<ReadonlySet<number>> => {
+  const unparted = new Set<number>()
+  let from = 0
+  for (const list of gone) {
+    const size = lists.sizeOf(list)
+    const taken = new Uint32Array(count)
+    await forEachSliced(size, undefined, (i) => {
+      const to = targetOf(from + i)
+      taken[to]!++
+      if (taken[to]! > UNPARTED_SHARE * size) unparted.add(to)
+    })
+    from += size
+  }
+  return unparted
 }
 
 /** The rows of some lists. */

@@ -26,8 +26,8 @@ interface Regrouping {
   readonly targets: Uint32Array
   /** By list: 1 where it changes, so that all its rows are among `rows`. */
   readonly isChanged: Uint8Array
-  /** Rows from which on a new list counts as one that its split could not part. */
-  readonly unparted: number
+  /** New lists that took what a split could not part. */
+  readonly unparted: ReadonlySet<number>
 }
 
 export class ListWriter {
@@ -183,7 +183,7 @@ export class ListWriter {
       else chains.tried[list] = this.#chains.tried[kept[list]!]!
     })
     for (let list = kept.length; list < chains.count; list++) {
-      if (chains.sizes[list]! >= unparted) chains.tried[list] = chains.sizes[list]!
+      if (unparted.has(list)) chains.tried[list] = chains.sizes[list]!
     }
     // Nothing fails from here on: the places may be those of lists that are not in force yet.
     await forEachSliced(rows.length, undefined, (i) => this.#place(rows[i]!, places[i]!))
