@@ -4,7 +4,14 @@ import { test } from "node:test"
 import { synsets } from "../examples/wordnet/glosses.ts"
 import { settingFor } from "../src/core/calibration.ts"
 import { kernels } from "../src/core/native.ts"
-import { type Collection, type CollectionOptions, open, type SearchOptions, staticEmbedder } from "../src/index.ts"
+import {
+  type Collection,
+  type CollectionOptions,
+  type Filter,
+  open,
+  type SearchOptions,
+  staticEmbedder
+} from "../src/index.ts"
 import { randomBits, randomVectors } from "./property/kernels/random.ts"
 
 const QUERIES = 200
@@ -73,7 +80,7 @@ const filled = async (collection: Collection, { base, dimensions }: Data): Promi
 
 /** Mean recall and its standard error. A hit counts when it scores no less than the last of the exact ones. */
 const recallOf = async (collection: Collection, { queries, dimensions }: Data, options: SearchOptions) => {
-  const exact = await collection.searchMany(queries, { k: K, mode: "exact" })
+  const exact = await collection.searchMany(queries, { k: K, mode: "exact", filter: options.filter })
   const found = await collection.searchMany(queries, { k: K, ...options })
   const shares = Array.from({ length: queries.length / dimensions }, (_, query) => {
     const wanted = exact.counts[query]!
@@ -120,6 +127,51 @@ reaches("clusters in many dimensions", { precision: "f16" }, () => clustered(500
 reaches("uniform", { metric: "dot" }, () => uniform(6000, 32))
 reaches("duplicates", { precision: "int8" }, () => duplicates(5000, 24, 150))
 reaches("a few", {}, () => uniform(40, 16))
+
+/** Shares of the rows, in the order of their scores for a direction and in none. */
+const FILTERS: ReadonlyArray<Filter> = [
+  { drawn: { lt: 0.9 } },
+  { drawn: { lt: 0.3 } },
+  { drawn: { lt: 0.03 } },
+  { along: { lt: 0.3 } },
+  { along: { gte: 0.7 } },
+  { along: { gte: 0.97 } }
+]
+
+/** As `filled`, with places for `FILTERS`. */
+const filledToFilter = async (collection: Collection, { base, dimensions }: Data): Promise<void> => {
+  const rows = base.length / dimensions
+  const direction = base.subarray(0, dimensions)
+  const scores = Float64Array.from({ length: rows }, (_, row) =>
+    direction.reduce((sum, x, i) => sum + x * base[row * dimensions + i]!, 0)
+  )
+  const along = new Float64Array(rows)
+  for (const [place, row] of [...scores.keys()].sort((a, b) => scores[b]! - scores[a]!).entries()) {
+    along[row] = place / rows
+  }
+  const drawn = Float64Array.from({ length: rows }, (_, row) => (row * 0.6180339887498949) % 1)
+  const keys = Array.from({ length: rows }, (_, i) => `k${i}`)
+  await collection.addMany({ keys, vectors: base, fields: { along, drawn } })
+  await collection.buildIndex()
+}
+
+const reachesUnderFilters = (name: string, options: CollectionOptions, data: () => Data | Promise<Data>) => {
+  test(`${name}: the recall that is asked for is reached under filters, and nothing is missing`, async () => {
+    const made = await data()
+    await using db = await open(":memory:", { threads: 2 })
+    const fields = { along: "number", drawn: "number" } as const
+    const collection = await db.collection("c", { dimensions: made.dimensions, index: "ivf", fields, ...options })
+    await filledToFilter(collection, made)
+    for (const filter of FILTERS) {
+      for (const recall of LEVELS) await reachesLevel(collection, made, recall, { recall, filter })
+      const { counts } = await collection.searchMany(made.queries, { k: K, mode: "ivf", nprobe: 1, filter })
+      assert.ok(counts.every((count) => count === K))
+    }
+  })
+}
+
+reachesUnderFilters("sentences", {}, () => real(40_000))
+reachesUnderFilters("clusters", { metric: "l2" }, () => clustered(40_000, 48, 200))
 
 test("settings follow the level: what costs less is taken where less is asked for", async () => {
   await using db = await open(":memory:", { threads: 2 })

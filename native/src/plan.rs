@@ -128,6 +128,8 @@ pub struct SearchPlan {
     pub keep: u32,
     /// Candidates of the first stage that are scored again.
     pub rerank: u32,
+    /// Most candidates that are scored again where more than `rerank` may be near.
+    pub deepest: Option<u32>,
     /// Most lists that a query of mode ivf visits.
     pub nprobe: u32,
     /// How far below the best rank that of a visited list may be.
@@ -153,6 +155,11 @@ pub struct SearchPlan {
 }
 
 impl SearchPlan {
+    /// Rows that the hits are chosen from.
+    pub fn wanted(&self) -> usize {
+        self.keep.max(self.fetch.unwrap_or(0)) as usize
+    }
+
     /// The part that says where columns lie.
     pub fn layout(&self) -> SegmentLayout {
         SegmentLayout {

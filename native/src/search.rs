@@ -4,6 +4,8 @@ mod bounds;
 mod diversity;
 mod diversity_fast;
 mod lists;
+mod order;
+mod passing;
 mod rescore;
 mod scan;
 mod scorer;
@@ -23,7 +25,7 @@ use crate::view::View;
 use crate::views::Views;
 use lists::Lists;
 use napi_derive::napi;
-use rescore::{Hit, Source};
+use rescore::{Depth, Hit, Source};
 use scan::Area;
 pub use scan::Cancel;
 use scorer::Scorer;
@@ -142,8 +144,14 @@ unsafe fn hits(
             None => None,
         };
         let area = Area { plan, segments: source.segments, mask: mask.as_ref() };
-        let is_short =
-            |scorer: &Scorer| mask.as_ref().is_some_and(|mask| mask.is_short(plan.rerank as usize, scorer.row_bytes()));
+        let lists = arrays.columns.lists.as_ref().filter(|_| plan.mode == IVF).map(|lists| Lists::new(plan, lists));
+        let scan_ns = |mask: &Mask| {
+            let of_lists = lists.as_ref().map_or(usize::MAX, |lists| lists.expected_ns(plan, mask));
+            (mask.blocks_ns().min(of_lists), of_lists < mask.blocks_ns())
+        };
+        let is_short = |scorer: &Scorer| {
+            mask.as_ref().is_some_and(|mask| mask.is_short(plan.rerank as usize, scorer.row_bytes(), scan_ns(mask).0))
+        };
         let exhaustive = plan.mode == EXACT || scorer.as_ref().is_some_and(is_short);
         let walked = match (graph, &scorer) {
             (Some(graph), Some(scorer)) if !exhaustive && walk::is_open(area) => {
@@ -154,18 +162,26 @@ unsafe fn hits(
         let found = match walked {
             Some(found) => found,
             None => {
-                let mut sinks: Vec<Reservoir> = (0..queries).map(|_| Reservoir::new(candidates).above(seed)).collect();
+                let new_sinks =
+                    || -> Vec<Reservoir> { (0..queries).map(|_| Reservoir::new(candidates).above(seed)).collect() };
+                let mut sinks = new_sinks();
                 match (plan.mode, &scorer) {
                     (_, Some(scorer)) if exhaustive => scan::exact(area, scorer, &mut sinks, cancel)?,
-                    // Lists know nothing of a mask: under a filter all codes are scanned.
-                    (IVF, _) if mask.is_none() => {
-                        if let Some(columns) = &arrays.columns.lists {
-                            let (queries, projected) = query::flat(plan, &vectors, encoder);
-                            Lists::new(plan, columns).scan(plan, &queries, &projected, &mut sinks, cancel)?;
-                        }
-                    }
                     (FLAT | IVF | HNSW, _) => {
-                        scan::flat(area, &query::flat(plan, &vectors, encoder).0, &mut sinks, cancel)?
+                        let (queries, projected) = query::flat(plan, &vectors, encoder);
+                        let is_found = match (&lists, &mask) {
+                            (Some(lists), None) => {
+                                lists.scan(plan, &queries, &projected, &mut sinks, cancel).map(|()| true)?
+                            }
+                            (Some(lists), Some(mask)) if scan_ns(mask).1 => {
+                                lists.scan_passing(plan, &queries, &projected, mask, &mut sinks, cancel)?
+                            }
+                            _ => false,
+                        };
+                        if !is_found {
+                            sinks = new_sinks();
+                            scan::flat(area, &queries, &mut sinks, cancel)?;
+                        }
                     }
                     (BINARY, _) => scan::binary(area, &query::binary(plan, &vectors, encoder), &mut sinks, cancel)?,
                     (PQ, _) => scan::products(area, &adc, &mut sinks, cancel)?,
@@ -175,7 +191,11 @@ unsafe fn hits(
             }
         };
         let finish = |(i, candidates): (usize, Vec<(f32, u32)>)| {
+            let depth = Depth { first: plan.rerank.max(1) as usize, wanted: plan.wanted() };
             let mut found = match &scorer {
+                Some(scorer) if plan.deepest.is_some() && !exhaustive => {
+                    rescore::scored_deeply(source, scorer, i, candidates, depth, cancel)?
+                }
                 Some(scorer) => rescore::scored(source, scorer, i, candidates, exhaustive, cancel)?,
                 None => rescore::confirmed(source, candidates),
             };

@@ -30,6 +30,21 @@ impl Reservoir {
         Reservoir { threshold, ..self }
     }
 
+    /// Keeps everything above `threshold`, until it is [drained](Self::drain).
+    pub fn of_all(threshold: f32) -> Self {
+        Reservoir { entries: Vec::new(), keep: usize::MAX / 4, capacity: usize::MAX, threshold }
+    }
+
+    /// Takes everything out as `(score, row)`.
+    pub fn drain(&mut self) -> impl Iterator<Item = (f32, u32)> + '_ {
+        self.entries.drain(..).map(unpack)
+    }
+
+    /// Takes nothing from now on that does not exceed `threshold`.
+    pub fn raise(&mut self, threshold: f32) {
+        self.threshold = threshold;
+    }
+
     /// What a score must exceed to matter. It only rises, and lags behind the true `keep`-th best.
     #[inline(always)]
     pub fn threshold(&self) -> f32 {
@@ -68,6 +83,21 @@ impl Reservoir {
     pub fn into_best(mut self) -> Vec<(f32, u32)> {
         self.cut();
         self.entries.into_iter().map(unpack).collect()
+    }
+
+    /// Score of the `k`-th best of everything offered, `k` at least one and no more than are kept; minus infinity while there
+    /// are fewer.
+    pub fn best_at(&mut self, k: usize) -> f32 {
+        if k > self.entries.len() {
+            return f32::NEG_INFINITY;
+        }
+        let (_, entry, _) = self.entries.select_nth_unstable_by_key(k - 1, |entry| Reverse(*entry));
+        unpack(*entry).0
+    }
+
+    /// How many are kept at this moment: fewer than asked for only where fewer were offered.
+    pub fn len(&self) -> usize {
+        self.entries.len().min(self.keep)
     }
 
     fn cut_when_full(&mut self) {

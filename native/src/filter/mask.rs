@@ -75,11 +75,15 @@ impl Mask {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Whether it takes less time to score every row that passed, of `row_bytes` each, than to scan the codes of
-    /// their blocks and score `rerank` of them.
-    pub fn is_short(&self, rerank: usize, row_bytes: usize) -> bool {
-        let blocks = self.words.iter().filter(|word| **word != 0).count();
-        self.rows() <= rerank + blocks * BLOCK_NS / (ROW_NS + row_bytes / ROW_BYTES_NS)
+    /// Time to scan the codes of the blocks that have such rows, in nanoseconds.
+    pub fn blocks_ns(&self) -> usize {
+        self.words.iter().filter(|word| **word != 0).count() * BLOCK_NS
+    }
+
+    /// Whether it takes less time to score every row that passed, of `row_bytes` each, than to scan codes for `scan_ns`
+    /// and score `rerank` of them.
+    pub fn is_short(&self, rerank: usize, row_bytes: usize, scan_ns: usize) -> bool {
+        self.rows() <= rerank + scan_ns / (ROW_NS + row_bytes / ROW_BYTES_NS)
     }
 }
 
@@ -168,7 +172,8 @@ mod tests {
     #[test]
     fn what_is_reranked_anyway_is_short() {
         let mask = |rows: u32| Mask { first: 0, words: vec![(1u64 << rows) - 1] };
-        assert!(mask(20).is_short(20, 1_000_000) && !mask(21).is_short(20, 1_000_000));
-        assert!(mask(21).is_short(20, 0) && !mask(22).is_short(20, 0));
+        let is_short = |rows, bytes| mask(rows).is_short(20, bytes, mask(rows).blocks_ns());
+        assert!(is_short(20, 1_000_000) && !is_short(21, 1_000_000));
+        assert!(is_short(21, 0) && !is_short(22, 0));
     }
 }

@@ -21,8 +21,8 @@ const MAX_TABLES: usize = 1 << 30;
 /// caller wants.
 pub fn candidates(plan: &SearchPlan) -> usize {
     let slots = (plan.to_block - plan.from_block) as usize * BLOCK;
-    let wanted = plan.keep.max(plan.rerank).max(plan.fetch.unwrap_or(0)) as usize;
-    wanted.min(slots).max(1)
+    let wanted = plan.keep.max(plan.rerank).max(plan.fetch.unwrap_or(0)).max(plan.deepest.unwrap_or(0));
+    (wanted as usize).min(slots).max(1)
 }
 
 /// Number of queries, when every array is long enough for the plan.
@@ -37,6 +37,7 @@ pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
     require(!walks || arrays.columns.graph.is_some() && plan.rerank > 0, "there is no graph to walk, or no rerank")?;
     require(!walks || plan.ef_search.is_some_and(|ef| (1..=MAX_KEEP).contains(&ef)), "ef is out of range")?;
     require((1..=MAX_KEEP).contains(&plan.keep) && plan.rerank <= MAX_KEEP, "keep or rerank is out of range")?;
+    require(plan.deepest.is_none_or(|most| most <= MAX_KEEP && plan.rerank > 0), "deepest is out of range")?;
     let scored = plan.mode == EXACT || plan.mode != PQ && plan.rerank > 0;
     require(plan.precision != NONE || !scored, "no vectors are stored to score")?;
     let fetch = plan.fetch.unwrap_or(0);

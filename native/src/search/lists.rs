@@ -1,6 +1,7 @@
 //! Scanning inverted lists: which of them a query visits, and the blocks of those.
 
 use super::ListColumns;
+use super::order::Order;
 use super::scan::Cancel;
 use super::segment::norm_scale;
 use crate::kernels::blocks::{Blocks, CodeColumns, Rows};
@@ -9,19 +10,18 @@ use crate::kernels::matmul;
 use crate::kernels::prefetch::{prefetch, prefetch_range};
 use crate::norm::norm2;
 use crate::plan::*;
-use crate::select::{Reservoir, pack, unpack};
+use crate::select::{Reservoir, unpack};
 use crate::view::View;
 use std::array;
-use std::cmp::Reverse;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Lists that a single query visits in order of rank, so that its threshold rises early.
-const BEST_FIRST: usize = 8;
+pub const BEST_FIRST: usize = 8;
 /// Visits ahead whose blocks are asked for.
 const AHEAD: usize = 2;
 /// Visits between two looks at the cancel word.
-const CANCEL_VISITS: usize = 32;
+pub const CANCEL_VISITS: usize = 32;
 /// Queries whose products with all centroids are held at once.
 const ROUTED: usize = 64;
 
@@ -58,6 +58,11 @@ impl Lists {
             heads: columns.heads.ptr(),
             chunks: columns.codes.iter().zip(columns.links.iter()).map(chunk).collect(),
         }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     /// Scores what lies in the best `nprobe` lists of each query. `None` when cancelled.
@@ -100,20 +105,83 @@ impl Lists {
             // SAFETY: a list of ours.
             unsafe { self.walk(*list, scan) };
         }
+        let wanted = plan.wanted();
+        for ((query, projected), sink) in queries.iter().zip(projected.chunks_exact(CODE_BITS)).zip(sinks) {
+            if sink.len() < wanted {
+                // SAFETY: as above.
+                unsafe { self.go_on(plan, query, projected, sink, cancel)? };
+            }
+        }
         Some(())
     }
 
-    /// The best lists of each query, best first: rank by product plus bias, equal ones by number. Those far below the
-    /// best are left out (Chen et al., "SPANN", 2021, section 3.2.3).
+    /// Visits the lists that come after those of the plan until there are as many hits as wanted.
+    ///
+    /// # Safety
+    /// As for [`Lists::scan`].
+    unsafe fn go_on(
+        &self,
+        plan: &SearchPlan,
+        query: &FlatQuery,
+        projected: &[f32],
+        sink: &mut Reservoir,
+        cancel: &Cancel,
+    ) -> Option<()> {
+        let kernel = fastscan::pick::<1>();
+        // SAFETY: the caller's promise.
+        let mut order = unsafe { self.order(plan, projected) };
+        for at in order.near()..self.count {
+            if sink.len() >= plan.wanted() {
+                break;
+            }
+            // SAFETY: the cancel word is inside `control`, and the list is one of ours.
+            unsafe {
+                cancel.check()?;
+                self.walk(unpack(order.at(at)).1, |blocks| {
+                    kernel(blocks, array::from_ref(query), array::from_mut(sink))
+                });
+            }
+        }
+        Some(())
+    }
+
+    /// The lists that each query visits, best first.
     ///
     /// # Safety
     /// The centroids are `256 x count`, the biases one a list.
     unsafe fn route(&self, plan: &SearchPlan, projected: &[f32]) -> Vec<Visit> {
         let keep = (plan.nprobe as usize).min(self.count);
         let mut visits = Vec::with_capacity(projected.len() / CODE_BITS * keep);
-        let mut products = vec![0f32; ROUTED.min(projected.len() / CODE_BITS) * self.count];
-        let mut ranked: Vec<u64> = Vec::with_capacity(self.count);
         let mut query = 0u32;
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.rank(plan, projected, |ranks, least| {
+                let mut order = Order::new(ranks, least, keep);
+                visits.extend((0..order.near()).map(|at| (unpack(order.at(at)).1, query)));
+                query += 1;
+            });
+        }
+        visits
+    }
+
+    /// All lists by their rank for one query.
+    ///
+    /// # Safety
+    /// As for `route`.
+    pub unsafe fn order(&self, plan: &SearchPlan, projected: &[f32]) -> Order {
+        let mut order = Order::default();
+        // SAFETY: the caller's promise.
+        unsafe { self.rank(plan, projected, |ranks, least| order = Order::new(ranks, least, plan.nprobe as usize)) };
+        order
+    }
+
+    /// Calls `take` with the ranks of all lists, product plus bias, and with the least that a query may visit, query after
+    /// query: lists far below the best are left out (Chen et al., "SPANN", 2021, section 3.2.3).
+    ///
+    /// # Safety
+    /// As for `route`.
+    unsafe fn rank(&self, plan: &SearchPlan, projected: &[f32], mut take: impl FnMut(&[f32], f32)) {
+        let mut products = vec![0f32; ROUTED.min(projected.len() / CODE_BITS) * self.count];
         for group in projected.chunks(ROUTED * CODE_BITS) {
             let queries = group.len() / CODE_BITS;
             // SAFETY: `queries x 256`, `256 x count` and room for `queries x count` elements.
@@ -129,26 +197,16 @@ impl Lists {
                     let best = products.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                     best - margin as f32 * length(plan, query_at)
                 });
-                ranked.clear();
-                let near = (0u32..).zip(products.iter()).filter(|(_, rank)| **rank >= least || rank.is_nan());
-                ranked.extend(near.map(|(list, rank)| pack(*rank, list)));
-                if keep < ranked.len() {
-                    ranked.select_nth_unstable_by_key(keep - 1, |entry| Reverse(*entry));
-                    ranked.truncate(keep);
-                }
-                ranked.sort_unstable_by_key(|entry| Reverse(*entry));
-                visits.extend(ranked.iter().map(|entry| (unpack(*entry).1, query)));
-                query += 1;
+                take(products, least);
             }
         }
-        visits
     }
 
     /// Calls `scan` with the blocks of a list, as many at once as lie side by side.
     ///
     /// # Safety
     /// `list < count`.
-    unsafe fn walk(&self, list: u32, mut scan: impl FnMut(&Blocks)) {
+    pub unsafe fn walk(&self, list: u32, mut scan: impl FnMut(&Blocks)) {
         // A chain that was damaged into a ring ends all the same.
         let mut left = self.chunks.len() * BLOCKS;
         // SAFETY: there is a head for every list; every thread accesses it atomically.

@@ -30,6 +30,18 @@ impl Hit {
     }
 }
 
+/// Which candidates are scored when not all are worth it.
+#[derive(Clone, Copy)]
+pub struct Depth {
+    /// How many are scored in any case, at least one.
+    pub first: usize,
+    /// Hits wanted.
+    pub wanted: usize,
+}
+
+/// A candidate may be so many times as far from its estimate as those before it were on the whole.
+const DOUBT: f64 = 1.75;
+
 /// What candidates are rows of, and must still pass: fields may change while a row is live.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
@@ -102,6 +114,41 @@ pub unsafe fn confirmed(source: Source, candidates: Vec<(f32, u32)>) -> Vec<Hit>
         passes.then_some(Hit { entry: pack(estimate, row), estimate, generation })
     };
     sorted(candidates.into_iter().filter_map(hit).collect(), false)
+}
+
+/// As [`scored`] for the best `depth.first` candidates by estimate, and for those of the others that may be among the hits:
+/// whose estimate is as near to the score of the last of them as estimates are to scores.
+///
+/// # Safety
+/// As for [`scored`].
+pub unsafe fn scored_deeply(
+    source: Source,
+    scorer: &Scorer,
+    query: usize,
+    mut candidates: Vec<(f32, u32)>,
+    depth: Depth,
+    cancel: &Cancel,
+) -> Option<Vec<Hit>> {
+    if candidates.len() <= depth.first {
+        // SAFETY: the caller's promise, here and below.
+        return unsafe { scored(source, scorer, query, candidates, false, cancel) };
+    }
+    candidates.select_nth_unstable_by_key(depth.first - 1, |(estimate, row)| Reverse(pack(*estimate, *row)));
+    let rest = candidates.split_off(depth.first);
+    // SAFETY: as above.
+    let mut found = unsafe { scored(source, scorer, query, candidates, false, cancel)? };
+    let least = match found.get(depth.wanted - 1) {
+        Some(last) => {
+            let off = |hit: &Hit| (f64::from(hit.score_and_row().0) - f64::from(hit.estimate)).powi(2);
+            let mean = found.iter().map(off).sum::<f64>() / found.len() as f64;
+            f64::from(last.score_and_row().0) - DOUBT * mean.sqrt()
+        }
+        None => f64::NEG_INFINITY,
+    };
+    let near = rest.into_iter().filter(|(estimate, _)| f64::from(*estimate) > least).collect();
+    // SAFETY: as above.
+    found.extend(unsafe { scored(source, scorer, query, near, false, cancel)? });
+    Some(sorted(found, false))
 }
 
 fn sorted(mut found: Vec<Hit>, estimates_are_scores: bool) -> Vec<Hit> {

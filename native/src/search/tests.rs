@@ -49,6 +49,7 @@ impl Store {
             mode,
             keep: 10,
             rerank: 0,
+            deepest: None,
             nprobe: 0,
             margin: None,
             from_block: 0,

@@ -38,6 +38,11 @@ export interface SearchPlan extends SegmentLayout {
   readonly keep: number
   /** Candidates of the first stage scored again with stored vectors, or with unrounded tables of pq; 0 for none. */
   readonly rerank: number
+  /**
+   * Most candidates scored again: beyond `rerank` those that may be nearer than the last hit, given how far the estimates
+   * of the first were off. Absent for none of them.
+   */
+  readonly deepest?: number | undefined
   /** Most lists that a query of mode ivf visits. */
   readonly nprobe: number
   /**

@@ -74,29 +74,45 @@ const largest = (products: Float32Array, halfNorms: Float32Array): number => {
   return best
 }
 
-/** The lists that a projected query visits, in order of their number. */
-const route = (
+/** All lists in order of their ranks for one query, and which of them a search visits that no filter makes go on. */
+interface Order {
+  /** Best first, equal ones by number. */
+  readonly lists: Uint32Array
+  readonly ranks: Float32Array
+  /** How many are visited, and the rank down to which. */
+  readonly near: number
+  readonly floor: number
+}
+
+export const orderLists = (
   { metric, nprobe, margin }: SearchPlan,
   { centroids, biases }: ListColumns,
   projected: Float32Array
-): Uint32Array => {
+): Order => {
   const lists = biases.length
   const scores = new Float32Array(lists)
   matmul(projected, centroids, scores, 1, CODE_BITS, lists)
-  const best = new TopRows(Math.min(nprobe, lists))
-  for (let list = 0; list < lists; list++) scores[list] = scores[list]! + biases[list]!
+  const best = new TopRows(lists)
+  for (let list = 0; list < lists; list++) {
+    scores[list] = scores[list]! + biases[list]!
+    best.offer(scores[list]!, list)
+  }
   const length = metric === METRIC.dot ? fround(Math.sqrt(norm2(projected, 0, CODE_BITS))) : 1
-  const allowed = margin === undefined ? Number.POSITIVE_INFINITY : fround(fround(margin) * length)
-  const least = fround(largestOf(scores) - allowed)
-  for (const [list, rank] of scores.entries()) if (!(rank < least)) best.offer(rank, list)
-  return best.take().rows.slice().sort()
+  const { rows, scores: ranks } = best.take()
+  const least = margin === undefined ? Number.NEGATIVE_INFINITY : fround(ranks[0]! - fround(fround(margin) * length))
+  const reached = ranks.filter((rank) => rank >= least).length
+  const near = Math.min(reached, nprobe)
+  const isCut = near < reached || margin === undefined
+  return { lists: rows, ranks, near, floor: isCut ? ranks[Math.max(0, near - 1)]! : least }
 }
 
-/** The largest number of an array; those that are none count for nothing. */
-const largestOf = (values: Float32Array): number =>
-  values.reduce((most, value) => (value > most ? value : most), Number.NEGATIVE_INFINITY)
+/** Rows that the hits are chosen from. */
+export const wantedOf = ({ keep, fetch = 0 }: SearchPlan): number => Math.max(keep, fetch)
 
-/** Offers the live slots of the lists that each query visits, by their rows; false when cancelled. */
+/**
+ * Offers the live slots of the lists that each query visits, by their rows, and of more where those hold fewer than are
+ * wanted; false when cancelled.
+ */
 export const scanLists = (
   plan: SearchPlan,
   lists: ListColumns,
@@ -104,17 +120,31 @@ export const scanLists = (
   best: ReadonlyArray<TopRows>,
   isCancelled: () => boolean
 ): boolean =>
-  queries.every(({ estimator }, i) =>
-    route(plan, lists, estimator!.projected).every(
-      (list) => !isCancelled() && scanList(plan, lists, list, estimator!, best[i]!)
-    )
-  )
+  queries.every(({ estimator }, i) => {
+    const order = orderLists(plan, lists, estimator!.projected)
+    return order.lists.every((list, at) => {
+      if (at >= order.near && best[i]!.size >= wantedOf(plan)) return true
+      if (isCancelled()) return false
+      scanList(plan, lists, list, estimator!, (estimate, row) => best[i]!.offer(estimate, row))
+      return true
+    })
+  })
 
-const scanList = (plan: SearchPlan, lists: ListColumns, list: number, estimator: Estimator, best: TopRows): true => {
-  const { heads, codes, links } = lists
+/** A row of a list, by its estimate. */
+type Take = (estimate: number, row: number) => void
+
+/** Calls `take` with the live slots of a list, and says how many blocks it has. */
+export const scanList = (
+  plan: SearchPlan,
+  { heads, codes, links }: ListColumns,
+  list: number,
+  estimator: Estimator,
+  take: Take
+): number => {
+  let blocks = 0
   // A chain that was damaged into a ring ends all the same.
-  let left = codes.length * BLOCKS
-  for (let next = Atomics.load(heads, list); next > 0 && left > 0; left--) {
+  const most = codes.length * BLOCKS
+  for (let next = Atomics.load(heads, list); next > 0 && blocks < most; blocks++) {
     const chunk = Math.floor((next - 1) / BLOCKS)
     const block = (next - 1) % BLOCKS
     const held = links[chunk]
@@ -125,11 +155,11 @@ const scanList = (plan: SearchPlan, lists: ListColumns, list: number, estimator:
     const rows = new Uint32Array(held.buffer, held.byteOffset + LISTED_OFFSET + 4 * block * BLOCK, BLOCK)
     if ((low | high) !== 0) {
       const estimates = estimateBlock(plan, codeColumns(plan, codes[chunk]!), block, estimator)
-      for (let lane = 0; lane < BLOCK; lane++) if (isLive(low, high, lane)) best.offer(estimates[lane]!, rows[lane]!)
+      for (let lane = 0; lane < BLOCK; lane++) if (isLive(low, high, lane)) take(estimates[lane]!, rows[lane]!)
     }
     next = Atomics.load(new Uint32Array(held.buffer, held.byteOffset + NEXT_OFFSET, BLOCKS), block)
   }
-  return true
+  return blocks
 }
 
 /** Refuses lists that their own arrays do not hold. */

@@ -2,12 +2,16 @@
 import type { Filter, SearchPlan } from "./contract.ts"
 import { count, livePassing, type SegmentFilter } from "./filter.ts"
 import { requireLayout } from "./refusal.ts"
-import { BLOCKS, PRECISION } from "./shape.ts"
+import { BLOCK, BLOCKS, PRECISION } from "./shape.ts"
 
-/** Nanoseconds to scan the codes of a block, and to score a row that lies anywhere: per row, and bytes in one. */
+/** Nanoseconds to scan the codes of a block, and to scan a block of a list and find which of its slots pass. */
 const BLOCK_NS = 46
+const LISTED_NS = 100
+/** Nanoseconds to score a row that lies anywhere: per row, and bytes in one. */
 const ROW_NS = 40
 const ROW_BYTES_NS = 8
+/** Most lists that a plan with a margin lets a query visit, relative to what is usual: `search/margins.ts`. */
+const NPROBE_FACTOR = 4
 
 interface Filtered {
   readonly live: Int32Array
@@ -33,14 +37,8 @@ export const maskOf = (
   return words
 }
 
-/**
- * Whether it takes less time to score every row of a mask than to scan the codes of their blocks and score `rerank`
- * of them.
- */
-export const isShort = (
-  { fromBlock, toBlock, rerank, precision, dimensions, subspaces }: SearchPlan,
-  mask: Uint32Array
-): boolean => {
+/** Passing rows of the plan's blocks, and blocks that have any. */
+const countsOf = ({ fromBlock, toBlock }: SearchPlan, mask: Uint32Array) => {
   let rows = 0
   let blocks = 0
   for (let block = fromBlock; block < toBlock; block++) {
@@ -48,7 +46,39 @@ export const isShort = (
     rows += passing
     if (passing > 0) blocks++
   }
+  return { rows, blocks }
+}
+
+/** Blocks of lists that are scanned in the time that the codes of the blocks take which have rows of a mask. */
+export const listedBlocks = (plan: SearchPlan, mask: Uint32Array): number =>
+  Math.floor((countsOf(plan, mask).blocks * BLOCK_NS) / LISTED_NS)
+
+/** What takes least time under a filter. */
+type Way = "score" | "scan" | "lists"
+
+/**
+ * Whether it takes less time to score every row of a mask, or to scan the codes of their blocks, or of `lists` lists where
+ * that is not 0, and score `rerank` of them.
+ */
+export const wayUnder = (plan: SearchPlan, mask: Uint32Array, lists: number): Way => {
+  const { rerank, precision, dimensions, subspaces } = plan
+  const { rows, blocks } = countsOf(plan, mask)
+  const listsNs = lists > 0 ? expectedNs(plan, rows, lists) : Number.POSITIVE_INFINITY
+  const scanNs = Math.min(blocks * BLOCK_NS, listsNs)
   // Without vectors only product codes are scored again, by one look-up a subspace.
   const rowBytes = precision === PRECISION.none ? subspaces : [4, 2, 1][precision]! * dimensions
-  return rows <= rerank + Math.floor((blocks * BLOCK_NS) / (ROW_NS + Math.floor(rowBytes / ROW_BYTES_NS)))
+  const isShort = rows <= rerank + Math.floor(scanNs / (ROW_NS + Math.floor(rowBytes / ROW_BYTES_NS)))
+  if (isShort && rerank > 0) return "score"
+  return listsNs < blocks * BLOCK_NS ? "lists" : "scan"
+}
+
+/**
+ * About how long it takes to scan the lists that may hold the nearest of `rows` rows. Queries visit up to twice the lists
+ * that stored vectors do; where a share of the rows passes, the nearest of them are spread over more by the root of it.
+ */
+const expectedNs = ({ fromBlock, toBlock, nprobe, margin }: SearchPlan, rows: number, lists: number): number => {
+  const blocks = toBlock - fromBlock
+  const usual = nprobe / (margin === undefined ? 1 : NPROBE_FACTOR / 2)
+  const growth = Math.sqrt((blocks * BLOCK) / Math.max(1, rows))
+  return Math.floor(Math.min(1, (usual / lists) * growth) * blocks * LISTED_NS)
 }

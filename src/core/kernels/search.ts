@@ -6,7 +6,8 @@ import { diverse, fetched } from "./diversity.ts"
 import { estimateBlock } from "./estimate.ts"
 import { passes, type SegmentFilter, segmentFilter } from "./filter.ts"
 import { requireLists, scanLists } from "./lists.ts"
-import { isShort, maskOf } from "./mask.ts"
+import { maskOf, wayUnder } from "./mask.ts"
+import { scanPassing } from "./passing.ts"
 import { prepareQueries, type Query } from "./query.ts"
 import { requireLayout } from "./refusal.ts"
 import { loadVector } from "./rows.ts"
@@ -30,18 +31,25 @@ export const search: Kernels["search"] = (plan, columns, queries, control, hits,
   requirePlan(plan, segments.length, columns, queries, control, hits)
   const prepared = prepareQueries(plan, queries, encoder)
   const candidates = Math.min(
-    Math.max(plan.keep, plan.mode === MODE.exact ? 0 : plan.rerank, plan.fetch ?? 0),
+    Math.max(plan.keep, plan.mode === MODE.exact ? 0 : Math.max(plan.rerank, plan.deepest ?? 0), plan.fetch ?? 0),
     (plan.toBlock - plan.fromBlock) * BLOCK
   )
-  const best = prepared.map(() => new TopRows(candidates, plan.seed))
+  const newSelections = () => prepared.map(() => new TopRows(candidates, plan.seed))
+  let best = newSelections()
   const mask = filter && maskOf(plan, segments, filter)
-  const exhaustive = plan.mode === MODE.exact || (mask !== undefined && plan.rerank > 0 && isShort(plan, mask))
+  const lists = plan.mode === MODE.ivf ? columns.lists : undefined
+  const way = mask && wayUnder(plan, mask, lists?.heads.length ?? 0)
+  const exhaustive = plan.mode === MODE.exact || way === "score"
   const isCancelled = () => Atomics.load(control, plan.cancel) !== 0
-  // Lists know nothing of a mask: under a filter all codes are scanned.
-  const done =
-    plan.mode === MODE.ivf && filter === undefined
-      ? scanLists(plan, columns.lists!, prepared, best, isCancelled)
-      : scanBlocks({ plan, segments, mask, exhaustive }, prepared, best, isCancelled)
+  let done: boolean | undefined = false
+  if (lists !== undefined && mask === undefined) done = scanLists(plan, lists, prepared, best, isCancelled)
+  else {
+    if (lists !== undefined && way === "lists") done = scanPassing(plan, lists, prepared, mask!, best, isCancelled)
+    if (done === false) {
+      best = newSelections()
+      done = scanBlocks({ plan, segments, mask, exhaustive }, prepared, best, isCancelled)
+    }
+  }
   if (!done) {
     hits.counts.fill(0, 0, prepared.length)
     return CANCELLED
@@ -121,7 +129,12 @@ const report = (
   const order = new Uint32Array(scores.length)
   const rescored = plan.mode === MODE.exact || plan.rerank > 0
   let whole = 0
+  let least = Number.NEGATIVE_INFINITY
   for (let i = 0; i < scores.length; i++) {
+    if (i === plan.rerank && plan.deepest !== undefined && !exhaustive) {
+      least = leastEstimate(plan, order.subarray(0, whole), scores, candidates.scores)
+    }
+    if (candidates.scores[i]! <= least) break
     const segment = segments[Math.floor(candidates.rows[i]! / SLOTS)]
     // A list may name any row.
     if (segment === undefined) continue
@@ -147,6 +160,23 @@ const report = (
     hits.estimates[at] = exhaustive ? scores[i]! : candidates.scores[i]!
   }
   hits.counts[index] = count
+}
+
+/** A candidate may be so many times as far from its estimate as those before it were on the whole. */
+const DOUBT = 1.75
+
+/** What the estimate of a candidate must exceed so that it may be among the hits, after some were scored. */
+const leastEstimate = (
+  { keep, fetch = 0 }: SearchPlan,
+  scored: Uint32Array,
+  scores: Float32Array,
+  estimates: Float32Array
+): number => {
+  const best = Array.from(scored, (i) => scores[i]!).sort((a, b) => b - a)
+  const last = best[Math.max(keep, fetch) - 1]
+  if (last === undefined) return Number.NEGATIVE_INFINITY
+  const mean = scored.reduce((sum, i) => sum + (scores[i]! - estimates[i]!) ** 2, 0) / scored.length
+  return last - DOUBT * Math.sqrt(mean)
 }
 
 /** Those of `near`, best first, that are worth most together. */

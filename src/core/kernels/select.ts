@@ -32,6 +32,16 @@ export class TopRows {
     }
   }
 
+  /** Rows that are kept. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** The `k`-th best score that is kept; minus infinity while there are fewer. */
+  bestAt(k: number): number {
+    return this.#scores.slice(0, this.#size).sort().at(-k) ?? Number.NEGATIVE_INFINITY
+  }
+
   /** The kept rows, best first. The selection is used up. */
   take(): { readonly rows: Uint32Array; readonly scores: Float32Array } {
     const size = this.#size

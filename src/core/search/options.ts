@@ -14,8 +14,10 @@ export const MODES = ["auto", "exact", "flat", "binary", "ivf", "hnsw", "pq"] as
  * - `flat` scans 256-bit codes with a float query (RaBitQ estimator, arXiv 2405.12497, over ITQ
  *   codes) and scores the best `rerank` of them exactly.
  * - `binary` scans the same codes by Hamming distance.
- * - `ivf` scans as `flat` does, but only the `nprobe` inverted lists whose centroids are nearest to the query; all of
- *   the codes while there are no lists.
+ * - `ivf` scans as `flat` does, but only the `nprobe` inverted lists whose centroids are nearest to the query, and more
+ *   where those hold fewer than `k`. Under a filter it goes on as far as what passes is farther away than what does not,
+ *   and scans all of the codes where that takes less time; so it does with `minScore`, since any list may hold what is
+ *   near enough, and while there are no lists.
  * - `hnsw` walks the graph of a collection with `index: "hnsw"` and scores what it finds exactly. Rows that are not in
  *   the graph yet are scanned. While more than a few per cent of the rows are not, or three in four of those in it
  *   have been deleted, and without the native addon, it searches as `flat` does.
@@ -48,16 +50,17 @@ export interface SearchOptions {
   /**
    * Mean share of the exact `k` nearest that searches are to find, 0.5..1: with mode `auto`, the engine takes the
    * cheapest setting that was measured to reach it on a sample of the collection. 1 searches exactly. Needs stored
-   * vectors. Default: about 0.99.
+   * vectors. Default: about 0.99. Under a filter more candidates are scored, up to 1,024: of entries that all lie far
+   * from the query, as where a filter leaves out what is near it, fewer may be found than were asked for.
    */
   readonly recall?: number | undefined
   /**
    * Candidates scored again with their stored vectors, 0..16384; 0 returns the estimates of the
    * scan. Default `max(128, 10 k)` for `flat`, `ivf` and `pq`, `efSearch` for `hnsw`, 0 for `binary`, and what was
-   * measured for `auto`. A store without vectors (`precision: "none"`) has 0, but for `pq`.
+   * measured for `auto`, under a filter more. A store without vectors (`precision: "none"`) has 0, but for `pq`.
    */
   readonly rerank?: number | undefined
-  /** Inverted lists that mode `ivf` visits, at least 1. Default: a quarter of them. */
+  /** Inverted lists that mode `ivf` visits, at least 1; under a filter more. Default: a quarter of them. */
   readonly nprobe?: number | undefined
   /** Nearest rows that a walk of mode `hnsw` keeps, 1..4096, and at least `k`. Default `max(64, 2 k)`. */
   readonly efSearch?: number | undefined

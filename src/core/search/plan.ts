@@ -51,6 +51,11 @@ const FETCH_FACTOR = 4
  * near rows, which are .029 with 384 components.
  */
 const SEED_MARGIN = 0.1
+/**
+ * Most candidates scored again under a filter: what passes may be far from the query and so near to one another that
+ * estimates hardly tell it apart.
+ */
+const DEEPEST = 1024
 /** Candidates scored again where a least score is given: few pass its seed. */
 const RANGE_RERANK = 1024
 /** Recall that settings are chosen for where none is asked for. */
@@ -110,8 +115,7 @@ const diversity = (options: MmrOptions, keep: number, hasVectors: boolean) => {
 
 /**
  * The plan over every row used so far. Mode hnsw scans all codes where there is no graph of nearly all rows, mode ivf
- * where there are no lists, and under a filter: how many of the rows that pass lie in the lists it would visit, nobody
- * has measured.
+ * where there are no lists, and for a least score: what lies above it may be in any list.
  */
 export const plan = (
   choice: SearchChoice,
@@ -127,13 +131,15 @@ export const plan = (
   const isWalkable = canWalk(columns.graph, rows)
   // Walks were measured over all rows, for the nearest ones.
   const settled = settle(choice, columns, rows, isWalkable && !filtered && !isRange)
-  const isListed = settled.mode === MODE.ivf && lists > 0 && !filtered && !isRange
+  const isListed = settled.mode === MODE.ivf && lists > 0 && !isRange
   const walks = settled.mode === MODE.hnsw && isWalkable
   const efSearch = walks ? Math.max(choice.efSearch ?? settled.efSearch ?? Math.max(64, 2 * keep), keep, fetch) : 0
   const depths = [walks && settled.efSearch === undefined ? efSearch : settled.rerank, fetch]
   if (settled.mode !== MODE.binary && (filtered || isRange)) depths.push(usualRerank(columns, keep))
   if (settled.rerank > 0 && isRange) depths.push(RANGE_RERANK)
   const rerank = settled.mode === MODE.exact ? 0 : Math.max(choice.rerank ?? Math.max(...depths), fetch)
+  const isEstimated = settled.mode === MODE.flat || settled.mode === MODE.ivf || settled.mode === MODE.pq
+  const deepens = filtered && !isRange && choice.mode === undefined && choice.rerank === undefined && isEstimated
   const scansAll = (settled.mode === MODE.ivf && !isListed) || (settled.mode === MODE.hnsw && !walks)
   const mode = scansAll ? MODE.flat : settled.mode
   return {
@@ -142,6 +148,7 @@ export const plan = (
     mode,
     // What a walk finds is always scored again: its own scores are those of copies.
     rerank: rerank === 0 && !walks ? 0 : Math.max(rerank, keep),
+    ...(deepens && rerank > 0 && { deepest: Math.max(DEEPEST, rerank) }),
     nprobe: isListed ? Math.min(choice.nprobe ?? settled.nprobe, lists) : 0,
     ...(isListed && choice.nprobe === undefined && settled.margin !== undefined && { margin: settled.margin }),
     fromBlock: 0,

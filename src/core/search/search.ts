@@ -52,6 +52,10 @@ const scannedRows = (plan: SearchPlan, { columns }: Searchable): number => {
   return (rows * plan.nprobe) / lists / (plan.margin === undefined ? 1 : NPROBE_FACTOR)
 }
 
+/** What a plan costs: under a filter lists are left for all codes where too much of them would be visited. */
+const priced = (plan: SearchPlan, filtered: boolean): SearchPlan =>
+  filtered && plan.mode === MODE.ivf ? { ...plan, mode: MODE.flat } : plan
+
 /** What is expected of a search at this moment. */
 export interface Outlook {
   /** Microseconds a query. */
@@ -69,7 +73,8 @@ export const outlookOf = ({ cost, choice, memory, passing }: Search): Outlook =>
   const operations = passing?.operations() ?? 0
   const whole = plan(choice, memory.columns, rows, 0, operations > 0)
   const { keep, fetch = 0, fast } = whole
-  const us = cost.microseconds(whole, scannedRows(whole, memory), 1) + cost.filterMicroseconds(operations, rows)
+  const known = priced(whole, operations > 0)
+  const us = cost.microseconds(known, scannedRows(known, memory), 1) + cost.filterMicroseconds(operations, rows)
   return { perQuery: us + cost.diversityMicroseconds(keep, fetch, fast), splits: splits(whole) }
 }
 
@@ -117,7 +122,8 @@ export const searchInPlace = (search: Search): void => {
       const microseconds = (performance.now() - start) * 1000
       // What a filter left out was not scanned: its time says nothing of a row.
       if (filter === undefined || cost.isOfOneFilter) {
-        cost.observe(whole, scannedRows(whole, memory), count, microseconds)
+        const known = priced(whole, filter !== undefined)
+        cost.observe(known, scannedRows(known, memory), count, microseconds)
       }
       if (filter !== undefined) search.passing?.filled(filter)
       if (counts(read(search, whole, hits)) || run === MAX_RUNS) return
@@ -196,7 +202,7 @@ const scanInPool = async (
   )
   const found = results.map((result, i) => {
     if (result.status === "rejected") throw result.reason
-    const plan = plans[i]!
+    const plan = priced(plans[i]!, filter !== undefined)
     if (filter === undefined || cost.isOfOneFilter)
       cost.observe(plan, scannedRows(plan, memory), count, result.value.microseconds)
     return result.value.hits

@@ -3,9 +3,11 @@ import assert from "node:assert/strict"
 import fc from "fast-check"
 import type { Hits, Kernels } from "../../../src/core/kernels/contract.ts"
 import { scalar } from "../../../src/core/kernels/scalar.ts"
+import { FILTER_OP } from "../../../src/core/kernels/shape.ts"
 import { newHits } from "../../../src/core/search/hits.ts"
 import { choose, plan } from "../../../src/core/search/plan.ts"
-import { METRICS } from "../../../src/core/store/layout.ts"
+import { type FieldTypes, fieldColumn, METRICS } from "../../../src/core/store/layout.ts"
+import { columnsOf } from "../../../src/core/store/memory.ts"
 import type { Store } from "../../../src/core/store/store.ts"
 import { listAll } from "../../lists.ts"
 import { drop, newStore, put } from "../../stores.ts"
@@ -34,9 +36,10 @@ const listedStore = (
     rows,
     deleted,
     lists
-  }: Omit<typeof drawn extends fc.Arbitrary<infer D> ? D : never, "nprobe" | "margin">
+  }: Omit<typeof drawn extends fc.Arbitrary<infer D> ? D : never, "nprobe" | "margin">,
+  fields: FieldTypes = {}
 ): Store => {
-  const store = newStore(kernels, { dimensions: DIMENSIONS, metric, precision: "f32" }, seed)
+  const store = newStore(kernels, { dimensions: DIMENSIONS, metric, precision: "f32", fields }, seed)
   const keys = Array.from({ length: rows }, (_, i) => `k${i}`)
   put(store, keys, seed)
   listAll(store, Math.min(lists, rows), seed)
@@ -100,18 +103,146 @@ testEveryIsa("all lists hold what all codes do", (native) => {
   )
 })
 
+const FIELD = fieldColumn("place")
+
+/** A store with lists whose rows have places 0..99, in the order of their scores for some direction or of their numbers. */
+const placedStore = (kernels: Kernels, shape: Placed): Store => {
+  const store = listedStore(kernels, shape, { place: "number" })
+  const { offset } = columnsOf(store.shape).find(({ name }) => name === FIELD)!
+  const rows = store.columns.rows[0]!
+  const places = new Float64Array(rows.buffer, rows.byteOffset + offset, store.directory.rows)
+  const along = exactScores(kernels, store, randomVectors(shape.seed + 7, DIMENSIONS))
+  for (let row = 0; row < places.length; row++) {
+    const rank = shape.isAlong ? along.indexOf(row) : (row * 7919) % places.length
+    places[row] = Math.floor((100 * rank) / places.length)
+  }
+  return store
+}
+
+const placed = fc.record({
+  seed: fc.nat({ max: 2 ** 30 }),
+  metric: fc.constantFrom(...METRICS),
+  rows: fc.integer({ min: 600, max: 2500 }),
+  deleted: fc.nat({ max: 60 }),
+  lists: fc.integer({ min: 1, max: 12 }),
+  nprobe: fc.integer({ min: 1, max: 4 }),
+  margin: fc.option(fc.double({ min: 0, max: 8, noNaN: true }), { nil: undefined }),
+  isAlong: fc.boolean(),
+  from: fc.nat({ max: 60 }),
+  share: fc.integer({ min: 1, max: 100 })
+})
+type Placed = typeof placed extends fc.Arbitrary<infer D> ? D : never
+
+/** Rows in order of their scores for a query. */
+const exactScores = (kernels: Kernels, store: Store, query: Float32Array): ReadonlyArray<number> => {
+  const hits = newHits(1, 4096)
+  const choice = { ...choose({ mode: "exact" }, store.shape), keep: 4096 }
+  kernels.search(
+    plan(choice, store.columns, store.directory.rows, 20),
+    store.columns,
+    query,
+    store.directory.words,
+    hits
+  )
+  return Array.from(hits.rows.subarray(0, hits.counts[0]!))
+}
+
+const placesFrom = (store: Store, from: number, share: number) => {
+  const { offset } = columnsOf(store.shape).find(({ name }) => name === FIELD)!
+  return { ops: Uint32Array.of(FILTER_OP.between, offset, 0, 2), constants: Float64Array.of(from, from + share - 1) }
+}
+
+const searchPlaces = (
+  kernels: Kernels,
+  store: Store,
+  { nprobe, margin, from, share }: Placed,
+  mode: "flat" | "ivf",
+  rerank: number,
+  deepest?: number
+) => {
+  const hits = newHits(QUERIES, 10)
+  const choice = choose({ mode, nprobe, rerank, k: 10 }, store.shape)
+  const whole = {
+    ...plan(choice, store.columns, store.directory.rows, 20, true),
+    margin,
+    ...(deepest !== undefined && { deepest })
+  }
+  const queries = randomVectors(99, QUERIES * DIMENSIONS)
+  kernels.search(whole, store.columns, queries, store.directory.words, hits, placesFrom(store, from, share))
+  return hits
+}
+
+testEveryIsa("under a filter lists give the same rows as by the scalar definition, and as many as pass", (native) => {
+  fc.assert(
+    fc.property(placed, (shape) => {
+      const store = placedStore(native, shape)
+      const passing = native.filterRows(
+        store.columns.layout.liveOffset,
+        store.columns.rows,
+        placesFrom(store, shape.from, shape.share),
+        new Uint32Array(2 * Math.ceil(store.directory.rows / 64))
+      )
+      for (const [rerank, deepest] of [[0], [16], [16, 64]] as const) {
+        const [a, b] = [native, scalar].map((kernels) => searchPlaces(kernels, store, shape, "ivf", rerank, deepest))
+        assert.deepEqual(Array.from(a!.counts), Array(QUERIES).fill(Math.min(10, passing)))
+        if (rerank === 0)
+          for (let query = 0; query < QUERIES; query++) assert.deepEqual(found(a!, query, 10), found(b!, query, 10))
+        else assert.deepEqual(new Set(a!.rows), new Set(b!.rows))
+      }
+    }),
+    { numRuns: 12 }
+  )
+})
+
+testEveryIsa(
+  "what passes far from a query is found in lists as in all codes, and so is what passes anywhere",
+  (native) => {
+    let met = 0
+    let wanted = 0
+    fc.assert(
+      fc.property(placed, (shape) => {
+        const some = { ...shape, nprobe: 4, lists: 12, margin: undefined }
+        const store = placedStore(native, some)
+        const lists = searchPlaces(native, store, some, "ivf", 0)
+        const flat = searchPlaces(native, store, some, "flat", 0)
+        for (let query = 0; query < QUERIES; query++) {
+          const near = new Set(found(lists, query, 10).rows)
+          for (const row of found(flat, query, 10).rows) {
+            wanted++
+            if (near.has(row)) met++
+          }
+        }
+      }),
+      { numRuns: 20 }
+    )
+    assert.ok(met >= 0.9 * wanted, `${met} of ${wanted}`)
+  }
+)
+
 testEveryIsa("a margin leaves out lists whose centroid is farther than that, and the best never", (native) => {
   fc.assert(
     fc.property(drawn, (shape) => {
       const store = listedStore(native, shape)
-      const counts = (margin: number | undefined) => search(native, store, "ivf", shape.nprobe, 700, margin).counts
-      const [none, some, more, all] = [counts(0), counts(1), counts(4), counts(undefined)]
-      const one = search(native, store, "ivf", 1, 700).counts
+      const best = (margin: number | undefined) => search(native, store, "ivf", shape.nprobe, 1, margin).estimates
+      const [none, some, more, all] = [best(0), best(1), best(4), best(undefined)]
+      const one = search(native, store, "ivf", 1, 1).estimates
       for (let query = 0; query < QUERIES; query++) {
         assert.ok(none[query]! >= one[query]!)
         assert.ok(none[query]! <= some[query]! && some[query]! <= more[query]! && more[query]! <= all[query]!)
       }
-      assert.deepEqual(counts(1e9), all)
+      assert.deepEqual(best(1e9), all)
+    }),
+    { numRuns: 15 }
+  )
+})
+
+testEveryIsa("lists that hold fewer rows than are wanted are not the end", (native) => {
+  fc.assert(
+    fc.property(drawn, (shape) => {
+      const store = listedStore(native, shape)
+      const { counts } = search(native, store, "ivf", 1, 700, shape.margin)
+      const flat = search(native, store, "flat", 1, 700)
+      assert.deepEqual(counts, flat.counts)
     }),
     { numRuns: 15 }
   )
