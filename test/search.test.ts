@@ -79,7 +79,10 @@ describe("options", () => {
     ["mode", { mode: "near" as "flat" }],
     ["nprobe", { mode: "ivf", nprobe: 0 }],
     ...[0.4, 1.01, Number.NaN, "high" as unknown as number].map((recall) => ["recall", { recall }] as const),
-    ["recall", { recall: 0.9, mode: "flat" }]
+    ["recall", { recall: 0.9, mode: "flat" }],
+    ["rerank", { recall: 0.9, rerank: 10 }],
+    ["nprobe", { recall: 0.9, nprobe: 4 }],
+    ["efSearch", { recall: 0.9, efSearch: 64 }]
   ]
 
   test("everything out of bounds is an InvalidParameter that names the option", async () => {

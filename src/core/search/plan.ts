@@ -84,6 +84,8 @@ export const choose = (options: SearchOptions, shape: StoreShape): SearchChoice 
       throw wrong("recall", `wanted a number from ${LEAST_RECALL} to 1`)
     }
     if (mode !== undefined) throw wrong("recall", `mode ${name} has no level of recall: leave the mode to the engine`)
+    const set = (["rerank", "nprobe", "efSearch"] as const).find((name) => options[name] !== undefined)
+    if (set !== undefined) throw wrong(set, "a level of recall decides it: leave out one of the two")
     if (!hasVectors) throw wrong("recall", "nothing to measure it by: the precision is none")
   }
   const optional = (parameter: "rerank" | "nprobe" | "efSearch", least: number, most: number) => {
