@@ -12,6 +12,7 @@ import {
   type SearchOptions,
   staticEmbedder
 } from "../src/index.ts"
+import { failsWith } from "./failures.ts"
 import { randomBits, randomVectors } from "./property/kernels/random.ts"
 
 const QUERIES = 200
@@ -127,6 +128,28 @@ reaches("clusters in many dimensions", { precision: "f16" }, () => clustered(500
 reaches("uniform", { metric: "dot" }, () => uniform(6000, 32))
 reaches("duplicates", { precision: "int8" }, () => duplicates(5000, 24, 150))
 reaches("a few", {}, () => uniform(40, 16))
+
+test("a call that measures recall can be cancelled, leaves nothing half measured, and another one does it", async () => {
+  await using db = await open(":memory:", { threads: 2 })
+  const data = clustered(30_000, 48, 60)
+  const collection = await db.collection("c", { dimensions: data.dimensions, index: { ivf: { lists: 64 } } })
+  const keys = Array.from({ length: 30_000 }, (_, i) => `k${i}`)
+  await collection.addMany({ keys, vectors: data.base })
+  await collection.buildIndex()
+  await collection.delete("k7")
+  const measured = collection.stats().calibration
+  const controller = new AbortController()
+  const building = collection.buildIndex({ signal: controller.signal })
+  // Made anew, and so without a calibration until they have been measured.
+  while (collection.stats().calibration === measured) await new Promise(setImmediate)
+  assert.equal(collection.stats().calibration, undefined)
+  controller.abort(new Error("enough"))
+  await assert.rejects(building, failsWith("Cancelled"))
+  assert.deepEqual([collection.stats().calibration, collection.stats().lists], [undefined, 64])
+  assert.equal((await collection.search(data.queries.subarray(0, 48), { recall: 0.9 })).length, K)
+  await collection.buildIndex()
+  assert.equal(collection.stats().calibration?.rows, 29_999)
+})
 
 /** Shares of the rows, in the order of their scores for a direction and in none. */
 const FILTERS: ReadonlyArray<Filter> = [

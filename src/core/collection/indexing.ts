@@ -85,13 +85,13 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
 
   const makeLists = Effect.gen(function* () {
     const { version } = store.codes
-    const centroids = yield* abortable(() => trainLists(store, builder, wanted))
+    const centroids = yield* abortable((signal) => trainLists(store, builder, wanted, signal))
     yield* exclusively(
-      abortable(async () => {
+      abortable(async (signal) => {
         // Codes that were replaced meanwhile are not those that the centroids speak of.
         if (store.codes.version !== version) return
         const { live } = store.directory
-        await fillLists(store, pool, centroids)
+        await fillLists(store, pool, centroids, signal)
         listed = live
       })
     )
@@ -112,7 +112,7 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
           if (store.lists !== lists || store.codes.version !== codes.version) return
           // Blocks of rounds before may be free by now.
           store.slots.reclaim()
-          moved += await regroup(lists, (rows, centroids) => assignAll(store, pool, centroids, rows), plan)
+          moved += await regroup(lists, (rows, centroids) => assignAll(store, pool, centroids, rows, undefined), plan)
         })
       )
     }
@@ -130,13 +130,13 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   }
   const walksAreDue = () => wholeGraph() !== undefined && store.codes.calibration?.walks === undefined
 
-  const measureAtRest = abortable(async () => {
+  const measureAtRest = abortable(async (signal) => {
     const { version, lists } = store.codes
     const sample = await storedRows(store, CALIBRATION_QUERIES)
     if (sample.rows.length === 0) return
-    const scans = await calibrate(store, pool, sample)
+    const scans = await calibrate(store, pool, sample, signal)
     const graph = wholeGraph()
-    const calibration = graph ? { ...scans, walks: await calibrateWalks(store, graph, pool, sample) } : scans
+    const calibration = graph ? { ...scans, walks: await calibrateWalks(store, graph, pool, sample, signal) } : scans
     if (store.codes.version !== version || store.codes.lists?.heads !== lists?.heads) return
     store.useCalibration(calibration)
     moved = 0

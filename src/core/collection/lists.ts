@@ -1,4 +1,5 @@
 /** Inverted lists of a collection: trained on its codes, then filled with every live row while nobody writes. */
+import { orCancelled } from "../abort.ts"
 import type { Builder } from "../builder.ts"
 import { listsFor, SAMPLE_PER_LIST } from "../index/ivf.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
@@ -15,15 +16,23 @@ export const assignAll = async (
   store: Store,
   pool: Pool["Service"],
   centroids: SharedArrayBuffer,
-  rows: Uint32Array
+  rows: Uint32Array,
+  signal: AbortSignal | undefined
 ): Promise<Uint32Array> => {
   const handle = store.handle()
   const lists = new Uint32Array(rows.length)
-  const tasks = Array.from({ length: Math.ceil(rows.length / TASK_ROWS) }, async (_, task) => {
-    const part = rows.slice(task * TASK_ROWS, (task + 1) * TASK_ROWS)
-    lists.set(await runOnMemory<Uint32Array>(pool, "assign", { rows: part, centroids }, handle), task * TASK_ROWS)
-  })
-  await allSettled(tasks)
+  let next = 0
+  const lane = async (): Promise<void> => {
+    while (next < rows.length) {
+      signal?.throwIfAborted()
+      const from = next
+      next += TASK_ROWS
+      const part = rows.slice(from, from + TASK_ROWS)
+      lists.set(await runOnMemory<Uint32Array>(pool, "assign", { rows: part, centroids }, handle), from)
+    }
+  }
+  // Two a worker: none waits for the next to be sent.
+  await allSettled(Array.from({ length: 2 * pool.threads }, lane))
   return lists
 }
 
@@ -37,11 +46,15 @@ export const byList = (lists: Uint32Array, count: number): Uint32Array => {
   return order
 }
 
-/** Centroids for the rows and codes of this moment, trained in the builder. Rows may be written meanwhile. */
+/**
+ * Centroids for the rows and codes of this moment, trained in the builder, which is left alone with them when the signal
+ * fires. Rows may be written meanwhile.
+ */
 export const trainLists = async (
   store: Store,
   builder: Builder["Service"],
-  wanted: number | undefined
+  wanted: number | undefined,
+  signal: AbortSignal
 ): Promise<SharedArrayBuffer> => {
   const rows = await liveRows(store)
   const lists = Math.min(wanted ?? listsFor(rows.length), rows.length)
@@ -55,16 +68,27 @@ export const trainLists = async (
     lists,
     seed: encoder.seed
   }
-  return builder.call((build) => build.centroids(task))
+  return orCancelled(
+    builder.call((build) => build.centroids(task)),
+    signal
+  )
 }
 
-/** Puts every live row into lists around the centroids, and those in force. No row may be written; searches go on. */
-export const fillLists = async (store: Store, pool: Pool["Service"], centroids: SharedArrayBuffer): Promise<void> => {
+/**
+ * Puts every live row into lists around the centroids, and those in force; nothing is when the signal fires before that.
+ * No row may be written; searches go on.
+ */
+export const fillLists = async (
+  store: Store,
+  pool: Pool["Service"],
+  centroids: SharedArrayBuffer,
+  signal?: AbortSignal
+): Promise<void> => {
   const rows = await liveRows(store)
-  const assigned = await assignAll(store, pool, centroids, rows)
+  const assigned = await assignAll(store, pool, centroids, rows, signal)
   const made = store.newLists(centroids)
   const order = byList(assigned, made.count)
-  await forEachSliced(rows.length, undefined, (i) => {
+  await forEachSliced(rows.length, signal, (i) => {
     const at = order[i]!
     made.append(rows[at]!, assigned[at]!)
   })

@@ -7,7 +7,7 @@ import { type Curve, frontier, type Setting } from "../calibration.ts"
 import { MODE } from "../kernels/shape.ts"
 import type { Pool } from "../pool.ts"
 import type { Graph } from "../store/graph.ts"
-import { claimEpoch } from "../store/searchable.ts"
+import { cancelOn, claimEpoch } from "../store/searchable.ts"
 import { setAside } from "../store/set-aside.ts"
 import type { Store } from "../store/store.ts"
 import { type CalibrationSample, DEPTHS, foundBy, KS, timeOf, truthsOf } from "./calibrate.ts"
@@ -26,9 +26,11 @@ export const calibrateWalks = async (
   store: Store,
   graph: Graph,
   pool: Pool["Service"],
-  all: CalibrationSample
+  all: CalibrationSample,
+  signal?: AbortSignal
 ): Promise<ReadonlyArray<Curve>> => {
   const claim = claimEpoch(store)
+  const unwatch = cancelOn(store, claim, signal)
   try {
     const cancel = store.directory.cancelWord(claim)
     const planned = (choice: Omit<SearchChoice, "nprobe" | "recall">) =>
@@ -44,6 +46,7 @@ export const calibrateWalks = async (
       const exact = planned({ mode: MODE.exact, keep: EXACT_HITS, rerank: 0 })
       truths = await truthsOf(store, pool, sample, exact, Uint32Array.from(aside.rows))
       for (const efSearch of EFS) {
+        signal?.throwIfAborted()
         const { found } = await foundBy(store, pool, sample, walk(efSearch, efSearch), truths, depthsOf(efSearch))
         walked.set(efSearch, found)
       }
@@ -57,6 +60,7 @@ export const calibrateWalks = async (
     let candidateUs = Number.POSITIVE_INFINITY
     // Keeping less costs no more: what was measured to was interrupted.
     for (const efSearch of EFS.toReversed()) {
+      signal?.throwIfAborted()
       const oneUs = await timeOf(store, pool, sample, walk(efSearch, 1))
       const deepUs = await timeOf(store, pool, sample, walk(efSearch, efSearch))
       walkUs = Math.min(walkUs, oneUs)
@@ -68,8 +72,10 @@ export const calibrateWalks = async (
         }
       }
     }
+    signal?.throwIfAborted()
     return curves.flatMap(({ k, settings }) => (settings.length > 0 ? [{ k, settings: frontier(settings) }] : []))
   } finally {
+    unwatch()
     store.directory.release(claim, store.reader)
   }
 }

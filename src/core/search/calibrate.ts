@@ -8,7 +8,7 @@ import type { SearchPlan } from "../kernels/contract.ts"
 import { MODE } from "../kernels/shape.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
 import { allSettled } from "../settled.ts"
-import { claimEpoch, type Searchable } from "../store/searchable.ts"
+import { cancelOn, claimEpoch, type Searchable } from "../store/searchable.ts"
 import { marginsFor, NPROBE_FACTOR } from "./margins.ts"
 import { plan, type SearchChoice } from "./plan.ts"
 import type { MeasureDone, SearchDone } from "./task.ts"
@@ -36,9 +36,11 @@ export interface CalibrationSample {
 export const calibrate = async (
   memory: Searchable,
   pool: Pool["Service"],
-  sample: CalibrationSample
+  sample: CalibrationSample,
+  signal?: AbortSignal
 ): Promise<Calibration> => {
   const claim = claimEpoch(memory)
+  const unwatch = cancelOn(memory, claim, signal)
   try {
     const cancel = memory.directory.cancelWord(claim)
     const planned = ({ margin, ...choice }: SearchChoice & { readonly margin?: number }) => ({
@@ -49,6 +51,7 @@ export const calibrate = async (
     const truths = await truthsOf(memory, pool, sample, exact)
     const curves = KS.map((k) => ({ k, settings: [] as Array<Setting> }))
     for (const way of await waysToScan(memory, sample)) {
+      signal?.throwIfAborted()
       const scanUs = await timeOf(memory, pool, sample, planned({ ...way, keep: 1, rerank: 0, recall: undefined }))
       const deep = planned({ ...way, keep: DEPTH, rerank: DEPTH, recall: undefined })
       const { found, us } = await foundBy(memory, pool, sample, deep, truths, DEPTHS)
@@ -60,12 +63,15 @@ export const calibrate = async (
         }
       }
     }
+    // What was cancelled found nothing: that is no measurement.
+    signal?.throwIfAborted()
     return {
       rows: memory.directory.live,
       queries: sample.rows.length,
       curves: curves.map(({ k, settings }) => ({ k, settings: frontier(settings) }))
     }
   } finally {
+    unwatch()
     memory.directory.release(claim, memory.reader)
   }
 }

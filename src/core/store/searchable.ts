@@ -26,6 +26,14 @@ export const claimEpoch = ({ directory, reader }: Searchable): number => {
   return claim
 }
 
+/** Cancels what is searched under a claim once the signal fires; the result ends that, before the claim is released. */
+export const cancelOn = ({ directory }: Searchable, claim: number, signal: AbortSignal | undefined): (() => void) => {
+  const cancel = () => directory.cancel(claim)
+  if (signal?.aborted) cancel()
+  signal?.addEventListener("abort", cancel, { once: true })
+  return () => signal?.removeEventListener("abort", cancel)
+}
+
 /** Reads under a claim: nothing that `read` finds is reused before it returns. */
 export const underClaim = <A>(memory: Searchable, read: () => A): A => {
   const claim = claimEpoch(memory)
