@@ -61,6 +61,14 @@ export class ListBlocks {
     this.#used = blocks
   }
 
+  /** Makes sure that so many blocks can be taken. */
+  reserve(blocks: number): void {
+    const { length } = this.#chunks
+    while (this.#free.length + this.#chunks.length * BLOCKS - this.#used < blocks) this.#addChunk()
+    // Before a list can name a block of it.
+    if (this.#chunks.length > length) this.#announce()
+  }
+
   /** An empty block that no reader reaches. */
   take(): number {
     const block = this.#free.pop() ?? this.#newBlock()

@@ -93,6 +93,13 @@ export class ListWriter {
     this.#blocks.give(this.#chains.unknown())
   }
 
+  /** Makes room for `count` rows in any lists, of a store of so many segments: `append` finds it. */
+  reserve(count: number, segments: number): void {
+    // No more blocks are begun than lists there are, but for those that are full.
+    this.#blocks.reserve(Math.min(count, this.count) + Math.floor(count / BLOCK))
+    if (segments > 0) this.#placesOf((segments - 1) * SLOTS)
+  }
+
   /** Puts a row whose code is written at the end of a list. It counts once its live bit in the store is set too. */
   append(row: number, list: number): void {
     this.#place(row, this.#appendTo(this.#chains, row, list))

@@ -159,9 +159,9 @@ export class Store implements Searchable {
     // Memory may run out at any of these: nothing is in force until all are there.
     const buffers = Array.from(missing, () => newSegmentBuffers(this.shape))
     const columns = Array.from(missing, () => newCodeColumn(this.shape))
+    this.graph?.extend(count)
     this.segments.push(...buffers.map((made) => segmentViews(this.kernels, this.shape, made)))
     this.#buffers = [...this.#buffers, ...buffers]
-    this.graph?.extend(this.segments.length)
     this.#useCodes({ ...this.codes, columns: [...this.codes.columns, ...columns] })
   }
 
@@ -236,8 +236,8 @@ export class Store implements Searchable {
   }
 
   /**
-   * Slots for `count` rows, freed ones first, and room for their keys. They are not live, and nobody
-   * else writes them.
+   * Slots for `count` rows, freed ones first, and room for their keys and in lists: what is written next finds memory.
+   * They are not live, and nobody else writes them.
    */
   reserve(count: number): Uint32Array {
     this.slots.gather(count)
@@ -245,6 +245,7 @@ export class Store implements Searchable {
     const reused = Math.min(count, this.slots.free)
     const from = this.directory.rows
     this.extend(Math.ceil((from + count - reused) / SLOTS))
+    this.lists?.reserve(this.#reserved + count, this.segments.length)
     this.useHugePages(from + count - reused)
     const rows = new Uint32Array(count)
     for (let i = 0; i < reused; i++) {
