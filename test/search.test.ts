@@ -277,6 +277,31 @@ describe("cancelling", () => {
     assert.deepEqual(await collection.searchMany(queries.subarray(0, DIMENSIONS), { mode: "exact" }), whole)
   })
 
+  test("while diverse hits are chosen, which takes most of such a search", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const dimensions = 2048
+    const collection = await collectionOf(db, 1200, dimensions)
+    await collection.buildIndex()
+    const query = coarse(5, dimensions)
+    const choose = async (timeout?: number): Promise<number> => {
+      const start = performance.now()
+      const mmr = { lambda: 0.1, fetchK: 1024 }
+      const search = collection.search(query, { mode: "exact", k: 512, mmr, ...(timeout && { timeout }) })
+      if (timeout === undefined) await search
+      else await assert.rejects(search, DeadlineExceeded)
+      assert.ok(isFree(collection))
+      return performance.now() - start
+    }
+    const quickest = async (timeout?: number): Promise<number> => {
+      const times: Array<number> = []
+      for (let i = 0; i < 3; i++) times.push(await choose(timeout))
+      return Math.min(...times)
+    }
+    const whole = await quickest()
+    const stopped = await quickest(Math.ceil(whole / 8))
+    assert.ok(stopped < whole / 2, `${stopped} of ${whole} ms`)
+  })
+
   test("by a deadline: the claim is released and the next search is right", async () => {
     await using db = await open(":memory:", { threads: 2 })
     const collection = await collectionOf(db, ROWS, DIMENSIONS)

@@ -203,7 +203,7 @@ unsafe fn hits(
                 found.retain(|hit| f64::from(hit.score_and_row().0) >= least);
             }
             if plan.fetch.is_some_and(|fetch| fetch > 0) {
-                found = diversity::diverse(plan, source.segments, found);
+                found = diversity::diverse(plan, source.segments, found, cancel)?;
             }
             Some(found)
         };

@@ -7,6 +7,7 @@
 
 use super::diversity_fast;
 use super::rescore::Hit;
+use super::scan::Cancel;
 use super::segment::Segment;
 use crate::kernels::{dot, f16, l2, quantise};
 use crate::plan::*;
@@ -49,25 +50,26 @@ impl Ord for Bound {
     }
 }
 
-/// Chooses `keep` of the best `fetch` hits, in the order of the choice. `found` is best first.
+/// Chooses `keep` of the best `fetch` hits, in the order of the choice. `found` is best first. `None` when cancelled.
 ///
 /// # Safety
-/// `bounds::check` accepted the plan, whose precision is not none, and the hits are rows of the segments.
-pub unsafe fn diverse(plan: &SearchPlan, segments: &[Segment], found: Vec<Hit>) -> Vec<Hit> {
+/// `bounds::check` accepted the plan, whose precision is not none, the hits are rows of the segments, and the cancel word is
+/// inside `control`.
+pub unsafe fn diverse(plan: &SearchPlan, segments: &[Segment], found: Vec<Hit>, cancel: &Cancel) -> Option<Vec<Hit>> {
     let candidates = found.get(..plan.fetch.unwrap_or(0) as usize).unwrap_or(&found);
     // SAFETY: the caller's promise.
     let chosen = unsafe {
         match plan.fast {
-            Some(true) => diversity_fast::chosen(plan, segments, candidates),
-            _ => chosen(plan, segments, candidates),
+            Some(true) => diversity_fast::chosen(plan, segments, candidates, cancel)?,
+            _ => chosen(plan, segments, candidates, cancel)?,
         }
     };
-    chosen.iter().filter_map(|at| candidates.get(*at)).copied().collect()
+    Some(chosen.iter().filter_map(|at| candidates.get(*at)).copied().collect())
 }
 
 /// # Safety
 /// As for [`diverse`].
-unsafe fn chosen(plan: &SearchPlan, segments: &[Segment], candidates: &[Hit]) -> Vec<usize> {
+unsafe fn chosen(plan: &SearchPlan, segments: &[Segment], candidates: &[Hit], cancel: &Cancel) -> Option<Vec<usize>> {
     let keep = plan.keep as usize;
     let lambda = plan.lambda.unwrap_or(1.0);
     let mut vectors = Vectors::new(plan, segments, candidates.len());
@@ -88,6 +90,8 @@ unsafe fn chosen(plan: &SearchPlan, segments: &[Segment], candidates: &[Hit]) ->
     }
     while chosen.len() < keep {
         let Some(Bound { at: Reverse(at), seen, mut nearest, .. }) = heap.pop() else { break };
+        // SAFETY: the caller's promise.
+        unsafe { cancel.check()? };
         if seen == chosen.len() {
             chosen.push(at);
             continue;
@@ -97,7 +101,7 @@ unsafe fn chosen(plan: &SearchPlan, segments: &[Segment], candidates: &[Hit]) ->
         }
         heap.push(bound(at, chosen.len(), nearest));
     }
-    chosen
+    Some(chosen)
 }
 
 /// Elements of memory that a thread keeps for its next choice: pages that are had anew are cleared first, which takes

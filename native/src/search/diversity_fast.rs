@@ -8,6 +8,7 @@
 
 use super::diversity::{Bound, Vectors};
 use super::rescore::Hit;
+use super::scan::Cancel;
 use super::segment::Segment;
 use crate::kernels::sketch::{SKETCH_WORDS, Sketch};
 use crate::norm::norm2;
@@ -22,11 +23,16 @@ const COMPARED: usize = 4;
 /// How much nearer a hit may be than it looks, as a cosine: the signs of 384 components err by .08, of like ones by less.
 const MARGIN: f64 = 0.05;
 
-/// Positions of the chosen candidates in the order of the choice.
+/// Positions of the chosen candidates in the order of the choice; `None` when cancelled.
 ///
 /// # Safety
 /// As for `diversity::diverse`.
-pub unsafe fn chosen(plan: &SearchPlan, segments: &[Segment], candidates: &[Hit]) -> Vec<usize> {
+pub unsafe fn chosen(
+    plan: &SearchPlan,
+    segments: &[Segment],
+    candidates: &[Hit],
+    cancel: &Cancel,
+) -> Option<Vec<usize>> {
     let keep = plan.keep as usize;
     let lambda = plan.lambda.unwrap_or(1.0);
     let score = |at: usize| candidates.get(at).map_or(f32::NEG_INFINITY, |hit| hit.score_and_row().0);
@@ -36,7 +42,7 @@ pub unsafe fn chosen(plan: &SearchPlan, segments: &[Segment], candidates: &[Hit]
     let mut chosen: Vec<usize> = Vec::with_capacity(keep);
     let mut looks = Looks::new(plan, keep);
     let mut heap: BinaryHeap<Bound> = BinaryHeap::with_capacity(4 * keep);
-    let Some(first) = candidates.first() else { return chosen };
+    let Some(first) = candidates.first() else { return Some(chosen) };
     // SAFETY: as above.
     unsafe { met.push(first) };
     let mut choose = |met: &Sketches, looks: &mut Looks, at: usize| {
@@ -61,6 +67,8 @@ pub unsafe fn chosen(plan: &SearchPlan, segments: &[Segment], candidates: &[Hit]
             next += 1;
         }
         let Some(Bound { at: Reverse(at), seen, nearest, .. }) = heap.pop() else { break };
+        // SAFETY: as above.
+        unsafe { cancel.check()? };
         if seen == chosen.len() {
             floor = choose(&met, &mut looks, at);
             chosen.push(at);
@@ -69,7 +77,7 @@ pub unsafe fn chosen(plan: &SearchPlan, segments: &[Segment], candidates: &[Hit]
         let nearest = looks.nearest(&met, at, &chosen, seen, nearest);
         heap.push(Bound::new(lambda, score(at), at, chosen.len(), nearest));
     }
-    chosen
+    Some(chosen)
 }
 
 /// How alike two vectors look whose sketches differ by so many bits.
