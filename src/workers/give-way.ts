@@ -8,5 +8,10 @@ const LOWEST = 19
  * it would be that of the whole program, which is left alone.
  */
 export const giveWay = (steps: number): void => {
-  if (process.platform === "linux") setPriority(0, Math.min(LOWEST, getPriority(0) + steps))
+  if (process.platform !== "linux") return
+  try {
+    setPriority(0, Math.min(LOWEST, getPriority(0) + steps))
+  } catch {
+    // A sandbox may refuse it. The thread works as well, only not later than others.
+  }
 }

@@ -202,7 +202,7 @@ export class Graph {
 
   /** Bytes set aside, and those of the rows used so far. */
   bytes(rows: number): { readonly touched: number; readonly allocated: number } {
-    const allocated = this.#parts.reduce((sum, { buffer }) => sum + buffer.byteLength, 0)
+    const allocated = this.#parts.reduce((sum, { view }) => sum + view.length, 0)
     const slots = this.#parts.length * SLOTS
     const used = Math.ceil(rows / BLOCK) * BLOCK
     return { touched: slots === 0 ? 0 : Math.ceil((allocated * used) / slots), allocated }

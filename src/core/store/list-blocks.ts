@@ -2,7 +2,7 @@
 import { type CodeColumns, codeColumns } from "../kernels/columns.ts"
 import type { Kernels, SegmentLayout } from "../kernels/contract.ts"
 import { LINKS_BYTES } from "../kernels/shape.ts"
-import { aligned, newAligned } from "./aligned.ts"
+import { aligned, alignedBytes, newAligned } from "./aligned.ts"
 import { copyCode } from "./code-column.ts"
 import { notAfter } from "./directory.ts"
 import { BLOCK, BLOCKS, CODE_BLOCK_BYTES } from "./layout.ts"
@@ -51,7 +51,8 @@ export class ListBlocks {
 
   /** Bytes of blocks: in use, and set aside. */
   get bytes(): { readonly touched: number; readonly allocated: number } {
-    const chunk = LINKS_BYTES + (this.#chunks[0]?.codes.byteLength ?? 0)
+    const [first] = this.#chunks
+    const chunk = first === undefined ? 0 : LINKS_BYTES + alignedBytes(first.codes)
     return { touched: Math.ceil((this.#used * chunk) / BLOCKS), allocated: this.#chunks.length * chunk }
   }
 
