@@ -21,7 +21,7 @@ export const runJob = async (place: Place, peer: string, job: Job): Promise<Read
     program === undefined
       ? [process.execPath, join(import.meta.dirname, "child.ts"), peer]
       : // Isolated: the folder of a program named like the module it imports is not searched for modules.
-        [place.python, "-I", join(import.meta.dirname, program)]
+        [place.python, "-I", "-B", join(import.meta.dirname, program)]
   const child = spawn(command, [...args, JSON.stringify(job)], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, LANCE_CPU_THREADS: "1", UV_THREADPOOL_SIZE: "4" }

@@ -69,25 +69,22 @@ def build(configuration, base, folder, threads):
 
 
 class Opened:
-    def __init__(self, configuration, folder, threads):
-        faiss.omp_set_num_threads(threads)
+    def __init__(self, configuration, folder):
+        faiss.omp_set_num_threads(1)
         read = faiss.read_index_binary if is_hamming(configuration) else faiss.read_index
-        self.threads = threads
         self.index = read(path_in(folder))
 
     def search(self, queries, k):
         return self.index.search(queries, k)
 
     def search_with(self, queries, k, threads):
-        if threads != self.threads:
-            faiss.omp_set_num_threads(threads)
-            self.threads = threads
-        return self.index.search(queries, k)
+        faiss.omp_set_num_threads(threads)
+        found = self.index.search(queries, k)
+        # Single queries run on one, whatever a batch ran on.
+        faiss.omp_set_num_threads(1)
+        return found
 
     def tune(self, setting):
-        # Single queries run on one thread, whatever batches ran on before.
-        faiss.omp_set_num_threads(1)
-        self.threads = 1
         if "efSearch" in setting:
             self.index.hnsw.efSearch = setting["efSearch"]
         if "k_factor" in setting:

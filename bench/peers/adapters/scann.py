@@ -7,10 +7,9 @@ import sys
 # At the end, for the package has the name of this file.
 sys.path.append(os.path.dirname(__file__))
 
-from stages import run  # noqa: E402, I001: it sizes the pools of what is loaded after it.
+from stages import K, run  # noqa: E402, I001: it sizes the pools of what is loaded after it.
 from scann import scann_ops_pybind as scann  # noqa: E402
 
-K = 10
 # The square root of the rows, as the guide has it.
 LEAVES = 316
 THRESHOLD = 0.2
@@ -42,16 +41,11 @@ def build(configuration, base, folder, threads):
     else:
         builder = builder.score_ah(COMPONENTS, anisotropic_quantization_threshold=THRESHOLD).reorder(10 * K)
     searcher = builder.build()
-
-    def save():
-        os.makedirs(folder, exist_ok=True)
-        searcher.serialize(folder)
-
-    return save
+    return lambda: searcher.serialize(folder)
 
 
 class Opened:
-    def __init__(self, configuration, folder, threads):
+    def __init__(self, configuration, folder):
         self.searcher = scann.load_searcher(folder)
         self.options = {}
 

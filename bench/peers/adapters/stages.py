@@ -1,7 +1,7 @@
 """What one process does for one configuration of a peer written in Python: what `job.ts` describes.
 
 An adapter calls `run(version, configurations, build, opened)`. `build(configuration, base, folder, threads)` trains, adds and
-returns what saves it; `opened(configuration, folder, threads)` has `search(queries, k)`, which returns scores and rows,
+returns what saves it; `opened(configuration, folder)` has `search(queries, k)`, which returns scores and rows,
 `tune(setting)`, and `search_with(queries, k, threads)`.
 """
 
@@ -104,14 +104,14 @@ def built(build):
 def open_only(opened):
     query = Data(JOB["data"]).sets[0][1][:1]
     start = time.perf_counter()
-    opened(JOB["configuration"], JOB["index"], 1).search(query, K)
+    opened(JOB["configuration"], JOB["index"]).search(query, K)
     emit(stage="open", ms=(time.perf_counter() - start) * 1000)
 
 
 def searched(opened):
     data = Data(JOB["data"])
     resident = resident_bytes()
-    index = opened(JOB["configuration"], JOB["index"], 1)
+    index = opened(JOB["configuration"], JOB["index"])
     for _, queries, _ in data.sets:
         index.search_with(queries, K, 1)
     emit(stage="memory", residentBytes=resident_bytes() - resident)
