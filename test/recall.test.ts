@@ -210,6 +210,33 @@ test("settings follow the level: what costs less is taken where less is asked fo
   }
 })
 
+/** Recall asked for of which a setting that was measured is the cheapest: as `settingFor` chooses. */
+const levelOf = ({ recall, error }: { readonly recall: number; readonly error: number }) =>
+  1 - (1 - recall + error) / 0.75
+
+for (const [name, data] of [
+  ["clusters", () => clustered(8000, 48, 60)],
+  ["uniform", () => uniform(8000, 16)]
+] as const) {
+  test(`${name}: lists shorter than what is measured at once are measured as they are searched`, async () => {
+    await using db = await open(":memory:", { threads: 2 })
+    const made = data()
+    const { dimensions } = made
+    const collection = await db.collection("c", { dimensions, metric: "l2", index: { ivf: { lists: 256 } } })
+    await filled(collection, made)
+    const settings = collection.stats().calibration!.curves[0]!.settings.filter((setting) => levelOf(setting) > 0.5)
+    assert.ok(settings.length > 2)
+    for (const { recall, error, ...setting } of settings) {
+      const found = await recallOf(collection, made, { recall: levelOf({ recall, error }) })
+      const spread = 3 * Math.hypot(found.error, error)
+      assert.ok(
+        recall <= found.mean + spread,
+        `${recall} +- ${error} measured, ${found.mean}: ${JSON.stringify(setting)}`
+      )
+    }
+  })
+}
+
 test("walks are measured as for queries that are not stored, and the graph is whole again after it", {
   skip: kernels.graph === undefined
 }, async () => {

@@ -126,6 +126,8 @@ pub struct SearchPlan {
     pub mode: u32,
     /// Hits to return for each query.
     pub keep: u32,
+    /// Rows that a search over lists finds before it visits no more of them, where not the larger of `keep` and `fetch`.
+    pub wanted: Option<u32>,
     /// Candidates of the first stage that are scored again.
     pub rerank: u32,
     /// Most candidates that are scored again where more than `rerank` may be near.
@@ -157,7 +159,7 @@ pub struct SearchPlan {
 impl SearchPlan {
     /// Rows that the hits are chosen from.
     pub fn wanted(&self) -> usize {
-        self.keep.max(self.fetch.unwrap_or(0)) as usize
+        self.wanted.unwrap_or(self.keep.max(self.fetch.unwrap_or(0))) as usize
     }
 
     /// The part that says where columns lie.

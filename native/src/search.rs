@@ -145,12 +145,14 @@ unsafe fn hits(
         };
         let area = Area { plan, segments: source.segments, mask: mask.as_ref() };
         let lists = arrays.columns.lists.as_ref().filter(|_| plan.mode == IVF).map(|lists| Lists::new(plan, lists));
-        let scan_ns = |mask: &Mask| {
-            let of_lists = lists.as_ref().map_or(usize::MAX, |lists| lists.expected_ns(plan, mask));
-            (mask.blocks_ns().min(of_lists), of_lists < mask.blocks_ns())
+        let blocks_ns = mask.as_ref().map_or(0, Mask::blocks_ns);
+        let lists_ns = match (&lists, &mask) {
+            (Some(lists), Some(mask)) => lists.expected_ns(plan, mask),
+            _ => usize::MAX,
         };
         let is_short = |scorer: &Scorer| {
-            mask.as_ref().is_some_and(|mask| mask.is_short(plan.rerank as usize, scorer.row_bytes(), scan_ns(mask).0))
+            let scan_ns = blocks_ns.min(lists_ns);
+            mask.as_ref().is_some_and(|mask| mask.is_short(plan.rerank as usize, scorer.row_bytes(), scan_ns))
         };
         let exhaustive = plan.mode == EXACT || scorer.as_ref().is_some_and(is_short);
         let walked = match (graph, &scorer) {
@@ -173,7 +175,7 @@ unsafe fn hits(
                             (Some(lists), None) => {
                                 lists.scan(plan, &queries, &projected, &mut sinks, cancel).map(|()| true)?
                             }
-                            (Some(lists), Some(mask)) if scan_ns(mask).1 => {
+                            (Some(lists), Some(mask)) if lists_ns < blocks_ns => {
                                 lists.scan_passing(plan, &queries, &projected, mask, &mut sinks, cancel)?
                             }
                             _ => false,

@@ -76,7 +76,8 @@ export const truth = (task: TruthTask): Reply<Truth> =>
 export const measure = (task: MeasureTask): Reply<MeasureDone> =>
   on(task, (memory) => {
     const { hits, microseconds } = searched(memory, task)
-    return { found: foundOf(hits, task.truth, task.depths), queryUs: microseconds / hits.counts.length }
+    const candidates = hits.counts.reduce((sum, count) => sum + count, 0)
+    return { found: foundOf(hits, task.truth, task.depths), candidates, queryUs: microseconds / hits.counts.length }
   })
 
 export const write = (task: WriteTask): Reply<Uint32Array | undefined> =>

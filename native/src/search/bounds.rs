@@ -37,6 +37,7 @@ pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
     require(!walks || arrays.columns.graph.is_some() && plan.rerank > 0, "there is no graph to walk, or no rerank")?;
     require(!walks || plan.ef_search.is_some_and(|ef| (1..=MAX_KEEP).contains(&ef)), "ef is out of range")?;
     require((1..=MAX_KEEP).contains(&plan.keep) && plan.rerank <= MAX_KEEP, "keep or rerank is out of range")?;
+    require(plan.wanted.is_none_or(|wanted| (1..=MAX_KEEP).contains(&wanted)), "wanted is out of range")?;
     require(plan.deepest.is_none_or(|most| most <= MAX_KEEP && plan.rerank > 0), "deepest is out of range")?;
     let scored = plan.mode == EXACT || plan.mode != PQ && plan.rerank > 0;
     require(plan.precision != NONE || !scored, "no vectors are stored to score")?;

@@ -17,7 +17,7 @@ use std::array;
 
 /// Time to scan a block of a list and to find which of its slots pass, in nanoseconds.
 const LISTED_NS: usize = 100;
-/// Most lists that a plan with a margin lets a query visit, relative to what is usual: `search/margins.ts`.
+/// Most lists that a plan with a margin lets a query visit, relative to what is usual: `kernels/shape.ts`.
 const NPROBE_FACTOR: f64 = 4.0;
 /// Lists between two looks at how far to go, at least, and of so many visited one more.
 const LOOK: usize = 4;

@@ -49,6 +49,7 @@ impl Store {
             mode,
             keep: 10,
             rerank: 0,
+            wanted: None,
             deepest: None,
             nprobe: 0,
             margin: None,

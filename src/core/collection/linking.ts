@@ -10,7 +10,7 @@ import { allSettled } from "../settled.ts"
 import { forEachSliced } from "../slice.ts"
 import { Graph } from "../store/graph.ts"
 import type { GraphOptions } from "../store/graph-columns.ts"
-import { claimEpoch } from "../store/searchable.ts"
+import { whileClaimed } from "../store/searchable.ts"
 import type { Store } from "../store/store.ts"
 import { storedSample } from "./samples.ts"
 
@@ -114,15 +114,7 @@ const forEachTask = async (
       const from = next
       const to = Math.min(end, from + size)
       next = to
-      const claim = claimEpoch(store)
-      const cancel = () => store.directory.cancel(claim)
-      signal.addEventListener("abort", cancel)
-      try {
-        await run(from, to, store.directory.cancelWord(claim))
-      } finally {
-        signal.removeEventListener("abort", cancel)
-        store.directory.release(claim, store.reader)
-      }
+      await whileClaimed(store, signal, (cancel) => run(from, to, cancel))
     }
   }
   const lanes = await Promise.allSettled(Array.from({ length: pool.threads }, lane))

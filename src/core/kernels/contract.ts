@@ -36,6 +36,11 @@ export interface SearchPlan extends SegmentLayout {
   readonly mode: number
   /** Hits to return for each query, best first. */
   readonly keep: number
+  /**
+   * Nearest rows that are looked for: a search over lists visits them until it has found so many. Absent for `keep`, or
+   * `fetch` where that is more.
+   */
+  readonly wanted?: number | undefined
   /** Candidates of the first stage scored again with stored vectors, or with unrounded tables of pq; 0 for none. */
   readonly rerank: number
   /**

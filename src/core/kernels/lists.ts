@@ -107,7 +107,7 @@ export const orderLists = (
 }
 
 /** Rows that the hits are chosen from. */
-export const wantedOf = ({ keep, fetch = 0 }: SearchPlan): number => Math.max(keep, fetch)
+export const wantedOf = ({ keep, fetch = 0, wanted = Math.max(keep, fetch) }: SearchPlan): number => wanted
 
 /**
  * Offers the live slots of the lists that each query visits, by their rows, and of more where those hold fewer than are

@@ -2,7 +2,7 @@
 import type { Filter, SearchPlan } from "./contract.ts"
 import { count, livePassing, type SegmentFilter } from "./filter.ts"
 import { requireLayout } from "./refusal.ts"
-import { BLOCK, BLOCKS, PRECISION } from "./shape.ts"
+import { BLOCK, BLOCKS, NPROBE_FACTOR, PRECISION } from "./shape.ts"
 
 /** Nanoseconds to scan the codes of a block, and to scan a block of a list and find which of its slots pass. */
 const BLOCK_NS = 46
@@ -10,8 +10,6 @@ const LISTED_NS = 100
 /** Nanoseconds to score a row that lies anywhere: per row, and bytes in one. */
 const ROW_NS = 40
 const ROW_BYTES_NS = 8
-/** Most lists that a plan with a margin lets a query visit, relative to what is usual: `search/margins.ts`. */
-const NPROBE_FACTOR = 4
 
 interface Filtered {
   readonly live: Int32Array

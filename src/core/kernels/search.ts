@@ -5,7 +5,7 @@ import type { Hits, Kernels, SearchColumns, SearchPlan } from "./contract.ts"
 import { diverse, fetched } from "./diversity.ts"
 import { estimateBlock } from "./estimate.ts"
 import { passes, type SegmentFilter, segmentFilter } from "./filter.ts"
-import { requireLists, scanLists } from "./lists.ts"
+import { requireLists, scanLists, wantedOf } from "./lists.ts"
 import { maskOf, wayUnder } from "./mask.ts"
 import { scanPassing } from "./passing.ts"
 import { prepareQueries, type Query } from "./query.ts"
@@ -167,13 +167,13 @@ const DOUBT = 1.75
 
 /** What the estimate of a candidate must exceed so that it may be among the hits, after some were scored. */
 const leastEstimate = (
-  { keep, fetch = 0 }: SearchPlan,
+  plan: SearchPlan,
   scored: Uint32Array,
   scores: Float32Array,
   estimates: Float32Array
 ): number => {
   const best = Array.from(scored, (i) => scores[i]!).sort((a, b) => b - a)
-  const last = best[Math.max(keep, fetch) - 1]
+  const last = best[wantedOf(plan) - 1]
   if (last === undefined) return Number.NEGATIVE_INFINITY
   const mean = scored.reduce((sum, i) => sum + (scores[i]! - estimates[i]!) ** 2, 0) / scored.length
   return last - DOUBT * Math.sqrt(mean)
@@ -210,6 +210,7 @@ const requirePlan = (
   requireLayout(!needsVectors || precision !== PRECISION.none, "a store without vectors has no exact scores")
   requireLayout(fromBlock <= toBlock && toBlock <= segments * BLOCKS, "the blocks are not those of the segments")
   if (mode === MODE.ivf) requireLists(plan, columns.lists)
+  requireLayout(wantedOf(plan) > 0, "no rows are wanted")
   requireLayout(plan.cancel < control.length, "the cancel word is not in the control array")
   if (mode !== MODE.exact) {
     requireLayout((mode === MODE.pq) === plan.subspaces > 0, "the codes are not those of the mode")

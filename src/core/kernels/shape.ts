@@ -33,6 +33,9 @@ export const PAYLOAD_BYTES = 1
 export const KEY_AND_KIND = 2
 export const CAPACITY = 3
 
+/** Most lists of a query whose plan has a margin, relative to what is usual: far from everything, all are equally near. */
+export const NPROBE_FACTOR = 4
+
 /** What `SegmentLayout.metric` stands for. */
 export const METRIC = { cosine: 0, dot: 1, l2: 2 } as const
 /** What `SegmentLayout.precision` stands for. */

@@ -7,7 +7,7 @@ import { type Curve, frontier, type Setting } from "../calibration.ts"
 import { MODE } from "../kernels/shape.ts"
 import type { Pool } from "../pool.ts"
 import type { Graph } from "../store/graph.ts"
-import { cancelOn, claimEpoch } from "../store/searchable.ts"
+import { whileClaimed } from "../store/searchable.ts"
 import { setAside } from "../store/set-aside.ts"
 import type { Store } from "../store/store.ts"
 import { type CalibrationSample, DEPTHS, foundBy, KS, timeOf, truthsOf } from "./calibrate.ts"
@@ -28,11 +28,8 @@ export const calibrateWalks = async (
   pool: Pool["Service"],
   all: CalibrationSample,
   signal?: AbortSignal
-): Promise<ReadonlyArray<Curve>> => {
-  const claim = claimEpoch(store)
-  const unwatch = cancelOn(store, claim, signal)
-  try {
-    const cancel = store.directory.cancelWord(claim)
+): Promise<ReadonlyArray<Curve>> =>
+  whileClaimed(store, signal, async (cancel) => {
     const planned = (choice: Omit<SearchChoice, "nprobe" | "recall">) =>
       plan({ ...choice, nprobe: 0, recall: undefined }, store.columns, store.directory.rows, cancel)
     const walk = (efSearch: number, keep: number) => planned({ mode: MODE.hnsw, keep, rerank: keep, efSearch })
@@ -74,11 +71,7 @@ export const calibrateWalks = async (
     }
     signal?.throwIfAborted()
     return curves.flatMap(({ k, settings }) => (settings.length > 0 ? [{ k, settings: frontier(settings) }] : []))
-  } finally {
-    unwatch()
-    store.directory.release(claim, store.reader)
-  }
-}
+  })
 
 /** Candidates that are scored again of so many that a walk keeps. */
 const depthsOf = (efSearch: number): ReadonlyArray<number> => [...DEPTHS.filter((depth) => depth < efSearch), efSearch]

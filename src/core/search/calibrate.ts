@@ -5,11 +5,11 @@
 
 import { type Calibration, frontier, type Setting } from "../calibration.ts"
 import type { SearchPlan } from "../kernels/contract.ts"
-import { MODE } from "../kernels/shape.ts"
+import { MODE, NPROBE_FACTOR } from "../kernels/shape.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
 import { allSettled } from "../settled.ts"
-import { cancelOn, claimEpoch, type Searchable } from "../store/searchable.ts"
-import { marginsFor, NPROBE_FACTOR } from "./margins.ts"
+import { type Searchable, whileClaimed } from "../store/searchable.ts"
+import { marginsFor } from "./margins.ts"
 import { plan, type SearchChoice } from "./plan.ts"
 import type { MeasureDone, SearchDone } from "./task.ts"
 import { type Found, recallOf, type Truth } from "./truth.ts"
@@ -38,11 +38,8 @@ export const calibrate = async (
   pool: Pool["Service"],
   sample: CalibrationSample,
   signal?: AbortSignal
-): Promise<Calibration> => {
-  const claim = claimEpoch(memory)
-  const unwatch = cancelOn(memory, claim, signal)
-  try {
-    const cancel = memory.directory.cancelWord(claim)
+): Promise<Calibration> =>
+  whileClaimed(memory, signal, async (cancel) => {
     const planned = ({ margin, ...choice }: SearchChoice & { readonly margin?: number }) => ({
       ...plan(choice, memory.columns, memory.directory.rows, cancel),
       ...(margin !== undefined && { margin })
@@ -53,13 +50,14 @@ export const calibrate = async (
     for (const way of await waysToScan(memory, sample)) {
       signal?.throwIfAborted()
       const scanUs = await timeOf(memory, pool, sample, planned({ ...way, keep: 1, rerank: 0, recall: undefined }))
-      const deep = planned({ ...way, keep: DEPTH, rerank: DEPTH, recall: undefined })
-      const { found, us } = await foundBy(memory, pool, sample, deep, truths, DEPTHS)
-      const candidateUs = Math.max(0, us - scanUs) / DEPTH
+      // A search for few hits is content with what few lists hold: so is this one, deep as it is.
+      const deep = { ...planned({ ...way, keep: DEPTH, rerank: DEPTH, recall: undefined }), wanted: KS[0] }
+      const { found, us, candidates } = await foundBy(memory, pool, sample, deep, truths, DEPTHS)
+      const candidateUs = Math.max(0, us - scanUs) / Math.max(1, candidates)
       for (const { k, settings } of curves) {
         for (const rerank of DEPTHS.filter((depth) => depth >= k)) {
           const recall = recallOf(truths, found, k, rerank)
-          settings.push({ ...way, rerank, ...recall, us: scanUs + rerank * candidateUs })
+          settings.push({ ...way, rerank, ...recall, us: scanUs + Math.min(rerank, candidates) * candidateUs })
         }
       }
     }
@@ -70,11 +68,7 @@ export const calibrate = async (
       queries: sample.rows.length,
       curves: curves.map(({ k, settings }) => ({ k, settings: frontier(settings) }))
     }
-  } finally {
-    unwatch()
-    memory.directory.release(claim, memory.reader)
-  }
-}
+  })
 
 type WayToScan = Pick<Setting, "mode" | "nprobe" | "margin">
 
@@ -125,7 +119,7 @@ export const truthsOf = (
 ): Promise<ReadonlyArray<Truth>> =>
   inTasks<Truth>(memory, pool, sample, "truth", (_, rows) => ({ plan: exact, asked: { rows, aside, ks: KS } }))
 
-/** What of that a plan finds, and its microseconds a query. */
+/** What of that a plan finds, its microseconds a query, and how many candidates one has. */
 export const foundBy = async (
   memory: Searchable,
   pool: Pool["Service"],
@@ -133,10 +127,11 @@ export const foundBy = async (
   plan: SearchPlan,
   truths: ReadonlyArray<Truth>,
   depths: ReadonlyArray<number>
-): Promise<{ readonly found: ReadonlyArray<Found>; readonly us: number }> => {
+): Promise<{ readonly found: ReadonlyArray<Found>; readonly us: number; readonly candidates: number }> => {
   const part = (task: number) => ({ plan, truth: truths[task], depths })
   const done = await inTasks<MeasureDone>(memory, pool, sample, "measure", part)
-  return { found: done.map(({ found }) => found), us: quickQuarter(done.map(({ queryUs }) => queryUs)) }
+  const candidates = done.reduce((sum, { candidates }) => sum + candidates, 0) / sample.rows.length
+  return { found: done.map(({ found }) => found), us: quickQuarter(done.map(({ queryUs }) => queryUs)), candidates }
 }
 
 /** Microseconds a query of a plan. */

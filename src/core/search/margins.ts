@@ -9,9 +9,6 @@ import { CODE_BITS } from "../kernels/shape.ts"
 import { forEachSliced } from "../slice.ts"
 import type { Searchable } from "../store/searchable.ts"
 
-/** Most lists of a query, relative to what is usual for its margin: far from everything, all lists are equally near. */
-export const NPROBE_FACTOR = 4
-
 /** For each of `counts`, the mean margin by which queries (`n x dimensions`, of unit length for cosine) visit so many lists. */
 export const marginsFor = async (
   { kernels, columns, shape: { dimensions, metric } }: Searchable,

@@ -50,8 +50,9 @@ export interface SearchOptions {
   /**
    * Mean share of the exact `k` nearest that searches are to find, 0.5..1: with mode `auto`, the engine takes the
    * cheapest setting that was measured to reach it on a sample of the collection. 1 searches exactly. Needs stored
-   * vectors, and leaves no room for `rerank`, `nprobe` and `efSearch`: each is `InvalidParameter` beside it. Default: about 0.99. Under a filter more candidates are scored, up to 1,024: of entries that all lie far
-   * from the query, as where a filter leaves out what is near it, fewer may be found than were asked for.
+   * vectors, and leaves no room for `rerank`, `nprobe` and `efSearch`: each is `InvalidParameter` beside it. Default:
+   * about 0.99. Under a filter more candidates are scored, up to 1,024: of entries that all lie far from the query, as
+   * where a filter leaves out what is near it, fewer may be found than were asked for.
    */
   readonly recall?: number | undefined
   /**

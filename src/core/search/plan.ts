@@ -222,13 +222,14 @@ const settle = (
 
 /**
  * The part of `plan` that one of `count` workers runs. A shard keeps every reranked candidate,
- * so that the merge selects from the same candidates as one scan would.
+ * so that the merge selects from the same candidates as one scan would, and looks for no more of them.
  */
 export const shard = (plan: SearchPlan, index: number, count: number): SearchPlan => {
   const blocks = plan.toBlock - plan.fromBlock
   return {
     ...plan,
     keep: Math.max(plan.keep, plan.rerank),
+    wanted: plan.keep,
     fromBlock: plan.fromBlock + Math.floor((blocks * index) / count),
     toBlock: plan.fromBlock + Math.floor((blocks * (index + 1)) / count)
   }

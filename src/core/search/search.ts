@@ -3,7 +3,7 @@
  * by pool workers, and again when the memory changed under it.
  */
 import type { Filter, Hits, SearchPlan } from "../kernels/contract.ts"
-import { MODE } from "../kernels/shape.ts"
+import { MODE, NPROBE_FACTOR } from "../kernels/shape.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
 import { BLOCK, BLOCKS } from "../store/layout.ts"
 import { claimEpoch, type Searchable } from "../store/searchable.ts"
@@ -11,7 +11,6 @@ import { inNextTurn, leftInTurn, TURN_MS } from "../turn.ts"
 import type { ScanCost } from "./cost.ts"
 import type { Passing } from "./filter/passing.ts"
 import { merge, newHits } from "./hits.ts"
-import { NPROBE_FACTOR } from "./margins.ts"
 import { plan, type SearchChoice, shard } from "./plan.ts"
 import type { SearchDone } from "./task.ts"
 

@@ -41,6 +41,8 @@ export interface MeasureTask extends OnMemory {
 
 export interface MeasureDone {
   readonly found: Found
+  /** Candidates of all queries. */
+  readonly candidates: number
   /** Microseconds a query. */
   readonly queryUs: number
 }

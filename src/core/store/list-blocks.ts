@@ -2,12 +2,12 @@
 import { type CodeColumns, codeColumns } from "../kernels/columns.ts"
 import type { Kernels, SegmentLayout } from "../kernels/contract.ts"
 import { LINKS_BYTES } from "../kernels/shape.ts"
-import { aligned, alignedBytes, newAligned } from "./aligned.ts"
+import { alignedBytes, newAligned } from "./aligned.ts"
 import { copyCode } from "./code-column.ts"
 import { notAfter } from "./directory.ts"
 import { BLOCK, BLOCKS, CODE_BLOCK_BYTES } from "./layout.ts"
 import { type ListChunk, type ListChunkViews, listChunkViews } from "./list-columns.ts"
-import { newCodeColumn, type StoreShape } from "./memory.ts"
+import { newHugeCodeColumn, type StoreShape } from "./memory.ts"
 
 /** Blocks that readers may still walk. */
 interface Unlinked {
@@ -72,7 +72,8 @@ export class ListBlocks {
 
   /** An empty block that no reader reaches. */
   take(): number {
-    const block = this.#free.pop() ?? this.#newBlock()
+    this.reserve(1)
+    const block = this.#free.pop() ?? this.#used++
     const { live } = this.viewsOf(block)
     const at = block % BLOCKS
     Atomics.store(live, 2 * at, 0)
@@ -168,19 +169,9 @@ export class ListBlocks {
     })
   }
 
-  #newBlock(): number {
-    if (this.#used === this.#chunks.length * BLOCKS) {
-      this.#addChunk()
-      // Before a list can name a block of it.
-      this.#announce()
-    }
-    return this.#used++
-  }
-
   #addChunk(): void {
     const { kernels, shape, columns } = this.#store
-    const chunk = { codes: newCodeColumn(shape), links: newAligned(LINKS_BYTES) }
-    kernels.adviseHugePages(aligned(kernels, chunk.codes))
+    const chunk = { codes: newHugeCodeColumn(kernels, shape), links: newAligned(LINKS_BYTES) }
     this.#views.push(listChunkViews(kernels, columns.layout, chunk))
     this.#chunks = [...this.#chunks, chunk]
   }

@@ -120,6 +120,16 @@ export const newSegmentBuffers = (shape: StoreShape): SegmentBuffers => ({
 export const newCodeColumn = (shape: StoreShape): SharedArrayBuffer =>
   newAligned(bufferBytes(codeColumns(shape.metric, shape.pq)))
 
+/** The same in huge pages, where the system has them. */
+export const newHugeCodeColumn = (
+  kernels: Pick<Kernels, "alignmentPad" | "adviseHugePages">,
+  shape: StoreShape
+): SharedArrayBuffer => {
+  const codes = newCodeColumn(shape)
+  kernels.adviseHugePages(aligned(kernels, codes))
+  return codes
+}
+
 export const segmentViews = (kernels: Kernels, shape: StoreShape, buffers: SegmentBuffers): Segment => {
   const rows = aligned(kernels, buffers.rows)
   const offsets = new Map(columnsOf(shape).map((column) => [column.name, column.offset]))

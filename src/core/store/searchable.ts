@@ -26,12 +26,26 @@ export const claimEpoch = ({ directory, reader }: Searchable): number => {
   return claim
 }
 
-/** Cancels what is searched under a claim once the signal fires; the result ends that, before the claim is released. */
-export const cancelOn = ({ directory }: Searchable, claim: number, signal: AbortSignal | undefined): (() => void) => {
+/**
+ * Runs work of other threads under a claim. `work` is told the index of the word that stops it, which is set once the
+ * signal fires.
+ */
+export const whileClaimed = async <A>(
+  memory: Searchable,
+  signal: AbortSignal | undefined,
+  work: (cancel: number) => Promise<A>
+): Promise<A> => {
+  const { directory, reader } = memory
+  const claim = claimEpoch(memory)
   const cancel = () => directory.cancel(claim)
   if (signal?.aborted) cancel()
   signal?.addEventListener("abort", cancel, { once: true })
-  return () => signal?.removeEventListener("abort", cancel)
+  try {
+    return await work(directory.cancelWord(claim))
+  } finally {
+    signal?.removeEventListener("abort", cancel)
+    directory.release(claim, reader)
+  }
 }
 
 /** Reads under a claim: nothing that `read` finds is reused before it returns. */

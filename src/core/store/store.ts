@@ -10,7 +10,6 @@ import type { Calibration } from "../calibration.ts"
 import { CapacityExceeded } from "../errors.ts"
 import type { Encoder } from "../index/encoder.ts"
 import type { Kernels } from "../kernels/contract.ts"
-import { aligned } from "./aligned.ts"
 import { copyRow, type Place } from "./copy-row.ts"
 import { Directory, OWNER } from "./directory.ts"
 import { type FieldColumns, rewriteFields, writeFields } from "./fields.ts"
@@ -23,6 +22,7 @@ import {
   columnsOf,
   type MemoryHandle,
   newCodeColumn,
+  newHugeCodeColumn,
   newSegmentBuffers,
   type SearchColumns,
   type Segment,
@@ -182,9 +182,7 @@ export class Store implements Searchable {
 
   /** A buffer for the codes of a segment, to be put in force with those of all others by `switchCodes`. */
   newCodes(): SharedArrayBuffer {
-    const codes = newCodeColumn(this.shape)
-    if (this.directory.rows >= MANY_ROWS) this.kernels.adviseHugePages(aligned(this.kernels, codes))
-    return codes
+    return this.directory.rows >= MANY_ROWS ? newHugeCodeColumn(this.kernels, this.shape) : newCodeColumn(this.shape)
   }
 
   /**

@@ -54,11 +54,12 @@ const search = (
   mode: "flat" | "ivf",
   nprobe: number,
   keep: number,
-  margin?: number
+  margin?: number,
+  wanted?: number
 ): Hits => {
   const choice = choose({ mode, nprobe, rerank: 0, k: keep }, store.shape)
   const hits = newHits(QUERIES, keep)
-  const whole = { ...plan(choice, store.columns, store.directory.rows, 20), margin }
+  const whole = { ...plan(choice, store.columns, store.directory.rows, 20), margin, wanted }
   kernels.search(whole, store.columns, randomVectors(99, QUERIES * DIMENSIONS), store.directory.words, hits)
   return hits
 }
@@ -247,3 +248,24 @@ testEveryIsa("lists that hold fewer rows than are wanted are not the end", (nati
     { numRuns: 15 }
   )
 })
+
+testEveryIsa(
+  "no more lists are visited than hold the rows that are wanted, however many hits there is room for",
+  (native) => {
+    fc.assert(
+      fc.property(drawn, (shape) => {
+        const store = listedStore(native, shape)
+        const [deep, other] = [native, scalar].map((kernels) => search(kernels, store, "ivf", 1, 700, shape.margin, 10))
+        const few = search(native, store, "ivf", 1, 10, shape.margin)
+        assert.deepEqual(deep!.counts, other!.counts)
+        for (let query = 0; query < QUERIES; query++) {
+          const count = few.counts[query]!
+          const best = Array.from(deep!.estimates.subarray(query * 700, query * 700 + count))
+          assert.deepEqual(best, found(few, query, 10).estimates)
+          assert.ok(count === 10 || deep!.counts[query] === count)
+        }
+      }),
+      { numRuns: 15 }
+    )
+  }
+)

@@ -210,6 +210,7 @@ test("what does not fit the layout is refused by name", () => {
   assert.throws(() => find({ rerank: 1 }), refused)
   assert.throws(() => find({ toBlock: BLOCKS + 1 }), refused)
   assert.throws(() => find({ keep: 2 }), refused)
+  assert.throws(() => find({ wanted: 0 }), refused)
   assert.throws(() => find({ cancel: 1 }), refused)
   assert.throws(() => find({}, query.subarray(1)), refused)
   const slots = Uint32Array.from({ length: ROWS }, (_, slot) => slot)

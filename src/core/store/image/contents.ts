@@ -2,6 +2,7 @@
  * Whether what an image holds can be used as it is. Checksums tell that a file is as it was
  * written; this keeps keys, records and rows inside their bounds whoever wrote it.
  */
+import { lowestBit } from "../../kernels/bits.ts"
 import type { Kernels } from "../../kernels/contract.ts"
 import { forEachSliced } from "../../slice.ts"
 import { BLOCK, SLOTS } from "../layout.ts"
@@ -70,9 +71,9 @@ export const checkContents = async (
 /** Adds the rows of slots `[from, to)` that are not live. */
 const pushFree = (live: Int32Array, first: number, from: number, to: number, free: Array<number>): void => {
   for (let word = from >>> 5; word << 5 < to; word++) {
-    if (live[word] === -1) continue
-    for (let slot = word << 5; slot < Math.min(to, (word + 1) << 5); slot++) {
-      if (((live[word]! >>> (slot & 31)) & 1) === 0) free.push(first + slot)
+    for (let dead = ~live[word]!; dead !== 0; dead &= dead - 1) {
+      const slot = (word << 5) + lowestBit(dead)
+      if (slot < to) free.push(first + slot)
     }
   }
 }
