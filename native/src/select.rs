@@ -70,6 +70,26 @@ impl Reservoir {
         self.cut_when_full();
     }
 
+    /// Where the [packed](pack) entries of a block may be written.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "written by AVX-512 alone"))]
+    #[inline(always)]
+    pub fn room(&mut self) -> *mut u64 {
+        self.entries.reserve(BLOCK);
+        self.entries.spare_capacity_mut().as_mut_ptr().cast()
+    }
+
+    /// Takes the first `count` entries of what was written to the [room](Self::room). Each score must exceed the threshold.
+    ///
+    /// # Safety
+    /// They were written.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "written by AVX-512 alone"))]
+    #[inline(always)]
+    pub unsafe fn take(&mut self, count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.entries.set_len(self.entries.len() + count) };
+        self.cut_when_full();
+    }
+
     /// Takes one row if its score exceeds the threshold.
     #[inline(always)]
     pub fn offer(&mut self, score: f32, row: u32) {

@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 /// Candidates between two looks at the cancel word.
 const CANCEL_ROWS: usize = 4096;
 /// Candidates ahead whose rows are asked for: they lie anywhere in memory.
-const AHEAD: usize = 6;
+const AHEAD: usize = 8;
 
 /// A row that is whole and live, with its score.
 #[derive(Clone, Copy, Debug, PartialEq)]

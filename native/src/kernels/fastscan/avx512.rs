@@ -1,7 +1,7 @@
 //! 64 slots a register.
 
 use super::FlatQuery;
-use crate::kernels::blocks::Blocks;
+use crate::kernels::blocks::{Blocks, Rows};
 use crate::kernels::prefetch::prefetch_page_after;
 use crate::plan::{BLOCK, CODE_BYTES};
 use crate::select::Reservoir;
@@ -155,12 +155,45 @@ unsafe fn offer(
         passed |= u64::from(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(*estimate, threshold)) << (16 * i);
     }
     if passed & live != 0 {
-        let mut scores = [0f32; BLOCK];
-        for (chunk, estimate) in scores.chunks_exact_mut(16).zip(estimates) {
-            // SAFETY: a chunk is 16 floats.
-            unsafe { _mm512_storeu_ps(chunk.as_mut_ptr(), estimate) };
-        }
-        // SAFETY: the rows of the block are mapped.
-        unsafe { sink.admit(passed & live, &scores, blocks.rows(b)) };
+        // SAFETY: the rows of the block are mapped, by the caller's promise.
+        unsafe { admit(passed & live, estimates, blocks.rows(b), sink) };
     }
+}
+
+/// Takes the slots of `mask` into the reservoir: estimates and rows are packed 16 at a time. A loop over the slots
+/// would mispredict its end in nearly every block.
+///
+/// # Safety
+/// The rows of the block are mapped.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn admit(mask: u64, estimates: [__m512; 4], rows: Rows, sink: &mut Reservoir) {
+    let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    // Where pairs of a low and a high half come from.
+    let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    let second = _mm512_add_epi32(first, _mm512_set1_epi32(8));
+    let room = sink.room();
+    let mut taken = 0usize;
+    for (i, estimate) in estimates.into_iter().enumerate() {
+        let mask = (mask >> (16 * i)) as u16;
+        let rows = match rows.after(16 * i) {
+            Rows::From(first) => _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32)),
+            // SAFETY: 16 rows of the block.
+            Rows::Listed(rows) => unsafe { _mm512_loadu_si512(rows.cast()) },
+        };
+        // As `select::pack`: whatever is negative is turned over, what is not is put above it.
+        let bits = _mm512_castps_si512(_mm512_add_ps(estimate, _mm512_setzero_ps()));
+        let turned = _mm512_or_si512(_mm512_srai_epi32::<31>(bits), _mm512_set1_epi32(i32::MIN));
+        let high = _mm512_maskz_compress_epi32(mask, _mm512_xor_si512(bits, turned));
+        let low = _mm512_maskz_compress_epi32(mask, _mm512_xor_si512(rows, _mm512_set1_epi32(-1)));
+        let at = room.wrapping_add(taken);
+        // SAFETY: there is room for a block, and of each part before at most 16 were taken.
+        unsafe {
+            _mm512_storeu_si512(at.cast(), _mm512_permutex2var_epi32(low, first, high));
+            _mm512_storeu_si512(at.wrapping_add(8).cast(), _mm512_permutex2var_epi32(low, second, high));
+        }
+        taken += mask.count_ones() as usize;
+    }
+    // SAFETY: so many entries were written.
+    unsafe { sink.take(taken) };
 }
