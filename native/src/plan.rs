@@ -1,6 +1,9 @@
 //! Records mirrored from `src/core/kernels/contract.ts`, which owns defaults and bounds; a test
 //! compares the field names. Rust checks only what memory safety needs.
 
+use crate::view::View;
+use napi::bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue};
+use napi::{ValueType, sys};
 use napi_derive::napi;
 
 /// Slots of a segment.
@@ -98,8 +101,7 @@ pub struct SegmentLayout {
     pub subspace_bits: u32,
 }
 
-/// One search over consecutive blocks.
-#[napi(object)]
+/// One search over consecutive blocks, from the numbers that `kernels/packed-plan.ts` makes of it.
 #[derive(Clone, Copy)]
 pub struct SearchPlan {
     /// Components of a vector.
@@ -154,6 +156,67 @@ pub struct SearchPlan {
     pub fast: Option<bool>,
     /// Nearest rows that a walk over the graph keeps.
     pub ef_search: Option<u32>,
+}
+
+impl TypeName for SearchPlan {
+    fn type_name() -> &'static str {
+        "Float64Array"
+    }
+    fn value_type() -> ValueType {
+        ValueType::Object
+    }
+}
+
+impl ValidateNapiValue for SearchPlan {}
+
+/// Numbers of a packed plan.
+const PLAN_NUMBERS: usize = 26;
+
+impl FromNapiValue for SearchPlan {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {
+        // SAFETY: the caller's promise, passed on.
+        let view = unsafe { View::<f64>::from_napi_value(env, value) }?;
+        let wrong = |reason| napi::Error::new(napi::Status::InvalidArg, reason);
+        if view.len() != PLAN_NUMBERS {
+            return Err(wrong("a plan is not packed"));
+        }
+        // SAFETY: so many numbers are there.
+        let mut numbers = (0..PLAN_NUMBERS).map(|at| unsafe { view.ptr().add(at).read() });
+        let mut optional = || numbers.next().filter(|number| !number.is_nan());
+        let whole = |number: Option<f64>| match number {
+            Some(number) if number as u32 as f64 == number => Ok(number as u32),
+            _ => Err(wrong("a number of a plan is not whole")),
+        };
+        let some = |number: Option<f64>| number.map(|number| whole(Some(number))).transpose();
+        Ok(SearchPlan {
+            dimensions: whole(optional())?,
+            metric: whole(optional())?,
+            precision: whole(optional())?,
+            live_offset: whole(optional())?,
+            generation_offset: whole(optional())?,
+            scales_offset: whole(optional())?,
+            vectors_offset: whole(optional())?,
+            factor_scale: optional().ok_or_else(|| wrong("a plan has no factor scale"))?,
+            subspaces: whole(optional())?,
+            subspace_bits: whole(optional())?,
+            mode: whole(optional())?,
+            keep: whole(optional())?,
+            wanted: some(optional())?,
+            rerank: whole(optional())?,
+            deepest: some(optional())?,
+            nprobe: whole(optional())?,
+            margin: optional(),
+            from_block: whole(optional())?,
+            to_block: whole(optional())?,
+            cancel: whole(optional())?,
+            min_score: optional(),
+            seed: optional(),
+            fetch: some(optional())?,
+            lambda: optional(),
+            fast: optional().map(|fast| fast != 0.0),
+            ef_search: some(optional())?,
+        })
+    }
 }
 
 impl SearchPlan {

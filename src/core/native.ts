@@ -6,6 +6,7 @@
  */
 import { createRequire } from "node:module"
 import type { Kernels } from "./kernels/contract.ts"
+import { packedPlan } from "./kernels/packed-plan.ts"
 import { scalar } from "./kernels/scalar.ts"
 
 const FORCE_SCALAR = "scalar-ts"
@@ -52,11 +53,20 @@ const load = (): Loaded => {
   return { kernels: scalar, fallback: `no native addon: ${failures.join("; ")}` }
 }
 
+/** The addon takes plans packed. */
+type Addon = Omit<Kernels, "search"> & {
+  readonly search: (plan: Float64Array, ...others: DropFirst<Parameters<Kernels["search"]>>) => number
+}
+type DropFirst<T> = T extends [unknown, ...infer Rest] ? Rest : never
+
 /** An addon of another version may lack a function: better the scalar kernels than half of each. */
-const complete = (addon: Kernels): Kernels => {
-  const missing = Object.keys(scalar).filter((name) => typeof addon[name as keyof Kernels] !== "function")
+const complete = (addon: Addon): Kernels => {
+  const missing = Object.keys(scalar).filter((name) => typeof addon[name as keyof Addon] !== "function")
   if (missing.length > 0) throw new Error(`lacks ${missing.join(", ")}`)
-  return addon
+  return {
+    ...addon,
+    search: (plan, ...others) => addon.search(packedPlan(plan), ...others)
+  }
 }
 
 const firstLine = (error: unknown): string =>

@@ -1,5 +1,9 @@
 /** Every function that the addon exports, with arguments that it accepts: what the mutations start from. */
+import { readdirSync } from "node:fs"
+import { createRequire } from "node:module"
+import { join } from "node:path"
 import type { GraphLayout, Kernels, SearchPlan } from "../../src/core/kernels/contract.ts"
+import { packedPlan } from "../../src/core/kernels/packed-plan.ts"
 import { BLOCKS, FILTER_OP, LINKS_BYTES, NEXT_OFFSET, SLOTS } from "../../src/core/kernels/shape.ts"
 import { kernels } from "../../src/core/native.ts"
 import { graphLayout } from "../../src/core/store/graph-columns.ts"
@@ -258,8 +262,23 @@ export const exportedFunctions = (addon: object, prefix = ""): ReadonlyArray<str
     return typeof value === "object" && value !== null ? exportedFunctions(value, `${prefix}${name}.`) : []
   })
 
+const NATIVE = join(import.meta.dirname, "../../native")
+
+/** The addon as it is, without what packs a plan for it. */
+const addon = createRequire(import.meta.url)(
+  process.env["SIMD_NAPI_PATH"] ?? join(NATIVE, readdirSync(NATIVE).find((name) => name.endsWith(".node"))!)
+) as { readonly search: (...args: Arguments) => unknown }
+
+/** A plan whose fields may be anything, packed as one whose fields are numbers; whatever else it may be, as it is. */
+const packed = (plan: unknown): unknown => {
+  if (typeof plan !== "object" || plan === null || !("mode" in plan)) return plan
+  const numbers = Object.entries(plan).filter(([, value]) => typeof value === "number" || typeof value === "boolean")
+  return packedPlan(Object.fromEntries(numbers) as unknown as SearchPlan)
+}
+
 /** The function of that name. */
 export const functionOf = (name: string): ((...args: Arguments) => unknown) => {
+  if (name === "search") return (plan, ...others) => addon.search(packed(plan), ...others)
   const path = name.split(".")
   const holder = path.length > 1 ? (kernels as unknown as Record<string, object>)[path[0]!]! : kernels
   return (holder as Record<string, (...args: Arguments) => unknown>)[path.at(-1)!]!

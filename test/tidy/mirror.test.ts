@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import ts from "typescript"
+import { PLAN_FIELDS } from "../../src/core/kernels/packed-plan.ts"
 import * as shape from "../../src/core/kernels/shape.ts"
 import * as layout from "../../src/core/store/layout.ts"
 import { nodesOf, parse, read } from "./repository.ts"
@@ -36,6 +37,15 @@ for (const name of structs) {
     assert.deepEqual(structFields(name), interfaceFields(name))
   })
 }
+
+test("a packed plan has the fields in the order in which Rust reads them", () => {
+  assert.deepEqual(PLAN_FIELDS, structFields("SearchPlan"))
+  const reads = /Ok\(SearchPlan \{(.*?)\n {8}\}\)/s.exec(PLAN)?.[1] ?? ""
+  assert.deepEqual(
+    [...reads.matchAll(/^\s+(\w+):/gm)].map(([, field]) => camelCase(field ?? "")),
+    PLAN_FIELDS
+  )
+})
 
 /** Constants of plan.rs: literals, products, sums and quotients of literals and earlier constants. */
 const constants = (): ReadonlyMap<string, number> => {
