@@ -63,7 +63,7 @@ impl Source<'_> {
     }
 }
 
-/// Scores candidates with the stored vectors, best first. `exhaustive` says that what they were found by is their
+/// Scores candidates with the stored vectors: the best `most` of them, best first. `exhaustive` says that what they were found by is their
 /// score, which then stands for the estimate. `None` when cancelled.
 ///
 /// # Safety
@@ -75,6 +75,7 @@ pub unsafe fn scored(
     query: usize,
     candidates: Vec<(f32, u32)>,
     exhaustive: bool,
+    most: usize,
     cancel: &Cancel,
 ) -> Option<Vec<Hit>> {
     let segments = source.segments;
@@ -99,7 +100,7 @@ pub unsafe fn scored(
             found.push(Hit { entry: pack(score, *row), estimate: *estimate, generation });
         }
     }
-    Some(sorted(found, exhaustive))
+    Some(sorted(found, exhaustive, most))
 }
 
 /// Candidates that keep their estimates as scores, best first.
@@ -113,7 +114,7 @@ pub unsafe fn confirmed(source: Source, candidates: Vec<(f32, u32)>) -> Vec<Hit>
         let (passes, generation) = unsafe { segment.whole(slot, || source.passes(segment, slot)) }?;
         passes.then_some(Hit { entry: pack(estimate, row), estimate, generation })
     };
-    sorted(candidates.into_iter().filter_map(hit).collect(), false)
+    sorted(candidates.into_iter().filter_map(hit).collect(), false, usize::MAX)
 }
 
 /// As [`scored`] for the best `depth.first` candidates by estimate, and for those of the others that may be among the hits:
@@ -131,12 +132,12 @@ pub unsafe fn scored_deeply(
 ) -> Option<Vec<Hit>> {
     if candidates.len() <= depth.first {
         // SAFETY: the caller's promise, here and below.
-        return unsafe { scored(source, scorer, query, candidates, false, cancel) };
+        return unsafe { scored(source, scorer, query, candidates, false, usize::MAX, cancel) };
     }
     candidates.select_nth_unstable_by_key(depth.first - 1, |(estimate, row)| Reverse(pack(*estimate, *row)));
     let rest = candidates.split_off(depth.first);
     // SAFETY: as above.
-    let mut found = unsafe { scored(source, scorer, query, candidates, false, cancel)? };
+    let mut found = unsafe { scored(source, scorer, query, candidates, false, usize::MAX, cancel)? };
     let least = match found.get(depth.wanted - 1) {
         Some(last) => {
             let off = |hit: &Hit| (f64::from(hit.score_and_row().0) - f64::from(hit.estimate)).powi(2);
@@ -147,11 +148,15 @@ pub unsafe fn scored_deeply(
     };
     let near = rest.into_iter().filter(|(estimate, _)| f64::from(*estimate) > least).collect();
     // SAFETY: as above.
-    found.extend(unsafe { scored(source, scorer, query, near, false, cancel)? });
-    Some(sorted(found, false))
+    found.extend(unsafe { scored(source, scorer, query, near, false, usize::MAX, cancel)? });
+    Some(sorted(found, false, usize::MAX))
 }
 
-fn sorted(mut found: Vec<Hit>, estimates_are_scores: bool) -> Vec<Hit> {
+fn sorted(mut found: Vec<Hit>, estimates_are_scores: bool, most: usize) -> Vec<Hit> {
+    if most < found.len() {
+        found.select_nth_unstable_by_key(most, |hit| Reverse(hit.entry));
+        found.truncate(most);
+    }
     found.sort_unstable_by_key(|hit| Reverse(hit.entry));
     if estimates_are_scores {
         for hit in &mut found {
