@@ -22,6 +22,5 @@ pub mod prefetch;
 pub mod quantise;
 #[cfg(test)]
 pub mod sample;
-pub mod sketch;
 pub mod stream;
 pub mod tables;

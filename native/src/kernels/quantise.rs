@@ -34,13 +34,15 @@ pub fn dequantise() -> Dequantise {
 /// `d` elements can be read at `from` and written at `to`, which do not overlap.
 #[inline(always)]
 unsafe fn to_steps(from: *const f32, inverse: f32, to: *mut i8, d: usize) {
-    // A row of subnormals overflows `inverse` and a row of zeros makes it infinite: the clamp
-    // bounds the first, and the cast makes the second's NaN 0.
     for i in 0..d {
-        // SAFETY: `i < d`.
+        // A row of subnormals overflows `inverse` and a row of zeros makes it infinite: the clamp bounds the first, and
+        // the second's NaN is 0.
+        // SAFETY: `i < d`, and what is converted is in the range of an i32. A conversion that asks that of each element
+        // takes one element at a time.
         unsafe {
             let steps = (from.add(i).read_unaligned() * inverse).round_ties_even();
-            to.add(i).write(steps.clamp(-127.0, 127.0) as i8);
+            let bounded = if steps.is_nan() { 0.0 } else { steps.clamp(-127.0, 127.0) };
+            to.add(i).write(bounded.to_int_unchecked::<i32>() as i8);
         }
     }
 }

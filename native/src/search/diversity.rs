@@ -16,18 +16,18 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 /// The value of a candidate when it was last computed.
-pub struct Bound {
-    pub value: f64,
+struct Bound {
+    value: f64,
     /// Position among the candidates: the lower one wins a tie.
-    pub at: Reverse<usize>,
+    at: Reverse<usize>,
     /// Chosen hits it was compared with.
-    pub seen: usize,
-    pub nearest: f32,
+    seen: usize,
+    nearest: f32,
 }
 
 impl Bound {
     /// What a candidate of this score is worth when this is the nearest chosen hit.
-    pub fn new(lambda: f64, score: f32, at: usize, seen: usize, nearest: f32) -> Self {
+    fn new(lambda: f64, score: f32, at: usize, seen: usize, nearest: f32) -> Self {
         let value = lambda * f64::from(score) - (1.0 - lambda) * f64::from(nearest);
         Bound { value, at: Reverse(at), seen, nearest }
     }
@@ -104,6 +104,28 @@ unsafe fn chosen(plan: &SearchPlan, segments: &[Segment], candidates: &[Hit], ca
     Some(chosen)
 }
 
+/// Writes the vector of a hit as f32; zeros when its row is in no segment.
+///
+/// # Safety
+/// `bounds::check` accepted the plan, whose precision is not none, for the segments, and `out` has room for as many
+/// elements as there are dimensions.
+pub unsafe fn load(plan: &SearchPlan, segments: &[Segment], hit: &Hit, out: *mut f32) {
+    let d = plan.dimensions as usize;
+    let (_, row) = hit.score_and_row();
+    let slot = row as usize % SLOTS;
+    // SAFETY: the slot has a vector of `d` elements, and a scale for int8. The vector is read as it is: hits are checked
+    // once more before they are returned.
+    unsafe {
+        let Some(segment) = segments.get(row as usize / SLOTS) else { return out.write_bytes(0, d) };
+        let x = segment.vector(slot);
+        match plan.precision {
+            F16 => f16::widen()(x.cast(), out, d),
+            INT8 => quantise::dequantise()(x.cast(), segment.scale(slot), out, d),
+            _ => x.cast::<f32>().copy_to_nonoverlapping(out, d),
+        }
+    }
+}
+
 /// Elements of memory that a thread keeps for its next choice: pages that are had anew are cleared first, which takes
 /// longer than the choice.
 const KEPT: usize = 1 << 19;
@@ -113,7 +135,7 @@ thread_local! {
 }
 
 /// Vectors of candidates as f32, one after the other.
-pub struct Vectors<'a> {
+struct Vectors<'a> {
     plan: &'a SearchPlan,
     segments: &'a [Segment],
     all: Vec<f32>,
@@ -134,7 +156,7 @@ impl Drop for Vectors<'_> {
 
 impl<'a> Vectors<'a> {
     /// None yet, and room for `count`.
-    pub fn new(plan: &'a SearchPlan, segments: &'a [Segment], count: usize) -> Self {
+    fn new(plan: &'a SearchPlan, segments: &'a [Segment], count: usize) -> Self {
         let d = plan.dimensions as usize;
         let is_l2 = plan.metric == L2;
         let kernel = if is_l2 { l2::f32() } else { dot::f32() };
@@ -146,39 +168,24 @@ impl<'a> Vectors<'a> {
     /// Appends the vector of a hit; zeros when its row is in no segment.
     ///
     /// # Safety
-    /// `bounds::check` accepted the plan, whose precision is not none, for the segments.
-    pub unsafe fn push(&mut self, hit: &Hit) {
+    /// As for [`load`].
+    unsafe fn push(&mut self, hit: &Hit) {
         let d = self.d;
         self.all.reserve(d);
-        let end = self.all.len() + d;
-        let (_, row) = hit.score_and_row();
-        let Some(segment) = self.segments.get(row as usize / SLOTS) else { return self.all.resize(end, 0.0) };
-        let slot = row as usize % SLOTS;
-        let (x, out) = (segment.vector(slot), self.all.spare_capacity_mut().as_mut_ptr().cast::<f32>());
-        // SAFETY: the slot has a vector of `d` elements, and a scale for int8, and `d` elements were reserved, all of
-        // which are written. The vector is read as it is: hits are checked once more before they are returned.
+        // SAFETY: the caller's promise, and `d` elements were reserved, all of which are written.
         unsafe {
-            match self.plan.precision {
-                F16 => f16::widen()(x.cast(), out, d),
-                INT8 => quantise::dequantise()(x.cast(), segment.scale(slot), out, d),
-                _ => x.cast::<f32>().copy_to_nonoverlapping(out, d),
-            }
-            self.all.set_len(end);
+            load(self.plan, self.segments, hit, self.all.spare_capacity_mut().as_mut_ptr().cast());
+            self.all.set_len(self.all.len() + d);
         }
     }
 
-    /// Forgets all of them.
-    pub fn clear(&mut self) {
-        self.all.clear();
-    }
-
     /// One of those that were appended.
-    pub fn vector(&self, at: usize) -> Option<&[f32]> {
+    fn vector(&self, at: usize) -> Option<&[f32]> {
         self.all.get(at * self.d..(at + 1) * self.d)
     }
 
     /// The collection's score of one candidate against another.
-    pub fn score(&self, a: usize, b: usize) -> f32 {
+    fn score(&self, a: usize, b: usize) -> f32 {
         let (Some(a), Some(b)) = (self.vector(a), self.vector(b)) else { return f32::NAN };
         // SAFETY: `d` elements each; the kernel was picked for this CPU.
         let sum = unsafe { (self.kernel)(a.as_ptr().cast(), b.as_ptr(), self.d) };

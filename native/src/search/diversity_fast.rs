@@ -1,27 +1,28 @@
 //! Maximal marginal relevance of nearly the same worth, from a part of the candidates and of the comparisons.
 //!
-//! - **A floor of relevance**: candidates are met in the order of their scores, and only while the next could be worth
-//!   more than the best of those met, were it as unlike the chosen as the least alike of a few candidates that are spread
-//!   over all.
-//! - **A sample of the chosen**: by how many signs two vectors differ tells roughly how alike they are (`sketch.rs`). A
-//!   candidate is compared with the few of the chosen that look nearest, as long as one may be nearer than the nearest is.
+//! - **A floor of relevance**: the candidates that are met are the best by score, twice as many as are chosen, and a few
+//!   that are spread over the others. Where one of those is worth most, what lies above it is met as well.
+//! - **A sample of the chosen**: beyond a number of them, not every one that is chosen is compared with what is left.
+//! - **Copies** of what is met, of one byte a component: they are compared in a sixth of the time.
 
-use super::diversity::{Bound, Vectors};
+use super::diversity::load;
 use super::rescore::Hit;
 use super::scan::Cancel;
 use super::segment::Segment;
-use crate::kernels::sketch::{SKETCH_WORDS, Sketch};
-use crate::norm::norm2;
-use crate::plan::{COSINE, L2, SearchPlan};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use crate::kernels::int8;
+use crate::kernels::int8_rows::{self, DotRows, ROWS};
+use crate::kernels::magnitude::{Magnitude, magnitude};
+use crate::kernels::quantise::{Quantise, quantise};
+use crate::plan::{L2, SearchPlan};
 
-/// Candidates, spread over all, that say how unlike the chosen the others may be.
-const SAMPLED: usize = 16;
-/// Chosen hits that a candidate is compared with, each time that it is looked at.
-const COMPARED: usize = 4;
-/// How much nearer a hit may be than it looks, as a cosine: the signs of 384 components err by .08, of like ones by less.
-const MARGIN: f64 = 0.05;
+/// Candidates that are met, for each that is chosen.
+const MET_A_CHOICE: usize = 2;
+/// Candidates that are spread over all.
+const SPREAD: usize = 16;
+/// Of the chosen so many are compared with what is left, then every other one of as many, every third, and so on.
+const COMPARED: usize = 64;
+/// Steps of the largest component of a copy.
+const STEPS: f32 = 127.0;
 
 /// Positions of the chosen candidates in the order of the choice; `None` when cancelled.
 ///
@@ -33,230 +34,207 @@ pub unsafe fn chosen(
     candidates: &[Hit],
     cancel: &Cancel,
 ) -> Option<Vec<usize>> {
-    let keep = plan.keep as usize;
-    let lambda = plan.lambda.unwrap_or(1.0);
-    let score = |at: usize| candidates.get(at).map_or(f32::NEG_INFINITY, |hit| hit.score_and_row().0);
-    let mut met = Sketches::new(plan, segments, candidates.len().min(4 * keep));
-    // SAFETY: the caller's promise, here and below.
-    let mut floor = unsafe { Floor::new(&mut met, candidates) };
-    let mut chosen: Vec<usize> = Vec::with_capacity(keep);
-    let mut looks = Looks::new(plan, keep);
-    let mut heap: BinaryHeap<Bound> = BinaryHeap::with_capacity(4 * keep);
-    let Some(first) = candidates.first() else { return Some(chosen) };
-    // SAFETY: as above.
-    unsafe { met.push(first) };
-    let mut choose = |met: &Sketches, looks: &mut Looks, at: usize| {
-        looks.choose(met, at);
-        floor.choose(met, at, &looks.likeness);
-        floor.nearest()
-    };
+    let (keep, count) = (plan.keep as usize, candidates.len());
+    let mut met = Met::new(plan, segments, candidates);
+    // Candidates before this one are met, and of the others some.
+    let mut floor = count.min(MET_A_CHOICE * keep);
+    let step = (count / SPREAD).max(1);
+    let spread = (step / 2..count).step_by(step).filter(|at| *at >= floor);
+    for at in (0..floor).chain(spread) {
+        // SAFETY: the caller's promise, here and below.
+        unsafe { met.push(at) };
+    }
+    let mut chosen = Vec::with_capacity(keep.min(count));
     // The first is the nearest of all: nothing was chosen that it could be like.
-    let mut floor = choose(&met, &mut looks, 0);
-    chosen.push(0);
-    let mut next = 1;
-    while chosen.len() < keep {
-        while let Some(hit) = candidates.get(next) {
-            let hope = Bound::new(lambda, score(next), next, 0, floor).value;
-            if heap.peek().is_some_and(|best| best.value > hope) {
+    let mut best = (!met.left.is_empty()).then_some(0);
+    while let Some(place) = best {
+        // SAFETY: the cancel word is inside `control`.
+        unsafe { cancel.check()? };
+        let at = met.left.get(place).map_or(0, |left| left.at);
+        if at >= floor {
+            // What is above it may be worth as much, and as much below as there are others that are worth more than all
+            // that were met above the floor.
+            let end = count.min((at + 1).max(floor + step * (met.better(floor) - 1)));
+            for at in floor..end {
+                // SAFETY: as above.
+                unsafe { met.push(at) };
+            }
+            floor = end;
+            best = met.best();
+        } else {
+            chosen.push(at);
+            if chosen.len() == keep {
                 break;
             }
-            // SAFETY: as above.
-            unsafe { met.push(hit) };
-            let nearest = looks.nearest(&met, next, &chosen, 0, f32::NEG_INFINITY);
-            heap.push(Bound::new(lambda, score(next), next, chosen.len(), nearest));
-            next += 1;
+            let before = chosen.len() - 1;
+            best = met.choose(place, before.is_multiple_of(before / COMPARED + 1));
         }
-        let Some(Bound { at: Reverse(at), seen, nearest, .. }) = heap.pop() else { break };
-        // SAFETY: as above.
-        unsafe { cancel.check()? };
-        if seen == chosen.len() {
-            floor = choose(&met, &mut looks, at);
-            chosen.push(at);
-            continue;
-        }
-        let nearest = looks.nearest(&met, at, &chosen, seen, nearest);
-        heap.push(Bound::new(lambda, score(at), at, chosen.len(), nearest));
     }
     Some(chosen)
 }
 
-/// How alike two vectors look whose sketches differ by so many bits.
-struct Likeness {
-    metric: u32,
-    /// Cosines by the bits that differ.
-    cosines: Vec<f64>,
+/// A candidate that was met and not chosen.
+struct Left {
+    /// Position among the candidates.
+    at: usize,
+    copy: Copied,
+    score: f32,
+    /// The largest score that it has against one of the chosen.
+    nearest: f32,
 }
 
-impl Likeness {
-    fn new(plan: &SearchPlan) -> Self {
-        let d = plan.dimensions;
-        let cosine = |differing: u32| {
-            let x = 1.0 - f64::from(2 * differing) / f64::from(d);
-            // The sine of `x` quarter turns, within .0002: the cosine of the angle that the bits are a share of.
-            let xx = x * x;
-            x * (1.570_626_8 - xx * (0.643_229_2 - xx * 0.072_710_2))
-        };
-        Likeness { metric: plan.metric, cosines: (0..=d).map(cosine).collect() }
-    }
-
-    /// Of vectors of lengths `a` and `b`, were their cosine larger by `margin` than it looks.
-    #[inline]
-    fn of(&self, differing: u32, a: f64, b: f64, margin: f64) -> f64 {
-        let cosine = self.cosines.get(differing as usize).copied().unwrap_or(0.0) + margin;
-        match self.metric {
-            COSINE => cosine,
-            L2 => 2.0 * a * b * cosine - a * a - b * b,
-            _ => a * b * cosine,
-        }
-    }
+/// A vector of steps of one size.
+#[derive(Clone, Copy)]
+struct Copied {
+    /// Which of all.
+    number: usize,
+    scale: f64,
+    /// Squared length: 0 but for l2.
+    squares: f64,
 }
 
-/// Vectors with their sketches and lengths.
-struct Sketches<'a> {
+/// Candidates that were met, with a copy of each.
+struct Met<'a> {
     plan: &'a SearchPlan,
-    vectors: Vectors<'a>,
-    kernels: Sketch,
-    words: usize,
-    sketches: Vec<u64>,
-    lengths: Vec<f64>,
+    segments: &'a [Segment],
+    candidates: &'a [Hit],
+    left: Vec<Left>,
+    /// Whether a candidate was met.
+    known: Vec<bool>,
+    /// Copies of the chosen that are compared.
+    compared: Vec<Copied>,
+    steps: Vec<i8>,
+    row: Vec<f32>,
+    dots: DotRows,
+    magnitude: Magnitude,
+    quantise: Quantise,
 }
 
-impl<'a> Sketches<'a> {
-    fn new(plan: &'a SearchPlan, segments: &'a [Segment], count: usize) -> Self {
-        let words = (plan.dimensions as usize).div_ceil(64).next_multiple_of(SKETCH_WORDS);
-        let vectors = Vectors::new(plan, segments, count);
-        let (sketches, lengths) = (Vec::with_capacity(count * words), Vec::with_capacity(count));
-        Sketches { plan, vectors, kernels: Sketch::pick(), words, sketches, lengths }
-    }
-
-    /// # Safety
-    /// As for `Vectors::push`.
-    unsafe fn push(&mut self, hit: &Hit) {
-        let at = self.lengths.len();
-        // SAFETY: the caller's promise.
-        unsafe { self.vectors.push(hit) };
-        let Some(x) = self.vectors.vector(at) else { return };
-        self.sketches.resize((at + 1) * self.words, 0);
-        if let Some(sketch) = self.sketches.get_mut(at * self.words..) {
-            // SAFETY: a sketch has a bit for every component; the kernel was picked for this CPU.
-            unsafe { (self.kernels.signs)(x.as_ptr(), x.len(), sketch.as_mut_ptr(), self.words) };
-        }
-        // With cosine nobody asks for it.
-        let is_unit = self.plan.metric == COSINE;
-        // SAFETY: the elements of `x`.
-        self.lengths.push(if is_unit { 1.0 } else { unsafe { norm2(x.as_ptr(), x.len()) }.sqrt() });
-    }
-
-    fn clear(&mut self) {
-        self.vectors.clear();
-        self.sketches.clear();
-        self.lengths.clear();
-    }
-
-    fn sketch(&self, at: usize) -> &[u64] {
-        self.sketches.get(at * self.words..(at + 1) * self.words).unwrap_or(&[])
-    }
-
-    fn length(&self, at: usize) -> f64 {
-        self.lengths.get(at).copied().unwrap_or(0.0)
-    }
-
-    /// Bits by which a sketch differs from each of a set.
-    fn differing(&self, sketch: &[u64], set: &[u64], out: &mut [u32]) {
-        if sketch.len() == self.words && set.len() == self.words * out.len() {
-            // SAFETY: as many words as was just seen; the kernel was picked for this CPU.
-            unsafe { (self.kernels.differing)(sketch.as_ptr(), set.as_ptr(), self.words, out) };
+impl<'a> Met<'a> {
+    fn new(plan: &'a SearchPlan, segments: &'a [Segment], candidates: &'a [Hit]) -> Self {
+        let (d, count) = (plan.dimensions as usize, candidates.len());
+        let usual = count.min(MET_A_CHOICE * plan.keep as usize + SPREAD);
+        Met {
+            plan,
+            segments,
+            candidates,
+            left: Vec::with_capacity(usual),
+            known: vec![false; count],
+            compared: Vec::new(),
+            steps: Vec::with_capacity(usual * d),
+            row: vec![0.0; d],
+            dots: int8_rows::dot_rows(),
+            magnitude: magnitude(),
+            quantise: quantise(),
         }
     }
-}
 
-/// Comparisons with the chosen.
-struct Looks {
-    likeness: Likeness,
-    /// Sketches of the chosen, one after the other, and their lengths.
-    sketches: Vec<u64>,
-    lengths: Vec<f64>,
-    differing: Vec<u32>,
-}
-
-impl Looks {
-    fn new(plan: &SearchPlan, keep: usize) -> Self {
-        let (sketches, lengths) = (Vec::with_capacity(keep * SKETCH_WORDS), Vec::with_capacity(keep));
-        Looks { likeness: Likeness::new(plan), sketches, lengths, differing: vec![0; keep] }
-    }
-
-    fn choose(&mut self, met: &Sketches, at: usize) {
-        self.sketches.extend_from_slice(met.sketch(at));
-        self.lengths.push(met.length(at));
-    }
-
-    /// The largest score of a candidate against the chosen from `seen` on that look nearest, or `nearest` if that is more.
-    fn nearest(&mut self, met: &Sketches, at: usize, chosen: &[usize], seen: usize, mut nearest: f32) -> f32 {
-        let length = met.length(at);
-        let Some(differing) = self.differing.get_mut(seen..chosen.len()) else { return nearest };
-        met.differing(met.sketch(at), self.sketches.get(seen * met.words..).unwrap_or(&[]), differing);
-        let look = |place: usize, differing: u32| {
-            self.likeness.of(differing, length, self.lengths.get(seen + place).copied().unwrap_or(0.0), MARGIN)
-        };
-        let score = |place: usize| chosen.get(seen + place).map_or(f32::NAN, |other| met.vectors.score(at, *other));
-        // Those that look nearest, nearest first, ties in the order of the choice.
-        let mut looks = [(f64::NEG_INFINITY, usize::MAX); COMPARED];
-        for (place, differing) in differing.iter().enumerate() {
-            let likeness = look(place, *differing);
-            let rank = looks.iter().take_while(|entry| entry.0 >= likeness).count();
-            if let Some(behind) = looks.get_mut(rank..) {
-                behind.rotate_right(behind.len().min(1));
-                if let Some(entry) = behind.first_mut() {
-                    *entry = (likeness, place);
-                }
-            }
-        }
-        for (likeness, place) in looks {
-            if likeness <= f64::from(nearest) {
-                break;
-            }
-            nearest = nearest.max(score(place));
-        }
-        nearest
-    }
-}
-
-/// How unlike the chosen candidates are that were not met yet.
-struct Floor {
-    /// Sketches and lengths of the sample.
-    sketches: Vec<u64>,
-    lengths: Vec<f64>,
-    /// The largest likeness of each of them to a chosen one.
-    nearest: Vec<f64>,
-    differing: Vec<u32>,
-}
-
-impl Floor {
-    /// A sample of the candidates; `met` is lent for it.
+    /// Meets a candidate, unless that was done.
     ///
     /// # Safety
-    /// As for `Vectors::push`.
-    unsafe fn new(met: &mut Sketches, candidates: &[Hit]) -> Self {
-        let step = (candidates.len() / SAMPLED).max(1);
-        for hit in candidates.iter().skip(step / 2).step_by(step).take(SAMPLED) {
-            // SAFETY: the caller's promise.
-            unsafe { met.push(hit) };
+    /// As for `diversity::load`.
+    unsafe fn push(&mut self, at: usize) {
+        let (Some(hit), Some(known)) = (self.candidates.get(at), self.known.get_mut(at)) else { return };
+        if std::mem::replace(known, true) {
+            return;
         }
-        let count = met.lengths.len();
-        let (sketches, lengths) = (met.sketches.clone(), met.lengths.clone());
-        met.clear();
-        Floor { sketches, lengths, nearest: vec![f64::NEG_INFINITY; count], differing: vec![0; count] }
+        let d = self.row.len();
+        let number = self.steps.len() / d;
+        self.steps.resize((number + 1) * d, 0);
+        let (row, steps) = (self.row.as_mut_ptr(), self.steps.as_mut_ptr().wrapping_add(number * d));
+        // SAFETY: `row` and the end of `steps` are `d` elements each, and the kernels were picked for this CPU.
+        let (scale, squares) = unsafe {
+            load(self.plan, self.segments, hit, row);
+            let largest = f32::from_bits((self.magnitude)(row, d));
+            (self.quantise)(row, STEPS / largest, steps, d);
+            (f64::from(largest / STEPS), if self.plan.metric == L2 { int8::sum_squares()(steps, d) } else { 0 })
+        };
+        let copy = Copied { number, scale, squares: f64::from(squares) * scale * scale };
+        let mut nearest = f32::NEG_INFINITY;
+        for others in self.compared.chunks(ROWS) {
+            let scores = self.scores(copy, others.iter().copied());
+            nearest = scores.into_iter().take(others.len()).fold(nearest, f32::max);
+        }
+        let (score, _) = hit.score_and_row();
+        self.left.push(Left { at, copy, score, nearest });
     }
 
-    /// The least that one of the sample is like the chosen.
-    fn nearest(&self) -> f32 {
-        self.nearest.iter().fold(f64::INFINITY, |least, nearest| least.min(*nearest)) as f32
+    /// Takes what is at `place` out of those that are left, and compares it with them; where the one is then that is
+    /// worth most.
+    fn choose(&mut self, place: usize, is_compared: bool) -> Option<usize> {
+        let copy = self.left.swap_remove(place).copy;
+        if !is_compared {
+            return self.best();
+        }
+        self.compared.push(copy);
+        let mut best = Best::new(self.plan);
+        let mut left = std::mem::take(&mut self.left);
+        for (i, some) in left.chunks_mut(ROWS).enumerate() {
+            let scores = self.scores(copy, some.iter().map(|left| left.copy));
+            for ((place, left), score) in (ROWS * i..).zip(some).zip(scores) {
+                left.nearest = left.nearest.max(score);
+                best.offer(place, left);
+            }
+        }
+        self.left = left;
+        best.place
     }
 
-    fn choose(&mut self, met: &Sketches, at: usize, likeness: &Likeness) {
-        met.differing(met.sketch(at), &self.sketches, &mut self.differing);
-        for ((nearest, differing), length) in self.nearest.iter_mut().zip(&self.differing).zip(&self.lengths) {
-            *nearest = nearest.max(likeness.of(*differing, met.length(at), *length, 0.0));
+    /// Where the one is that is worth most.
+    fn best(&self) -> Option<usize> {
+        let mut best = Best::new(self.plan);
+        self.left.iter().enumerate().for_each(|(place, left)| best.offer(place, left));
+        best.place
+    }
+
+    /// How many from `floor` on are worth more than all before it.
+    fn better(&self, floor: usize) -> usize {
+        let mut best = Best::new(self.plan);
+        self.left.iter().filter(|left| left.at < floor).for_each(|left| best.offer(0, left));
+        self.left.iter().filter(|left| left.at >= floor && best.worth(left) > best.most).count()
+    }
+
+    /// The collection's score of one copy against others, at most as many as the kernel takes.
+    fn scores(&self, one: Copied, others: impl Iterator<Item = Copied>) -> [f32; ROWS] {
+        let d = self.row.len();
+        let steps = |copy: Copied| self.steps.as_ptr().wrapping_add(copy.number * d);
+        let mut copies = [one; ROWS];
+        copies.iter_mut().zip(others).for_each(|(copy, other)| *copy = other);
+        // SAFETY: every copy has `d` elements, and the kernel was picked for this CPU.
+        let dots = unsafe { (self.dots)(&copies.map(steps), steps(one), d) };
+        let mut scores = [0.0; ROWS];
+        for ((score, dot), other) in scores.iter_mut().zip(dots).zip(copies) {
+            let product = f64::from(dot) * one.scale * other.scale;
+            let is_l2 = self.plan.metric == L2;
+            *score = (if is_l2 { 2.0 * product - one.squares - other.squares } else { product }) as f32;
+        }
+        scores
+    }
+}
+
+/// The one of all that were offered that is worth most; of equals the better ranked.
+struct Best {
+    lambda: f64,
+    most: f64,
+    at: usize,
+    place: Option<usize>,
+}
+
+impl Best {
+    fn new(plan: &SearchPlan) -> Self {
+        Best { lambda: plan.lambda.unwrap_or(1.0), most: f64::NEG_INFINITY, at: usize::MAX, place: None }
+    }
+
+    #[inline(always)]
+    fn worth(&self, left: &Left) -> f64 {
+        self.lambda * f64::from(left.score) - (1.0 - self.lambda) * f64::from(left.nearest)
+    }
+
+    #[inline(always)]
+    fn offer(&mut self, place: usize, left: &Left) {
+        let worth = self.worth(left);
+        if worth > self.most || (worth == self.most && left.at < self.at) || self.place.is_none() {
+            (self.most, self.at, self.place) = (worth, left.at, Some(place));
         }
     }
 }

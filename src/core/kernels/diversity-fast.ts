@@ -1,22 +1,20 @@
 /**
  * Maximal marginal relevance of nearly the same worth, from a part of the candidates and of the comparisons.
  *
- * - A floor of relevance: candidates are met in the order of their scores, and only while the next could be worth more
- *   than the best of those met, were it as unlike the chosen as the least alike of a few candidates that are spread over
- *   all.
- * - A sample of the chosen: by how many signs two vectors differ tells roughly how alike they are. A candidate is compared
- *   with the few of the chosen that look nearest, as long as one may be nearer than the nearest is.
+ * - A floor of relevance: the candidates that are met are the best by score, twice as many as are chosen, and a few that are
+ *   spread over the others. Where one of those is worth most, what lies above it is met as well.
+ * - A sample of the chosen: beyond a number of them, not every one that is chosen is compared with what is left.
+ * - Copies of what is met, of one byte a component, are what is compared.
  */
-import { norm2 } from "./norm.ts"
+import { quantise } from "./int8.ts"
 import { METRIC } from "./shape.ts"
-import { cosineOf, differing, signsOf } from "./sketch.ts"
 
-/** Candidates, spread over all, that say how unlike the chosen the others may be. */
-const SAMPLED = 16
-/** Chosen hits that a candidate is compared with, each time that it is looked at. */
-const COMPARED = 4
-/** How much nearer a hit may be than it looks, as a cosine: the signs of 384 components err by .08, of like ones by less. */
-const MARGIN = 0.05
+/** Candidates that are met, for each that is chosen. */
+const MET_A_CHOICE = 2
+/** Candidates that are spread over all. */
+const SPREAD = 16
+/** Of the chosen so many are compared with what is left, then every other one of as many, every third, and so on. */
+const COMPARED = 64
 
 /** Of candidates, best first, those that are worth most together. */
 export interface Candidates {
@@ -30,83 +28,83 @@ interface Choice {
   readonly metric: number
   readonly keep: number
   readonly lambda: number
-  /** The collection's score of one candidate against another. */
-  readonly between: (a: number, b: number) => number
 }
 
-/** A candidate that was met: what it was worth when it was looked at last. */
-interface Met {
-  readonly at: number
-  value: number
-  nearest: number
-  /** Chosen hits it was compared with. */
-  seen: number
+/** A vector of steps of one size. */
+interface Copy {
+  readonly steps: Int8Array
+  readonly scale: number
+  /** Squared length. */
+  readonly squares: number
 }
 
 /** Positions of the chosen candidates in the order of the choice. */
 export const chosenFast = (
   { scores, vectors }: Candidates,
-  { dimensions, metric, keep, lambda, between }: Choice
+  { dimensions, metric, keep, lambda }: Choice
 ): ReadonlyArray<number> => {
   const count = scores.length
-  const sketches: Array<{ readonly signs: Uint32Array; readonly length: number }> = []
-  const sketch = (at: number) => {
-    const vector = vectors.subarray(at * dimensions, (at + 1) * dimensions)
-    sketches[at] ??= {
-      signs: signsOf(vector),
-      length: metric === METRIC.cosine ? 1 : Math.sqrt(norm2(vector, 0, dimensions))
-    }
-    return sketches[at]!
+  const copyOf = (at: number): Copy => {
+    const steps = new Int8Array(dimensions)
+    const scale = quantise(vectors, at * dimensions, dimensions, steps, 0)
+    return { steps, scale, squares: integerDot(steps, steps) * scale * scale }
   }
-  const likeness = (a: number, b: number, margin: number): number => {
-    const [x, y] = [sketch(a), sketch(b)]
-    const cosine = cosineOf(differing(x.signs, y.signs), dimensions) + margin
-    if (metric === METRIC.l2) return 2 * x.length * y.length * cosine - x.length ** 2 - y.length ** 2
-    return x.length * y.length * cosine
+  const score = (a: Copy, b: Copy): number => {
+    const product = integerDot(a.steps, b.steps) * a.scale * b.scale
+    return Math.fround(metric === METRIC.l2 ? 2 * product - a.squares - b.squares : product)
   }
-  const worth = (at: number, nearest: number): number => lambda * scores[at]! - (1 - lambda) * nearest
-  const step = Math.max(1, Math.floor(count / SAMPLED))
-  const sample = Array.from({ length: Math.min(SAMPLED, count) }, (_, i) => Math.floor(step / 2) + i * step)
-  const sampleNearest = sample.map(() => Number.NEGATIVE_INFINITY)
+  /** What was met and not chosen, with the largest score that it has against one of the chosen. */
+  const left = new Map<number, { readonly copy: Copy; nearest: number }>()
+  const known = new Set<number>()
+  const compared: Array<Copy> = []
+  const meet = (at: number): void => {
+    if (known.has(at)) return
+    known.add(at)
+    const copy = copyOf(at)
+    left.set(at, { copy, nearest: Math.max(Number.NEGATIVE_INFINITY, ...compared.map((other) => score(other, copy))) })
+  }
+  const worth = (at: number): number => lambda * scores[at]! - (1 - lambda) * left.get(at)!.nearest
+  /** How many from `floor` on are worth more than all before it. */
+  const better = (floor: number): number => {
+    const most = [...left.keys()]
+      .filter((at) => at < floor)
+      .reduce((most, at) => Math.max(most, worth(at)), Number.NEGATIVE_INFINITY)
+    return [...left.keys()].filter((at) => at >= floor && worth(at) > most).length
+  }
+  const best = (): number | undefined => {
+    const met = [...left.keys()].sort((a, b) => a - b)
+    return met.length === 0 ? undefined : met.reduce((best, at) => (worth(at) > worth(best) ? at : best))
+  }
+  // Candidates before this one are met, and of the others some.
+  let floor = Math.min(count, MET_A_CHOICE * keep)
+  for (let at = 0; at < floor; at++) meet(at)
+  const step = Math.max(1, Math.floor(count / SPREAD))
+  for (let at = Math.floor(step / 2); at < count; at += step) meet(at)
   const chosen: Array<number> = []
-  const choose = (at: number): number => {
-    chosen.push(at)
-    for (const [i, other] of sample.entries()) sampleNearest[i] = Math.max(sampleNearest[i]!, likeness(other, at, 0))
-    return Math.fround(Math.min(...sampleNearest))
-  }
-  const look = (met: Met): void => {
-    const nearer = chosen
-      .slice(met.seen)
-      .map((other) => ({ other, likeness: likeness(met.at, other, MARGIN) }))
-      .sort((a, b) => b.likeness - a.likeness)
-      .slice(0, COMPARED)
-    for (const { other, likeness } of nearer) {
-      if (likeness <= met.nearest) break
-      met.nearest = Math.max(met.nearest, between(met.at, other))
-    }
-    met.seen = chosen.length
-    met.value = worth(met.at, met.nearest)
-  }
-  if (count === 0) return chosen
   // The first is the nearest of all: nothing was chosen that it could be like.
-  let floor = choose(0)
-  const left: Array<Met> = []
-  let next = 1
-  while (chosen.length < keep) {
-    const best = () => left.reduce((best, met) => (met.value > best.value ? met : best), left[0]!)
-    while (next < count && (left.length === 0 || best().value <= worth(next, floor))) {
-      const met: Met = { at: next, value: 0, nearest: Number.NEGATIVE_INFINITY, seen: 0 }
-      look(met)
-      left.push(met)
-      next++
+  for (let at = count > 0 ? 0 : undefined; at !== undefined; at = best()) {
+    if (at >= floor) {
+      // What is above it may be worth as much, and as much below as there are others that are worth more than all that
+      // were met above the floor.
+      const end = Math.min(count, Math.max(at + 1, floor + step * (better(floor) - 1)))
+      for (let next = floor; next < end; next++) meet(next)
+      floor = end
+      continue
     }
-    if (left.length === 0) break
-    const first = best()
-    if (first.seen < chosen.length) look(first)
-    else {
-      left.splice(left.indexOf(first), 1)
-      floor = choose(first.at)
-    }
+    const { copy } = left.get(at)!
+    left.delete(at)
+    chosen.push(at)
+    if (chosen.length === keep) break
+    const before = chosen.length - 1
+    if (before % (Math.floor(before / COMPARED) + 1) !== 0) continue
+    compared.push(copy)
+    for (const other of left.values()) other.nearest = Math.max(other.nearest, score(copy, other.copy))
   }
   return chosen
+}
+
+const integerDot = (a: Int8Array, b: Int8Array): number => {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
+  return sum
 }

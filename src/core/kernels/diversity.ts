@@ -23,7 +23,7 @@ export const diverse = (plan: SearchPlan, { scores, vectors }: Candidates): Read
       plan.metric === METRIC.l2 ? -l2F32(query, vectors, from, dimensions) : dotF32(query, vectors, from, dimensions)
     )
   }
-  if (fast) return chosenFast({ scores, vectors }, { dimensions, metric: plan.metric, keep, lambda, between: score })
+  if (fast) return chosenFast({ scores, vectors }, { dimensions, metric: plan.metric, keep, lambda })
   const left = Array.from(scores, (_, at) => at)
   const nearest = left.map(() => Number.NEGATIVE_INFINITY)
   const chosen: Array<number> = []
