@@ -5,6 +5,7 @@ import { kernels } from "../src/core/native.ts"
 import { Graph } from "../src/core/store/graph.ts"
 import { BLOCK, BLOCKS, SLOTS } from "../src/core/store/layout.ts"
 import { packCentroids } from "../src/core/store/list-columns.ts"
+import type { ListWriter } from "../src/core/store/lists.ts"
 import type { Store } from "../src/core/store/store.ts"
 import { newStore } from "./stores.ts"
 
@@ -66,21 +67,30 @@ test("a segment is there for all, or for nobody", { skip: kernels.graph === unde
   growsWholeOrNot(fresh, (store) => store.reserve(1))
 })
 
-test("rows that found slots find room in lists", () => {
-  const shape = { dimensions: DIMENSIONS, metric: "dot", precision: "f32" } as const
-  const fresh = () => {
-    const store = newStore(kernels, shape)
-    const centroids = {
-      columns: new Float32Array(256 * LISTS),
-      halfNorms: new Float32Array(LISTS),
-      biases: new Float32Array(LISTS)
-    }
-    store.useLists(store.newLists(packCentroids(centroids)))
-    // All blocks of a chunk but one are full, and so is every list.
-    const rows = store.reserve(BLOCK * (BLOCKS - 1))
-    for (const [i, row] of rows.entries()) store.lists!.append(row, Math.floor(i / BLOCK) % LISTS)
-    return store
+/** A store whose lists have used all blocks of a chunk but one, and every block is full. */
+const withFullLists = () => {
+  const store = newStore(kernels, { dimensions: DIMENSIONS, metric: "dot", precision: "f32" })
+  const centroids = {
+    columns: new Float32Array(256 * LISTS),
+    halfNorms: new Float32Array(LISTS),
+    biases: new Float32Array(LISTS)
   }
+  // Before there are lists: they take no blocks beyond those of these rows.
+  const rows = store.reserve(BLOCK * (BLOCKS - 1))
+  store.useLists(store.newLists(packCentroids(centroids)))
+  for (const [i, row] of rows.entries()) store.lists!.append(row, Math.floor(i / BLOCK) % LISTS)
+  return store
+}
+
+/** Rows that a walk of a list meets, in order. */
+const walked = (lists: ListWriter, list: number): ReadonlyArray<number> => {
+  const rows: Array<number> = []
+  for (const block of lists.chain(list)) lists.forEachRow(block, (row) => rows.push(row))
+  return rows
+}
+
+test("rows that found slots find room in lists", () => {
+  const fresh = withFullLists
   assert.equal(fresh().lists!.blocks, BLOCKS - 1)
   growsWholeOrNot(fresh, (store) => store.reserve(2))
   const store = fresh()
@@ -93,4 +103,49 @@ test("rows that found slots find room in lists", () => {
     0
   )
   assert.equal(store.lists!.blocks, BLOCKS + 1)
+})
+
+test("a list that finds no memory to be written anew stays whole", () => {
+  const lists = withFullLists().lists!
+  const rows = walked(lists, 0)
+  const left = rows.slice(Math.ceil(rows.length / 2) + BLOCK)
+  const gone = rows.slice(0, -left.length)
+  without(0, () => {
+    for (const row of gone) lists.remove(row, 0)
+  })
+  assert.deepEqual(walked(lists, 0), left)
+  assert.throws(() => without(0, () => lists.rewrite(0)), RangeError)
+  assert.deepEqual(walked(lists, 0), left)
+  assert.deepEqual(
+    left.filter((row) => lists.listOf(row) !== 0),
+    []
+  )
+  const { length } = lists.chain(0)
+  lists.remove(left[0]!, 0)
+  assert.deepEqual(walked(lists, 0), left.slice(1))
+  assert.ok(lists.chain(0).length < length, "it is written anew once there is memory")
+})
+
+test("a list that is written anew leaves the room that rows have found", () => {
+  const lists = withFullLists().lists!
+  const rows = walked(lists, 0)
+  lists.reserve(1, 0)
+  // What is left of it would fit into one block, the last there is.
+  without(0, () => {
+    for (const gone of rows.slice(0, -BLOCK)) lists.remove(gone, 1)
+  })
+  without(0, () => lists.append(rows[0]!, 1))
+  assert.equal(lists.listOf(rows[0]!), 1)
+})
+
+test("memory that a part of many rows found is announced with the next", () => {
+  const store = withFullLists()
+  let lists = 0
+  store.onGrowth(({ codes }) => {
+    lists = codes.lists!.chunks.length
+  })
+  // Two buffers a chunk, after that of keys.
+  assert.throws(() => without(3, () => store.lists!.reserve(3 * BLOCK * BLOCKS, 0)), RangeError)
+  store.lists!.reserve(BLOCK, 0)
+  assert.equal(lists, store.lists!.buffers.chunks.length)
 })

@@ -174,7 +174,16 @@ const unpartedOf = async (
 
 /** The rows of some lists. */
 const rowsOf = async (lists: ListWriter, wanted: ReadonlyArray<number>): Promise<Uint32Array> => {
-  const rows: Array<number> = []
-  for (const list of wanted) await lists.forEachRow(list, (row) => void rows.push(row))
-  return Uint32Array.from(rows)
+  const blocks: Array<number> = []
+  await forEachSliced(wanted.length, undefined, (i) => {
+    for (const block of lists.chain(wanted[i]!)) blocks.push(block)
+  })
+  const rows = new Uint32Array(blocks.length * BLOCK)
+  let count = 0
+  await forEachSliced(blocks.length, undefined, (i) =>
+    lists.forEachRow(blocks[i]!, (row) => {
+      rows[count++] = row
+    })
+  )
+  return rows.subarray(0, count)
 }

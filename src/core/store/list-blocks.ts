@@ -65,9 +65,12 @@ export class ListBlocks {
   /** Makes sure that so many blocks can be taken. */
   reserve(blocks: number): void {
     const { length } = this.#chunks
-    while (this.#free.length + this.#chunks.length * BLOCKS - this.#used < blocks) this.#addChunk()
-    // Before a list can name a block of it.
-    if (this.#chunks.length > length) this.#announce()
+    try {
+      while (this.#free.length + this.#chunks.length * BLOCKS - this.#used < blocks) this.#addChunk()
+    } finally {
+      // Before a list can name a block of it, also of those that were had before memory ran out.
+      if (this.#chunks.length > length) this.#announce()
+    }
   }
 
   /** An empty block that no reader reaches. */

@@ -64,8 +64,17 @@ export class ListChains {
     return this.#dead[list]! > BLOCK && this.#dead[list]! > this.sizes[list]!
   }
 
-  /** Copies what lives of a list into blocks of its own and moves the head there; `placed` is told where. */
+  /** Blocks that what lives of a list takes. */
+  needed(list: number): number {
+    return Math.ceil(this.sizes[list]! / BLOCK)
+  }
+
+  /**
+   * Copies what lives of a list into blocks of its own and moves the head there; `placed` is told where. Without memory
+   * for all of it nothing is changed.
+   */
   rewrite(list: number, placed: (row: number, place: number) => void): void {
+    this.#blocks.reserve(this.needed(list))
     const old = this.chain(list)
     this.#tails[list] = 0
     this.#filled[list] = 0

@@ -95,8 +95,7 @@ export class ListWriter {
 
   /** Makes room for `count` rows in any lists, of a store of so many segments: `append` finds it. */
   reserve(count: number, segments: number): void {
-    // No more blocks are begun than lists there are, but for those that are full.
-    this.#blocks.reserve(Math.min(count, this.count) + Math.floor(count / BLOCK))
+    this.#blocks.reserve(this.#blocksFor(count))
     if (segments > 0) this.#placesOf((segments - 1) * SLOTS)
   }
 
@@ -111,14 +110,17 @@ export class ListWriter {
     return place === 0 ? undefined : this.#chains.listOf(Math.floor((place - 1) / BLOCK))
   }
 
-  /** Takes a row that is no longer live out of its list; the list is written anew when most of it is gone. */
-  remove(row: number): void {
+  /**
+   * Takes a row that is no longer live out of its list; the list is written anew when most of it is gone. The blocks of
+   * `reserved` rows that are yet to be appended are left for them.
+   */
+  remove(row: number, reserved: number): void {
     const places = this.#places[Math.floor(row / SLOTS)]
     const place = places?.[row % SLOTS] ?? 0
     if (places === undefined || place === 0) return
     places[row % SLOTS] = 0
     const list = this.#chains.listOf(Math.floor((place - 1) / BLOCK))
-    if (this.#chains.remove(place - 1)) this.rewrite(list)
+    if (this.#chains.remove(place - 1) && this.#hasRoom(list, reserved)) this.rewrite(list)
   }
 
   /** Gives back the blocks that no reader is in any more: those unlinked in `ended` or before. */
@@ -141,10 +143,9 @@ export class ListWriter {
     return this.#chains.tried[list]!
   }
 
-  /** Calls `visit` with every row of a list, a block at a time; nobody may write meanwhile. */
-  async forEachRow(list: number, visit: (row: number) => void): Promise<void> {
-    const chain = this.chain(list)
-    await forEachSliced(chain.length, undefined, (i) => this.#blocks.forEachLive(chain[i]!, (_, row) => visit(row)))
+  /** Calls `visit` with every row of a block. */
+  forEachRow(block: number, visit: (row: number) => void): void {
+    this.#blocks.forEachLive(block, (_, row) => visit(row))
   }
 
   /** Free blocks; the lowest is used next. */
@@ -157,7 +158,7 @@ export class ListWriter {
     return this.#blocks.cut()
   }
 
-  /** Copies what lives of a list into blocks of its own and moves the head there. */
+  /** Copies what lives of a list into blocks of its own and moves the head there; nothing changes without memory for them. */
   rewrite(list: number): void {
     this.#chains.rewrite(list, (row, place) => this.#place(row, place))
   }
@@ -202,6 +203,21 @@ export class ListWriter {
     this.#chains = chains
     // In the turn in which blocks were unlinked: no reader of a later epoch walks from the heads of before.
     this.#announce()
+  }
+
+  /** Most blocks that so many rows take: none is begun beyond one a list, but for those that are full. */
+  #blocksFor(rows: number): number {
+    return Math.min(rows, this.count) + Math.floor(rows / BLOCK)
+  }
+
+  /** Whether a list can be written anew beside `reserved` rows. Where memory is short, it goes on with what is dead of it. */
+  #hasRoom(list: number, reserved: number): boolean {
+    try {
+      this.#blocks.reserve(this.#chains.needed(list) + this.#blocksFor(reserved))
+      return true
+    } catch {
+      return false
+    }
   }
 
   #appendTo(chains: ListChains, row: number, list: number): number {

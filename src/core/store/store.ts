@@ -467,7 +467,7 @@ export class Store implements Searchable {
     const segment = this.segments[Math.floor(row / SLOTS)]!
     const slot = row % SLOTS
     Atomics.and(segment.live, slot >>> 5, ~(1 << (slot & 31)))
-    this.lists?.remove(row)
+    this.lists?.remove(row, this.#reserved)
     this.graph?.bury(row)
   }
 }
