@@ -5,9 +5,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import fc from "fast-check"
+import { regroup } from "../../src/core/collection/regrouping.ts"
 import { kernels } from "../../src/core/native.ts"
 import { loadImage, saveImage } from "../../src/core/store/image.ts"
 import { METRICS } from "../../src/core/store/layout.ts"
+import { packCentroids } from "../../src/core/store/list-columns.ts"
 import type { Store } from "../../src/core/store/store.ts"
 import { listAll, listedRows, liveRowsOf } from "../lists.ts"
 import { regroupOnce, sizesOf } from "../regrouping.ts"
@@ -98,5 +100,32 @@ test("equal entries are split once, and again when they are twice as many", asyn
   assert.equal(await settle(), 0)
   for (let i = 700; i < 900; i++) put(store, [`k${i}`], 1)
   assert.ok((await settle()) > 0)
+  assertListed(store)
+})
+
+test("what a split parted is not taken for what it could not, whatever merges into it", async () => {
+  const store = newStore(kernels, { dimensions: 12, metric: "cosine", precision: "f32" })
+  const keys = Array.from({ length: 600 }, (_, i) => `k${i}`)
+  put(store, keys, 1)
+  listAll(store, 3)
+  const { lists } = store
+  const [split, dropped, kept] = [0, 1, 2] as const
+  const sizes = sizesOf(store)
+  const centroids = packCentroids({
+    columns: new Float32Array(3 * 256),
+    halfNorms: new Float32Array(3),
+    biases: new Float32Array(3)
+  })
+  // Half of the rows of the split go to either new list, and the others all to the first.
+  const assign = async (rows: Uint32Array) =>
+    rows.map((row, i) => (lists!.listOf(row) === split && i < sizes[split]! / 2 ? 2 : 1))
+  const near = Uint32Array.of(0, 1, 2)
+  const plan = { split: [split], dropped: [dropped], kept: Uint32Array.of(kept), near, checked: new Uint32Array() }
+  await regroup(lists!, assign, { ...plan, centroids, local: centroids })
+  assert.ok(sizes[dropped]! > 0 && sizes[split]! > 1)
+  assert.deepEqual(
+    [0, 1, 2].map((list) => lists!.triedAt(list)),
+    [0, 0, 0]
+  )
   assertListed(store)
 })

@@ -110,11 +110,10 @@ const GONE = 2 ** 32 - 1
  * own, go to the list that is nearest. No row may be written meanwhile; searches go on. How many rows went to another list.
  */
 export const regroup = async (lists: ListWriter, assign: Assign, plan: RegroupPlan): Promise<number> => {
-  const { centroids, kept, near, local, checked } = plan
+  const { centroids, kept, split, dropped, near, local, checked } = plan
   const numbers = new Uint32Array(lists.count).fill(GONE)
   for (const [list, before] of kept.entries()) numbers[before] = list
-  const gone = Array.from(numbers.keys()).filter((list) => numbers[list] === GONE)
-  const met = await rowsOf(lists, [...gone, ...Array.from(checked, (list) => kept[list]!)])
+  const met = await rowsOf(lists, [...split, ...dropped, ...Array.from(checked, (list) => kept[list]!)])
   const assigned = await assign(met, local)
   const isChanged = new Uint8Array(centroidViews(centroids).halfNorms.length).fill(1, kept.length)
   let moved = 0
@@ -144,22 +143,22 @@ export const regroup = async (lists: ListWriter, assign: Assign, plan: RegroupPl
   await forEachSliced(met.length, undefined, (i) => put(met[i]!, near[assigned[i]!]!))
   await forEachSliced(there.length, undefined, (i) => put(there[i]!, numbers[lists.listOf(there[i]!)!]!))
   const order = byList(targets.subarray(0, count), isChanged.length)
-  const unparted = await unpartedOf(lists, gone, (i) => near[assigned[i]!]!, isChanged.length)
+  const unparted = await unpartedOf(lists, split, (i) => near[assigned[i]!]!, isChanged.length)
   const inOrder = { rows: order.map((at) => rows[at]!), targets: order.map((at) => targets[at]!) }
   await lists.regroup({ centroids, kept, isChanged, unparted, ...inOrder })
   return moved
 }
 
-/** Lists that take nearly all rows of one of those that go; row `i` of them, in order, goes to `targetOf(i)`. */
+/** Lists that take nearly all rows of one that is split; row `i` of these, in order, goes to `targetOf(i)`. */
 const unpartedOf = async (
   lists: ListWriter,
-  gone: ReadonlyArray<number>,
+  split: ReadonlyArray<number>,
   targetOf: (i: number) => number,
   count: number
 ): Promise<ReadonlySet<number>> => {
   const unparted = new Set<number>()
   let from = 0
-  for (const list of gone) {
+  for (const list of split) {
     const size = lists.sizeOf(list)
     const taken = new Uint32Array(count)
     await forEachSliced(size, undefined, (i) => {

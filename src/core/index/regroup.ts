@@ -29,6 +29,9 @@ export interface Regrouped {
   readonly centroids: Centroids
   /** For each that is kept, its number before. */
   readonly kept: Uint32Array
+  /** Those that were split and those that were dropped, by their numbers before. */
+  readonly split: ReadonlyArray<number>
+  readonly dropped: ReadonlyArray<number>
   /** Lists near those that go, by their new numbers, and all new ones: where rows may go. `local` are their centroids. */
   readonly near: Uint32Array
   readonly local: Centroids
@@ -49,7 +52,8 @@ export const regroupCentroids = (
   const lists = halfNorms.length
   const before = transpose(columns, CODE_BITS, lists, new Float32Array(columns.length))
   const rowOf = (list: number) => before.subarray(list * CODE_BITS, (list + 1) * CODE_BITS)
-  const gone = new Set([...splits.map(({ list }) => list), ...dropped])
+  const split = splits.map(({ list }) => list)
+  const gone = new Set([...split, ...dropped])
   const kept = Uint32Array.from({ length: lists }, (_, list) => list).filter((list) => !gone.has(list))
   const random = pcg64(seed)
   const parts = splits.map(({ points, parts }) => {
@@ -59,13 +63,13 @@ export const regroupCentroids = (
   })
   const after = joined([...Array.from(kept, rowOf), ...parts])
   const nearest = (list: number) => nearestTo(kernels, rowOf(list), { columns, halfNorms }, kept)
-  const checked = Uint32Array.from(new Set(splits.flatMap(({ list }) => nearest(list)))).sort()
+  const checked = Uint32Array.from(new Set(split.flatMap(nearest))).sort()
   const around = new Set([...checked, ...dropped.flatMap(nearest)])
   const made = Array.from({ length: after.length / CODE_BITS - kept.length }, (_, i) => kept.length + i)
   const near = Uint32Array.from([...around, ...made]).sort()
   const local = joined(Array.from(near, (list) => after.subarray(list * CODE_BITS, (list + 1) * CODE_BITS)))
   const ranked = (centroids: Float32Array) => rankedCentroids(kernels, metric, encoder, centroids)
-  return { centroids: ranked(after), kept, near, local: ranked(local), checked }
+  return { centroids: ranked(after), kept, split, dropped, near, local: ranked(local), checked }
 }
 
 /** Positions in `kept` of the lists whose centroids are nearest to a point. */
