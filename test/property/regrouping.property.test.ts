@@ -103,6 +103,23 @@ test("equal entries are split once, and again when they are twice as many", asyn
   assertListed(store)
 })
 
+test("a list that no split could part is split once other entries have taken their place", async () => {
+  const store = newStore(kernels, { dimensions: 12, metric: "cosine", precision: "f32" })
+  for (let i = 0; i < 400; i++) put(store, [`k${i}`], 1)
+  listAll(store, 1)
+  for (let round = 0; round < 9 && (await regroupOnce(store, 8, round)); ) round++
+  assert.equal(store.lists!.count, 1)
+  for (let i = 0; i < 390; i++) drop(store, `k${i}`)
+  put(
+    store,
+    Array.from({ length: 400 }, (_, i) => `other${i}`),
+    2
+  )
+  assert.ok(await regroupOnce(store, 8, 1), `the list of ${sizesOf(store)} is left`)
+  assert.ok(store.lists!.count > 3)
+  assertListed(store)
+})
+
 test("what a split parted is not taken for what it could not, whatever merges into it", async () => {
   const store = newStore(kernels, { dimensions: 12, metric: "cosine", precision: "f32" })
   const keys = Array.from({ length: 600 }, (_, i) => `k${i}`)

@@ -18,7 +18,7 @@ export class ListChains {
   /** Live rows of each list, and slots of it whose row is gone. */
   readonly sizes: Uint32Array
   readonly #dead: Uint32Array
-  /** Rows of each list when it was made of a split that could not part them; otherwise 0. */
+  /** Rows of each list when it was made of a split that could not part them, or the fewest since; otherwise 0. */
   readonly tried: Uint32Array
   /** List of each block. */
   readonly #listOf: Array<number> = []
@@ -61,6 +61,7 @@ export class ListChains {
     const list = this.#listOf[block]!
     this.sizes[list]!--
     this.#dead[list]!++
+    this.tried[list] = Math.min(this.tried[list]!, this.sizes[list]!)
     return this.#dead[list]! > BLOCK && this.#dead[list]! > this.sizes[list]!
   }
 

@@ -138,7 +138,7 @@ export class ListWriter {
     return this.#chains.sizes[list]!
   }
 
-  /** Rows of a list when it was made of a split that could not part them; otherwise 0. */
+  /** Rows of a list when it was made of a split that could not part them, or the fewest since; otherwise 0. */
   triedAt(list: number): number {
     return this.#chains.tried[list]!
   }
@@ -188,7 +188,7 @@ export class ListWriter {
     }
     await forEachSliced(kept.length, undefined, (list) => {
       if (isChanged[list] === 0) chains.share(list, this.#chains, kept[list]!)
-      else chains.tried[list] = this.#chains.tried[kept[list]!]!
+      else chains.tried[list] = Math.min(this.#chains.tried[kept[list]!]!, chains.sizes[list]!)
     })
     for (let list = kept.length; list < chains.count; list++) {
       if (unparted.has(list)) chains.tried[list] = chains.sizes[list]!
