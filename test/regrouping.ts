@@ -15,7 +15,7 @@ export const sizesOf = ({ lists }: Store): ReadonlyArray<number> =>
 export const regroupOnce = async (store: Store, wanted: number, seed: number): Promise<boolean> => {
   const { kernels, columns, shape, codes } = store
   const lists = store.lists!
-  const drift = driftOf(lists, store.directory.live, wanted)
+  const drift = await driftOf(lists, store.directory.live, wanted)
   if (drift === undefined) return false
   const live = liveRowsOf(store)
   const splits = drift.splits.map(({ list, parts }) => {

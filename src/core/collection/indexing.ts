@@ -97,22 +97,24 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
     )
   })
 
-  const drift = () => store.lists && driftOf(store.lists, store.directory.live, wanted)
-
   /** Splits and merges lists until none needs it. */
   const followDrift = Effect.gen(function* () {
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const { lists, codes } = store
-      const found = drift()
-      looked = store.directory.changes
-      if (lists === undefined || found === undefined) return
-      const plan = yield* abortable(() => planRegrouping(store, lists, builder, found))
+      const { lists, codes, directory } = store
+      looked = directory.changes
+      if (lists === undefined) return
+      const plan = yield* abortable(async (signal) => {
+        const drift = await driftOf(lists, directory.live, wanted, signal)
+        return drift && planRegrouping(store, lists, builder, drift, signal)
+      })
+      if (plan === undefined) return
       yield* exclusively(
-        abortable(async () => {
+        abortable(async (signal) => {
           if (store.lists !== lists || store.codes.version !== codes.version) return
           // Blocks of rounds before may be free by now.
           store.slots.reclaim()
-          moved += await regroup(lists, (rows, centroids) => assignAll(store, pool, centroids, rows, undefined), plan)
+          const assign = (rows: Uint32Array, near: SharedArrayBuffer) => assignAll(store, pool, near, rows, signal)
+          moved += await regroup(lists, assign, plan, signal)
         })
       )
     }

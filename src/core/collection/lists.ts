@@ -37,12 +37,20 @@ export const assignAll = async (
 }
 
 /** Positions of `lists` in order of list, so that the blocks of a list lie side by side. */
-export const byList = (lists: Uint32Array, count: number): Uint32Array => {
+export const byList = async (
+  lists: Uint32Array,
+  count: number,
+  signal: AbortSignal | undefined
+): Promise<Uint32Array> => {
   const ends = new Uint32Array(count + 1)
-  for (const list of lists) ends[list + 1]!++
+  await forEachSliced(lists.length, signal, (i) => {
+    ends[lists[i]! + 1]!++
+  })
   for (let list = 0; list < count; list++) ends[list + 1] = ends[list + 1]! + ends[list]!
   const order = new Uint32Array(lists.length)
-  for (let i = 0; i < lists.length; i++) order[ends[lists[i]!]!++] = i
+  await forEachSliced(lists.length, signal, (i) => {
+    order[ends[lists[i]!]!++] = i
+  })
   return order
 }
 
@@ -87,7 +95,7 @@ export const fillLists = async (
   const rows = await liveRows(store)
   const assigned = await assignAll(store, pool, centroids, rows, signal)
   const made = store.newLists(centroids)
-  const order = byList(assigned, made.count)
+  const order = await byList(assigned, made.count, signal)
   await forEachSliced(rows.length, signal, (i) => {
     const at = order[i]!
     made.append(rows[at]!, assigned[at]!)

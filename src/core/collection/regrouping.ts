@@ -2,9 +2,10 @@
  * Inverted lists that follow data which drifts: lists that became far too long are split, and those that became nearly
  * empty are merged into their neighbours, a few at a time, while searches go on.
  */
+import { orCancelled } from "../abort.ts"
 import type { Builder } from "../builder.ts"
 import { listsFor, SAMPLE_PER_LIST } from "../index/ivf.ts"
-import type { Regrouped } from "../index/regroup.ts"
+import { NEIGHBOURS, type Regrouped } from "../index/regroup.ts"
 import { forEachSliced } from "../slice.ts"
 import { BLOCK } from "../store/layout.ts"
 import { centroidViews, MAX_LISTS } from "../store/list-columns.ts"
@@ -24,8 +25,12 @@ const UNPARTED_SHARE = 7 / 8
 /** Lists of one round: those that write wait for it. */
 const MAX_SPLITS = 16
 const MAX_MERGES = 64
-/** Rows of the lists of one round, unless a single one has more. */
-const ROUND_ROWS = 32_768
+/**
+ * Rows that are read for one round, by what lists hold on average, unless those around a single list are more. Lists
+ * that are split in one round take rows from one another: by half of this a third more rows ended in lists that are not
+ * the nearest.
+ */
+const ROUND_ROWS = 131_072
 /** Most lists that one is split into. */
 const MAX_PARTS = 64
 
@@ -35,34 +40,61 @@ interface Drift {
   readonly merges: ReadonlyArray<number>
 }
 
+interface Sized {
+  readonly list: number
+  readonly size: number
+}
+
 /**
  * What a round of regrouping is to change of lists that hold `live` rows; undefined where all have about what they
- * should. `wanted` lists were asked for.
+ * should. `wanted` lists were asked for. Rows may be written meanwhile.
  */
-export const driftOf = (lists: ListWriter, live: number, wanted: number | undefined): Drift | undefined => {
+export const driftOf = async (
+  lists: Pick<ListWriter, "count" | "sizeOf" | "triedAt">,
+  live: number,
+  wanted: number | undefined,
+  signal?: AbortSignal
+): Promise<Drift | undefined> => {
   const usual = live / (wanted ?? listsFor(live))
   const longest = LONG * Math.max(BLOCK, usual)
-  const all = Array.from({ length: lists.count }, (_, list) => ({ list, size: lists.sizeOf(list) }))
+  const long: Array<Sized> = []
+  const short: Array<Sized> = []
+  await forEachSliced(lists.count, signal, (list) => {
+    const size = lists.sizeOf(list)
+    if (size > longest && size > RETRY_GROWTH * lists.triedAt(list)) {
+      insert(long, { list, size }, MAX_SPLITS, (a, b) => a.size > b.size)
+    } else if (size * SHORT < usual) insert(short, { list, size }, MAX_MERGES, (a, b) => a.size < b.size)
+  })
   let rows = 0
+  /** Whether the rows of a list and of `near` lists around it still go into the round, which they are of then. */
+  const fits = (size: number, near: number): boolean => {
+    const more = rows + size + (near * live) / lists.count
+    if (rows > 0 && Math.min(more, live) > ROUND_ROWS) return false
+    rows = more
+    return true
+  }
   let room = MAX_LISTS - lists.count
-  const splits = all
-    .filter(({ list, size }) => size > longest && size > RETRY_GROWTH * lists.triedAt(list))
-    .sort((a, b) => b.size - a.size)
-    .slice(0, MAX_SPLITS)
-    .flatMap(({ list, size }, i) => {
-      const parts = Math.min(MAX_PARTS, Math.round(size / Math.max(BLOCK, usual)))
-      rows += size
-      room -= parts - 1
-      return room < 0 || (i > 0 && rows > ROUND_ROWS) ? [] : [{ list, parts }]
-    })
-  // One is left at least.
-  const most = Math.min(MAX_MERGES, lists.count - splits.length - 1)
-  const merges = all
-    .filter(({ size }) => size * SHORT < usual)
-    .sort((a, b) => a.size - b.size)
-    .slice(0, most)
+  const splits = long.flatMap(({ list, size }) => {
+    const parts = Math.min(MAX_PARTS, room + 1, Math.round(size / Math.max(BLOCK, usual)))
+    if (parts < 2 || !fits(size, NEIGHBOURS)) return []
+    room -= parts - 1
+    return [{ list, parts }]
+  })
+  // Each row may go to a list of its own, which is written anew. One list is left at least.
+  const merges = short
+    .slice(0, Math.max(0, lists.count - splits.length - 1))
+    .filter(({ size }) => fits(size, Math.min(NEIGHBOURS, size)))
     .map(({ list }) => list)
   return splits.length + merges.length > 0 ? { splits, merges } : undefined
+}
+
+/** Puts a list among the first `most` by an order. */
+const insert = (first: Array<Sized>, one: Sized, most: number, isBefore: (a: Sized, b: Sized) => boolean): void => {
+  let at = first.length
+  while (at > 0 && isBefore(one, first[at - 1]!)) at--
+  if (at === most) return
+  first.splice(at, 0, one)
+  if (first.length > most) first.pop()
 }
 
 /** What the builder makes of a drift. */
@@ -74,17 +106,18 @@ interface RegroupPlan extends Omit<Regrouped, "centroids" | "local"> {
 /** Finds the list of each of `rows`, whose centroids `centroids` are. */
 type Assign = (rows: Uint32Array, centroids: SharedArrayBuffer) => Promise<Uint32Array>
 
-/** Makes the centroids after a round in the builder. Rows may be written meanwhile. */
+/** Makes the centroids after a round in the builder, which is left alone when the signal fires. Rows may be written meanwhile. */
 export const planRegrouping = async (
   store: Store,
   lists: ListWriter,
   builder: Builder["Service"],
-  { splits, merges }: Drift
+  { splits, merges }: Drift,
+  signal: AbortSignal
 ): Promise<RegroupPlan> => {
   const sampled = []
   for (const { list, parts } of splits) {
     // Some may be of other lists by the time they are read: it is a sample.
-    const rows = await rowsOf(lists, [list])
+    const rows = await rowsOf(lists, [list], signal)
     // A list that has lost all its rows meanwhile has none to part.
     if (rows.length > 0) sampled.push({ list, parts, rows: spread(rows, parts * SAMPLE_PER_LIST) })
   }
@@ -99,7 +132,10 @@ export const planRegrouping = async (
     merges,
     seed: codes.encoder.seed
   }
-  return builder.call((build) => build.regroup(task))
+  return orCancelled(
+    builder.call((build) => build.regroup(task)),
+    signal
+  )
 }
 
 /** The number of a list that goes. */
@@ -107,17 +143,25 @@ const GONE = 2 ** 32 - 1
 
 /**
  * Puts a plan in force: rows of lists that go, and of those around splits that are nearer to a new list than to their
- * own, go to the list that is nearest. No row may be written meanwhile; searches go on. How many rows went to another list.
+ * own, go to the list that is nearest. No row may be written meanwhile; searches go on. How many rows went to another
+ * list; when the signal fires before that, all stay where they are.
  */
-export const regroup = async (lists: ListWriter, assign: Assign, plan: RegroupPlan): Promise<number> => {
+export const regroup = async (
+  lists: ListWriter,
+  assign: Assign,
+  plan: RegroupPlan,
+  signal?: AbortSignal
+): Promise<number> => {
   const { centroids, kept, split, dropped, near, local, checked } = plan
   const numbers = new Uint32Array(lists.count).fill(GONE)
-  for (const [list, before] of kept.entries()) numbers[before] = list
-  const met = await rowsOf(lists, [...split, ...dropped, ...Array.from(checked, (list) => kept[list]!)])
+  await forEachSliced(kept.length, signal, (list) => {
+    numbers[kept[list]!] = list
+  })
+  const met = await rowsOf(lists, [...split, ...dropped, ...Array.from(checked, (list) => kept[list]!)], signal)
   const assigned = await assign(met, local)
   const isChanged = new Uint8Array(centroidViews(centroids).halfNorms.length).fill(1, kept.length)
   let moved = 0
-  await forEachSliced(met.length, undefined, (i) => {
+  await forEachSliced(met.length, signal, (i) => {
     const to = near[assigned[i]!]!
     const from = numbers[lists.listOf(met[i]!)!]!
     if (from === to) return
@@ -130,7 +174,8 @@ export const regroup = async (lists: ListWriter, assign: Assign, plan: RegroupPl
   const taking = Array.from(near).filter((list) => list < kept.length && isChanged[list] === 1 && !isChecked.has(list))
   const there = await rowsOf(
     lists,
-    taking.map((list) => kept[list]!)
+    taking.map((list) => kept[list]!),
+    signal
   )
   const rows = new Uint32Array(met.length + there.length)
   const targets = new Uint32Array(rows.length)
@@ -140,12 +185,16 @@ export const regroup = async (lists: ListWriter, assign: Assign, plan: RegroupPl
     rows[count] = row
     targets[count++] = list
   }
-  await forEachSliced(met.length, undefined, (i) => put(met[i]!, near[assigned[i]!]!))
-  await forEachSliced(there.length, undefined, (i) => put(there[i]!, numbers[lists.listOf(there[i]!)!]!))
-  const order = byList(targets.subarray(0, count), isChanged.length)
-  const unparted = await unpartedOf(lists, split, (i) => near[assigned[i]!]!, isChanged.length)
-  const inOrder = { rows: order.map((at) => rows[at]!), targets: order.map((at) => targets[at]!) }
-  await lists.regroup({ centroids, kept, isChanged, unparted, ...inOrder })
+  await forEachSliced(met.length, signal, (i) => put(met[i]!, near[assigned[i]!]!))
+  await forEachSliced(there.length, signal, (i) => put(there[i]!, numbers[lists.listOf(there[i]!)!]!))
+  const order = await byList(targets.subarray(0, count), isChanged.length, signal)
+  const inOrder = { rows: new Uint32Array(count), targets: new Uint32Array(count) }
+  await forEachSliced(count, signal, (i) => {
+    inOrder.rows[i] = rows[order[i]!]!
+    inOrder.targets[i] = targets[order[i]!]!
+  })
+  const unparted = await unpartedOf(lists, split, (i) => near[assigned[i]!]!, isChanged.length, signal)
+  await lists.regroup({ centroids, kept, isChanged, unparted, ...inOrder }, signal)
   return moved
 }
 
@@ -154,14 +203,15 @@ const unpartedOf = async (
   lists: ListWriter,
   split: ReadonlyArray<number>,
   targetOf: (i: number) => number,
-  count: number
+  count: number,
+  signal: AbortSignal | undefined
 ): Promise<ReadonlySet<number>> => {
   const unparted = new Set<number>()
   let from = 0
   for (const list of split) {
     const size = lists.sizeOf(list)
     const taken = new Uint32Array(count)
-    await forEachSliced(size, undefined, (i) => {
+    await forEachSliced(size, signal, (i) => {
       const to = targetOf(from + i)
       taken[to]!++
       if (taken[to]! > UNPARTED_SHARE * size) unparted.add(to)
@@ -172,14 +222,18 @@ const unpartedOf = async (
 }
 
 /** The rows of some lists. */
-const rowsOf = async (lists: ListWriter, wanted: ReadonlyArray<number>): Promise<Uint32Array> => {
+const rowsOf = async (
+  lists: ListWriter,
+  wanted: ReadonlyArray<number>,
+  signal: AbortSignal | undefined
+): Promise<Uint32Array> => {
   const blocks: Array<number> = []
-  await forEachSliced(wanted.length, undefined, (i) => {
+  await forEachSliced(wanted.length, signal, (i) => {
     for (const block of lists.chain(wanted[i]!)) blocks.push(block)
   })
   const rows = new Uint32Array(blocks.length * BLOCK)
   let count = 0
-  await forEachSliced(blocks.length, undefined, (i) =>
+  await forEachSliced(blocks.length, signal, (i) =>
     lists.forEachRow(blocks[i]!, (row) => {
       rows[count++] = row
     })

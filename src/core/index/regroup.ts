@@ -13,7 +13,7 @@ import { pcg64 } from "./pcg64.ts"
 /** Rounds of k-means within a list that is split. */
 const ROUNDS = 8
 /** Lists around one that goes, whose rows may now be nearer to a new list, and which its rows may be nearest to. */
-const NEIGHBOURS = 32
+export const NEIGHBOURS = 32
 
 /** A list that is to be split. */
 interface Split {

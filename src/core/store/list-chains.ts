@@ -3,7 +3,7 @@
  * force, and one that is made to take its place.
  */
 import type { CodeColumns } from "../kernels/columns.ts"
-import { BLOCK, SLOTS } from "./layout.ts"
+import { BLOCK, BLOCKS, SLOTS } from "./layout.ts"
 import type { ListBlocks } from "./list-blocks.ts"
 
 /** The list of a block that is not known to be in any. */
@@ -20,8 +20,8 @@ export class ListChains {
   readonly #dead: Uint32Array
   /** Rows of each list when it was made of a split that could not part them, or the fewest since; otherwise 0. */
   readonly tried: Uint32Array
-  /** List of each block. */
-  readonly #listOf: Array<number> = []
+  /** List of each block, a chunk of blocks at a time. */
+  readonly #listOf: Array<Int32Array> = []
 
   constructor(blocks: ListBlocks, count: number) {
     this.#blocks = blocks
@@ -31,7 +31,6 @@ export class ListChains {
     this.sizes = new Uint32Array(count)
     this.#dead = new Uint32Array(count)
     this.tried = new Uint32Array(count)
-    this.allocate(blocks.used)
   }
 
   get count(): number {
@@ -40,7 +39,7 @@ export class ListChains {
 
   /** The list that a block is in. */
   listOf(block: number): number {
-    return this.#listOf[block]!
+    return this.#listsOf(block)[block % BLOCKS]!
   }
 
   /** Blocks of a list, in order. */
@@ -58,7 +57,7 @@ export class ListChains {
   remove(place: number): boolean {
     const block = Math.floor(place / BLOCK)
     this.#blocks.clear(block, place % BLOCK)
-    const list = this.#listOf[block]!
+    const list = this.listOf(block)
     this.sizes[list]!--
     this.#dead[list]!++
     this.tried[list] = Math.min(this.tried[list]!, this.sizes[list]!)
@@ -102,12 +101,7 @@ export class ListChains {
     this.sizes[list] = from.sizes[theirs]!
     this.#dead[list] = from.#dead[theirs]!
     this.tried[list] = from.tried[theirs]!
-    for (const block of this.chain(list)) this.#listOf[block] = list
-  }
-
-  /** Makes room for blocks that are in no list yet. */
-  allocate(blocks: number): void {
-    for (let block = 0; block < blocks; block++) this.#listOf.push(UNKNOWN)
+    for (const block of this.chain(list)) this.#listsOf(block)[block % BLOCKS] = list
   }
 
   /** Takes in a list that was read: the rows in it, or -1 when it is no chain of blocks or `place` refuses a row. */
@@ -115,8 +109,8 @@ export class ListChains {
     let before = 0
     for (let next = this.heads[list]!; next > 0; ) {
       const block = next - 1
-      if (block >= this.#listOf.length || this.#listOf[block] !== UNKNOWN) return -1
-      this.#listOf[block] = list
+      if (block >= this.#blocks.used || this.listOf(block) !== UNKNOWN) return -1
+      this.#listsOf(block)[block % BLOCKS] = list
       let live = 0
       let slots = 0
       let isWhole = true
@@ -138,18 +132,27 @@ export class ListChains {
 
   /** Blocks that are in no list after all lists were adopted. */
   unknown(): ReadonlyArray<number> {
-    return this.#listOf.flatMap((list, block) => (list === UNKNOWN ? [block] : []))
+    const unknown: Array<number> = []
+    for (let block = 0; block < this.#blocks.used; block++) if (this.listOf(block) === UNKNOWN) unknown.push(block)
+    return unknown
   }
 
   /** Adds an empty block to a list; a detached one is not reached from the list before it. */
   #extend(list: number, detached = false): void {
     const block = this.#blocks.take()
-    this.#listOf[block] = list
+    this.#listsOf(block)[block % BLOCKS] = list
     const tail = this.#tails[list]!
     if (tail !== 0) this.#blocks.link(tail - 1, block + 1)
     else if (!detached) Atomics.store(this.heads, list, block + 1)
     this.#tails[list] = block + 1
     this.#filled[list] = 0
+  }
+
+  /** Lists of the blocks that lie beside a block. */
+  #listsOf(block: number): Int32Array {
+    const from = Math.floor(block / BLOCKS)
+    while (this.#listOf.length <= from) this.#listOf.push(new Int32Array(BLOCKS).fill(UNKNOWN))
+    return this.#listOf[from]!
   }
 
   #write(list: number, row: number, codes: CodeColumns, slot: number): number {

@@ -76,7 +76,6 @@ export class ListWriter {
   /** Makes room for `blocks` blocks that are read from a file; each list is to be adopted then. */
   allocate(blocks: number): void {
     this.#blocks.allocate(blocks)
-    this.#chains.allocate(blocks)
   }
 
   /** Takes in a list that was read: the rows in it, or -1 when it is no chain of blocks or a row is not `isLive`. */
@@ -170,34 +169,41 @@ export class ListWriter {
 
   /**
    * Puts other lists in force at once. Nobody may write meanwhile; searches go on, by the lists of before until then,
-   * and those that were running are run again.
+   * and those that were running are run again. Nothing is changed when the signal fires before that.
    */
-  async regroup({ centroids, kept, rows, targets, isChanged, unparted }: Regrouping): Promise<void> {
+  async regroup(
+    { centroids, kept, rows, targets, isChanged, unparted }: Regrouping,
+    signal?: AbortSignal
+  ): Promise<void> {
     const views = centroidViews(centroids)
     const chains = new ListChains(this.#blocks, views.halfNorms.length)
-    const changed = Array.from({ length: chains.count }, (_, list) => list).filter((list) => isChanged[list] === 1)
     const places = new Uint32Array(rows.length)
     try {
-      await forEachSliced(rows.length, undefined, (i) => {
+      await forEachSliced(rows.length, signal, (i) => {
         places[i] = this.#appendTo(chains, rows[i]!, targets[i]!)
       })
     } catch (error) {
-      // No room: what is in force was not touched.
-      for (const list of changed) this.#blocks.give(chains.chain(list))
+      // What is in force was not touched, and nobody knows the others.
+      await forEachSliced(chains.count, undefined, (list) => this.#blocks.give(chains.chain(list)))
       throw error
     }
+    const goesOn = new Uint8Array(this.count)
     await forEachSliced(kept.length, undefined, (list) => {
-      if (isChanged[list] === 0) chains.share(list, this.#chains, kept[list]!)
-      else chains.tried[list] = Math.min(this.#chains.tried[kept[list]!]!, chains.sizes[list]!)
+      if (isChanged[list] === 0) {
+        goesOn[kept[list]!] = 1
+        chains.share(list, this.#chains, kept[list]!)
+      } else chains.tried[list] = Math.min(this.#chains.tried[kept[list]!]!, chains.sizes[list]!)
     })
     for (let list = kept.length; list < chains.count; list++) {
       if (unparted.has(list)) chains.tried[list] = chains.sizes[list]!
     }
     // Nothing fails from here on: the places may be those of lists that are not in force yet.
     await forEachSliced(rows.length, undefined, (i) => this.#place(rows[i]!, places[i]!))
-    const goesOn = new Set(kept.filter((_, list) => isChanged[list] === 0))
-    const left = Array.from({ length: this.count }, (_, list) => (goesOn.has(list) ? [] : this.chain(list)))
-    this.#blocks.unlink(left.flat())
+    const left: Array<number> = []
+    await forEachSliced(this.count, undefined, (list) => {
+      if (goesOn[list] === 0) for (const block of this.chain(list)) left.push(block)
+    })
+    this.#blocks.unlink(left)
     this.#centroids = centroids
     this.#views = views
     this.#chains = chains
