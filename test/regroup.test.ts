@@ -1,14 +1,19 @@
 /** Rounds of splits and merges: what they take on, how they share the event loop, and what stops them. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import type { Builder } from "../src/core/builder.ts"
 import { byList } from "../src/core/collection/lists.ts"
 import { driftOf, planRegrouping, regroup } from "../src/core/collection/regrouping.ts"
 import { Cancelled } from "../src/core/errors.ts"
 import { kernels } from "../src/core/native.ts"
+import { Remote } from "../src/core/remote.ts"
+import { boundOf, moveRows } from "../src/core/store/compaction.ts"
 import { MAX_LISTS, packCentroids } from "../src/core/store/list-columns.ts"
+import { releaseUnused } from "../src/core/store/unused.ts"
+import type { Build } from "../src/workers/build.ts"
 import { listAll, listedRows, liveRowsOf } from "./lists.ts"
 import { sizesOf } from "./regrouping.ts"
-import { newStore, put } from "./stores.ts"
+import { drop, newStore, put } from "./stores.ts"
 import { turnsOf } from "./turns.ts"
 
 const DIMENSIONS = 12
@@ -141,4 +146,30 @@ test("nobody waits for a plan that is not wanted any more", async () => {
     return new Promise<never>(() => undefined)
   }
   await assert.rejects(planRegrouping(store, lists, { call }, drift, controller.signal), Cancelled)
+})
+
+test("a plan by codes that a compaction took away meanwhile is none", async (t) => {
+  const remote = new Remote<Build>("build")
+  t.after(() => remote.close())
+  const { store, lists } = withLists(2000, 2)
+  for (let i = 0; i < 1000; i++) drop(store, `k${i}`)
+  store.slots.reclaim()
+  const drift = { splits: [{ list: 0, parts: 4 }], merges: [] }
+  const { signal } = new AbortController()
+  let isCompacted = false
+  /** The builder, but that a compaction is faster. */
+  const call: Builder["Service"]["call"] = async (use) => {
+    const end = store.directory.rows
+    const bound = boundOf(store, 0)!
+    store.slots.bind(bound)
+    for (let row = end - 1; row >= bound; ) row = moveRows(store, bound, row).row
+    store.slots.reclaim()
+    isCompacted = store.cut(bound)
+    await releaseUnused(store, end)
+    return remote.call(use)
+  }
+  const planned = await planRegrouping(store, lists, { call }, drift, signal)
+  assert.ok(isCompacted)
+  assert.ok(planned === undefined, "it was made of codes that are no more")
+  assert.ok((await planRegrouping(store, lists, remote, drift, signal)) !== undefined)
 })

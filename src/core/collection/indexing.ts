@@ -103,11 +103,10 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
       const { lists, codes, directory } = store
       looked = directory.changes
       if (lists === undefined) return
-      const plan = yield* abortable(async (signal) => {
-        const drift = await driftOf(lists, directory.live, wanted, signal)
-        return drift && planRegrouping(store, lists, builder, drift, signal)
-      })
-      if (plan === undefined) return
+      const drift = yield* abortable((signal) => driftOf(lists, directory.live, wanted, signal))
+      if (drift === undefined) return
+      const plan = yield* abortable((signal) => planRegrouping(store, lists, builder, drift, signal))
+      if (plan === undefined) continue
       yield* exclusively(
         abortable(async (signal) => {
           if (store.lists !== lists || store.codes.version !== codes.version) return

@@ -106,14 +106,18 @@ interface RegroupPlan extends Omit<Regrouped, "centroids" | "local"> {
 /** Finds the list of each of `rows`, whose centroids `centroids` are. */
 type Assign = (rows: Uint32Array, centroids: SharedArrayBuffer) => Promise<Uint32Array>
 
-/** Makes the centroids after a round in the builder, which is left alone when the signal fires. Rows may be written meanwhile. */
+/**
+ * Makes the centroids after a round in the builder, which is left alone when the signal fires. Rows may be written
+ * meanwhile; where a compaction moved some, the codes that were read may be none any more, and there is no plan.
+ */
 export const planRegrouping = async (
   store: Store,
   lists: ListWriter,
   builder: Builder["Service"],
   { splits, merges }: Drift,
   signal: AbortSignal
-): Promise<RegroupPlan> => {
+): Promise<RegroupPlan | undefined> => {
+  const { moved } = store.directory
   const sampled = []
   for (const { list, parts } of splits) {
     // Some may be of other lists by the time they are read: it is a sample.
@@ -132,10 +136,11 @@ export const planRegrouping = async (
     merges,
     seed: codes.encoder.seed
   }
-  return orCancelled(
+  const plan = await orCancelled(
     builder.call((build) => build.regroup(task)),
     signal
   )
+  return store.directory.moved === moved ? plan : undefined
 }
 
 /** The number of a list that goes. */
