@@ -7,6 +7,9 @@ import { driftOf, planRegrouping, regroup } from "../src/core/collection/regroup
 import { Cancelled } from "../src/core/errors.ts"
 import { kernels } from "../src/core/native.ts"
 import { Remote } from "../src/core/remote.ts"
+import { initialCost } from "../src/core/search/cost.ts"
+import { choose } from "../src/core/search/plan.ts"
+import { searchInPlace } from "../src/core/search/search.ts"
 import { boundOf, moveRows } from "../src/core/store/compaction.ts"
 import { MAX_LISTS, packCentroids } from "../src/core/store/list-columns.ts"
 import { releaseUnused } from "../src/core/store/unused.ts"
@@ -172,4 +175,41 @@ test("a plan by codes that a compaction took away meanwhile is none", async (t) 
   assert.ok(isCompacted)
   assert.ok(planned === undefined, "it was made of codes that are no more")
   assert.ok((await planRegrouping(store, lists, remote, drift, signal)) !== undefined)
+})
+
+test("a search that lists were replaced under looks again", () => {
+  const store = newStore(
+    {
+      ...kernels,
+      search: (plan, columns, queries, control, hits, filter) => {
+        const filtered = kernels.search(plan, columns, queries, control, hits, filter)
+        if (store.lists !== before) return filtered
+        // Its walk may have ended in blocks that are of another list by now.
+        hits.counts.fill(0)
+        listAll(store, 3)
+        return filtered
+      }
+    },
+    { dimensions: DIMENSIONS, metric: "l2", precision: "f32" }
+  )
+  put(
+    store,
+    Array.from({ length: 500 }, (_, i) => `k${i}`),
+    5
+  )
+  listAll(store, 2)
+  const before = store.lists
+  let found = 0
+  searchInPlace({
+    memory: store,
+    cost: initialCost(store.shape, true),
+    choice: choose({ k: 10, mode: "ivf", nprobe: 2 }, store.shape),
+    queries: new Float32Array(DIMENSIONS),
+    count: 1,
+    reader: () => {
+      found = 0
+      return { take: () => found++, isComplete: () => true }
+    }
+  })
+  assert.equal(found, 10)
 })
