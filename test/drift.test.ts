@@ -109,3 +109,27 @@ test("a cluster that comes later is split over lists, is found at the level aske
   assert.deepEqual(hits.keys, keysOf("old", 0, 200))
   assert.equal(entries, ROWS)
 })
+
+test("how far lists have drifted since recall was measured is known after opening again", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "sabine-drift-"))
+  t.after(() => rm(folder, { recursive: true }))
+  const shape = { dimensions: DIMENSIONS, index: "ivf" } as const
+  const rows = 24_000
+  {
+    await using db = await open(folder)
+    const collection = await db.collection("drift", shape)
+    await collection.addMany({ keys: keysOf("old", 0, rows), vectors: about(11, 200, 0.5, rows, 1) })
+    await collection.buildIndex()
+    assert.equal(collection.stats().calibration?.moved, undefined)
+    await collection.addMany({ keys: keysOf("new", 0, 1100), vectors: about(77, 1, 0.1, 1100, 2) })
+    assert.ok(await comes(() => (collection.stats().calibration?.moved ?? 0) > 0), "no list was split")
+    assert.equal(collection.stats().calibration?.rows, rows, "so little is not measured unasked")
+    await db.save()
+  }
+  await using db = await open(folder)
+  const collection = await db.collection("drift", shape)
+  const { moved = 0 } = collection.stats().calibration!
+  assert.ok(moved > 0)
+  await collection.buildIndex()
+  assert.equal(collection.stats().calibration?.moved, undefined)
+})

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { Builder } from "../builder.ts"
+import type { Calibration } from "../calibration.ts"
 import type { SabineError } from "../errors.ts"
 import { isMade } from "../index/encoder.ts"
 import { abortable } from "../lift.ts"
@@ -36,6 +37,9 @@ const MAX_ROUNDS = 64
 const MOVED_SHARE = 1 / 8
 /** Growth or loss after which recall and cost are measured again. */
 const CALIBRATION_GROWTH = 2
+
+/** Rows that went to other lists since recall was measured. */
+const movedSince = (calibration: Calibration | undefined): number => calibration?.moved ?? 0
 
 interface IndexingParts {
   readonly shape: CollectionShape
@@ -69,8 +73,6 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   let listed = store.directory.live
   /** Changes of the collection when its lists were last looked through. */
   let looked: number | undefined
-  /** Rows that splits and merges took to other lists since recall was measured. */
-  let moved = 0
 
   const asksForLists = typeof index === "object" ? index.ivf !== undefined : index === "auto" || index === "ivf"
   const codesAreFinal = () => isMade(store.codes.encoder) && !canTrain(store, shape, store.directory.live)
@@ -113,7 +115,11 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
           // Blocks of rounds before may be free by now.
           store.slots.reclaim()
           const assign = (rows: Uint32Array, near: SharedArrayBuffer) => assignAll(store, pool, near, rows, signal)
-          moved += await regroup(lists, assign, plan, signal)
+          const moved = await regroup(lists, assign, plan, signal)
+          const { calibration } = store.codes
+          // With what was measured, and in images with it.
+          if (calibration !== undefined)
+            store.useCalibration({ ...calibration, moved: movedSince(calibration) + moved })
         })
       )
     }
@@ -140,7 +146,6 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
     const calibration = graph ? { ...scans, walks: await calibrateWalks(store, graph, pool, sample, signal) } : scans
     if (store.codes.version !== version || store.codes.lists?.heads !== lists?.heads) return
     store.useCalibration(calibration)
-    moved = 0
   })
   const measure = whileAtRest(measureAtRest)
 
@@ -150,14 +155,18 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   }
   const calibrationIsDue = () => {
     const { live } = store.directory
-    const measured = store.codes.calibration?.rows ?? 0
+    const { calibration } = store.codes
+    const measured = calibration?.rows ?? 0
     const changed = live > CALIBRATION_GROWTH * measured || live * CALIBRATION_GROWTH < measured
-    const isDue = changed || moved > MOVED_SHARE * live || walksAreDue()
+    const isDue = changed || movedSince(calibration) > MOVED_SHARE * live || walksAreDue()
     return shape.precision !== "none" && live >= CALIBRATED_ROWS && codesAreFinal() && isDue
   }
 
   const listsAreFresh = () => store.lists !== undefined && listed === store.directory.live
-  const isMeasured = () => store.codes.calibration?.rows === store.directory.live && moved === 0 && !walksAreDue()
+  const isMeasured = () => {
+    const { calibration } = store.codes
+    return calibration?.rows === store.directory.live && movedSince(calibration) === 0 && !walksAreDue()
+  }
 
   const due = Effect.gen(function* () {
     if (listsAreDue()) yield* makeLists
