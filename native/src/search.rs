@@ -10,6 +10,7 @@ mod rescore;
 mod scan;
 mod scorer;
 mod segment;
+mod shortlist;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -53,6 +54,8 @@ pub struct ListColumns {
     pub centroids: View<f32>,
     /// One a list.
     pub biases: View<f32>,
+    /// Codes and int8 copies of the centroids.
+    pub shortlist: Option<View<u8>>,
     /// First block of each list plus one.
     pub heads: View<u32>,
     /// Codes of the blocks of each chunk.

@@ -326,6 +326,19 @@ export const mutants = [
     "flat search reranked with int8"
   ),
 
+  ...[
+    ["slots after the last centroid ranked", "*last >>= count * BLOCK - self.lists;", "*last >>= 0;"],
+    ["biases left out", "product as f32 + self.biases.add(at).read()", "product as f32"],
+    ["a centroid less a visit", "const A_VISIT: usize = 2;", "const A_VISIT: usize = 1;"]
+  ].map(([fault, from, to]) => ({
+    file: "native/src/search/shortlist.rs",
+    fault: `shortlist: ${fault}`,
+    from,
+    to,
+    test: "test/property/kernels/shortlist.property.test.ts",
+    name: "a shortlist leads to the same lists"
+  })),
+
   inRust("kernels/hamming.rs", "a distance of 255 cut off", "(limit < 256.0)", "(limit <= 256.0)", "hamming::tests"),
   inRust(
     "norm.rs",

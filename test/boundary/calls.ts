@@ -5,6 +5,7 @@ import { join } from "node:path"
 import type { GraphLayout, Kernels, SearchPlan } from "../../src/core/kernels/contract.ts"
 import { packedPlan } from "../../src/core/kernels/packed-plan.ts"
 import { BLOCKS, FILTER_OP, LINKS_BYTES, NEXT_OFFSET, SLOTS } from "../../src/core/kernels/shape.ts"
+import { shortlistBytes } from "../../src/core/kernels/shortlist.ts"
 import { kernels } from "../../src/core/native.ts"
 import { graphLayout } from "../../src/core/store/graph-columns.ts"
 import {
@@ -63,12 +64,14 @@ const bound = (bytes: Uint8Array, offset: number, count: number, below: number):
 }
 
 const listsOf = (codeBytes: number, size: number) => {
-  const count = 1 + (size % 5)
+  // Enough to be ranked in two levels, or few.
+  const count = size % 3 === 0 ? 128 + (size % 70) : 1 + (size % 5)
   const links = noiseBytes(LINKS_BYTES, 7)
   bound(links, NEXT_OFFSET, BLOCKS, BLOCKS + 9)
   return {
     centroids: floats(256 * count, size),
     biases: floats(count, size),
+    ...(size % 2 === 0 ? { shortlist: noiseBytes(shortlistBytes(count), 9) } : {}),
     heads: numbers(count, BLOCKS, size),
     codes: [noiseBytes(codeBytes, 7)],
     links: [links]

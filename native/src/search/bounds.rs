@@ -1,6 +1,6 @@
 //! Everything that memory safety needs of a search, checked once before the first read.
 
-use super::{Arrays, Columns, ListColumns};
+use super::{Arrays, Columns, ListColumns, shortlist};
 use crate::codebook::Codebook;
 use crate::columns::{ALIGNMENT, column};
 use crate::error::{Result, require};
@@ -102,6 +102,7 @@ fn lists(plan: &SearchPlan, lists: &ListColumns) -> bool {
         && lists.heads.len() == count
         && lists.links.len() == chunks
         && plan.nprobe > 0
+        && lists.shortlist.is_none_or(|view| holds(view, shortlist::bytes(count)))
         && lists.codes.iter().all(|view| holds(*view, codes_bytes(plan.metric)))
         && lists.links.iter().all(|view| holds(*view, LINKS_BYTES))
 }

@@ -4,6 +4,7 @@ use super::ListColumns;
 use super::order::Order;
 use super::scan::Cancel;
 use super::segment::norm_scale;
+use super::shortlist::Shortlist;
 use crate::kernels::blocks::{Blocks, CodeColumns, Rows};
 use crate::kernels::fastscan::{self, FlatQuery};
 use crate::kernels::matmul;
@@ -32,6 +33,8 @@ pub struct Lists {
     biases: *const f32,
     heads: *mut u32,
     chunks: Vec<Chunk>,
+    /// What a first level of ranking goes by, where there are lists enough for two.
+    shortlist: Option<Shortlist>,
 }
 
 /// 1,024 blocks that lists are made of.
@@ -57,6 +60,7 @@ impl Lists {
             biases: columns.biases.ptr(),
             heads: columns.heads.ptr(),
             chunks: columns.codes.iter().zip(columns.links.iter()).map(chunk).collect(),
+            shortlist: Shortlist::new(plan, columns),
         }
     }
 
@@ -82,7 +86,7 @@ impl Lists {
     ) -> Option<()> {
         let kernel = fastscan::pick::<1>();
         // SAFETY: the caller's promise.
-        let mut visits = unsafe { self.route(plan, projected) };
+        let mut visits = unsafe { self.route(plan, queries, projected) };
         let best = if queries.len() > 1 { 0 } else { BEST_FIRST.min(visits.len()) };
         if let Some(rest) = visits.get_mut(best..) {
             rest.sort_unstable();
@@ -106,16 +110,21 @@ impl Lists {
             unsafe { self.walk(*list, scan) };
         }
         let wanted = plan.wanted();
-        for ((query, projected), sink) in queries.iter().zip(projected.chunks_exact(CODE_BITS)).zip(sinks) {
+        let queries = queries.iter().zip(projected.chunks_exact(CODE_BITS));
+        for ((at, (query, projected)), sink) in (0u32..).zip(queries).zip(sinks) {
             if sink.len() < wanted {
+                let mut visited = vec![false; self.count];
+                for (list, _) in visits.iter().filter(|(_, query)| *query == at) {
+                    visited.get_mut(*list as usize).into_iter().for_each(|visited| *visited = true);
+                }
                 // SAFETY: as above.
-                unsafe { self.go_on(plan, query, projected, sink, cancel)? };
+                unsafe { self.go_on(plan, query, projected, &visited, sink, cancel)? };
             }
         }
         Some(())
     }
 
-    /// Visits the lists that come after those of the plan until there are as many hits as wanted.
+    /// Visits the other lists, best first, until there are as many hits as wanted.
     ///
     /// # Safety
     /// As for [`Lists::scan`].
@@ -124,22 +133,25 @@ impl Lists {
         plan: &SearchPlan,
         query: &FlatQuery,
         projected: &[f32],
+        visited: &[bool],
         sink: &mut Reservoir,
         cancel: &Cancel,
     ) -> Option<()> {
         let kernel = fastscan::pick::<1>();
         // SAFETY: the caller's promise.
         let mut order = unsafe { self.order(plan, projected) };
-        for at in order.near()..self.count {
+        for at in 0..self.count {
             if sink.len() >= plan.wanted() {
                 break;
+            }
+            let (_, list) = unpack(order.at(at));
+            if visited.get(list as usize).is_some_and(|visited| *visited) {
+                continue;
             }
             // SAFETY: the cancel word is inside `control`, and the list is one of ours.
             unsafe {
                 cancel.check()?;
-                self.walk(unpack(order.at(at)).1, |blocks| {
-                    kernel(blocks, array::from_ref(query), array::from_mut(sink))
-                });
+                self.walk(list, |blocks| kernel(blocks, array::from_ref(query), array::from_mut(sink)));
             }
         }
         Some(())
@@ -149,17 +161,24 @@ impl Lists {
     ///
     /// # Safety
     /// The centroids are `256 x count`, the biases one a list.
-    unsafe fn route(&self, plan: &SearchPlan, projected: &[f32]) -> Vec<Visit> {
+    unsafe fn route(&self, plan: &SearchPlan, queries: &[FlatQuery], projected: &[f32]) -> Vec<Visit> {
         let keep = (plan.nprobe as usize).min(self.count);
-        let mut visits = Vec::with_capacity(projected.len() / CODE_BITS * keep);
+        let mut visits = Vec::with_capacity(queries.len() * keep);
         let mut query = 0u32;
+        let mut take = |mut order: Order| {
+            visits.extend((0..order.near()).map(|at| (unpack(order.at(at)).1, query)));
+            query += 1;
+        };
         // SAFETY: the caller's promise.
         unsafe {
-            self.rank(plan, projected, |ranks, least| {
-                let mut order = Order::new(ranks, least, keep);
-                visits.extend((0..order.near()).map(|at| (unpack(order.at(at)).1, query)));
-                query += 1;
-            });
+            match &self.shortlist {
+                Some(shortlist) => {
+                    for (query, projected) in queries.iter().zip(projected.chunks_exact(CODE_BITS)) {
+                        take(shortlist.order(plan, query, projected));
+                    }
+                }
+                None => self.rank(plan, projected, |ranks, least| take(Order::new(ranks, least, keep))),
+            }
         }
         visits
     }
@@ -193,11 +212,8 @@ impl Lists {
                 // SAFETY: one bias a list.
                 let biases = (0..self.count).map(|list| unsafe { self.biases.add(list).read() });
                 products.iter_mut().zip(biases).for_each(|(rank, bias)| *rank += bias);
-                let least = plan.margin.map_or(f32::NEG_INFINITY, |margin| {
-                    let best = products.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                    best - margin as f32 * length(plan, query_at)
-                });
-                take(products, least);
+                let best = products.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                take(products, least(plan, best, query_at));
             }
         }
     }
@@ -246,10 +262,13 @@ impl Lists {
     }
 }
 
-/// What margins are multiplied by: ranks of dot grow with the query.
-fn length(plan: &SearchPlan, projected: &[f32]) -> f32 {
+/// The least rank of a list that a query may visit whose best list has the rank `best`.
+pub fn least(plan: &SearchPlan, best: f32, projected: &[f32]) -> f32 {
     // SAFETY: the slice's own elements.
-    if plan.metric == DOT { unsafe { norm2(projected.as_ptr(), projected.len()) }.sqrt() as f32 } else { 1.0 }
+    let norm2 = || unsafe { norm2(projected.as_ptr(), projected.len()) };
+    // Ranks of dot grow with the query.
+    let length = || if plan.metric == DOT { norm2().sqrt() as f32 } else { 1.0 };
+    plan.margin.map_or(f32::NEG_INFINITY, |margin| best - margin as f32 * length())
 }
 
 impl Chunk {

@@ -17,10 +17,17 @@ impl Order {
     /// The lists of these ranks. A search that no filter makes go on visits those of them whose rank is at least `least`,
     /// `most` at most.
     pub fn new(ranks: &[f32], least: f32, most: usize) -> Self {
-        let reaches = |rank: &f32| *rank >= least || rank.is_nan();
-        let reached = ranks.iter().filter(|rank| reaches(rank)).count();
+        Self::of((0u32..).zip(ranks).map(|(list, rank)| pack(*rank, list)).collect(), least, most)
+    }
+
+    /// The same of lists with their ranks, packed.
+    pub fn of(entries: Vec<u64>, least: f32, most: usize) -> Self {
+        let reaches = |entry: &&u64| {
+            let (rank, _) = unpack(**entry);
+            rank >= least || rank.is_nan()
+        };
+        let reached = entries.iter().filter(reaches).count();
         let near = reached.min(most);
-        let entries = (0u32..).zip(ranks).map(|(list, rank)| pack(*rank, list)).collect();
         let mut order = Order { entries, sorted: 0, near, floor: least };
         if near < reached || least == f32::NEG_INFINITY {
             order.floor = unpack(order.at(near.saturating_sub(1))).0;

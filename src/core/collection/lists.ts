@@ -95,6 +95,7 @@ export const fillLists = async (
   const rows = await liveRows(store)
   const assigned = await assignAll(store, pool, centroids, rows, signal)
   const made = store.newLists(centroids)
+  await made.shorten()
   const order = await byList(assigned, made.count, signal)
   await forEachSliced(rows.length, signal, (i) => {
     const at = order[i]!

@@ -84,6 +84,11 @@ export interface ListColumns {
   readonly centroids: Float32Array
   /** Added to the product of a query with each centroid when lists are ranked. */
   readonly biases: Float32Array
+  /**
+   * What many lists are ranked by in two levels, as `shortlist.ts` lays it out: codes and int8 copies of the centroids.
+   * Absent where all are ranked by their centroids.
+   */
+  readonly shortlist?: Uint8Array | undefined
   /** First block of each list plus one, 0 for none. */
   readonly heads: Uint32Array
   /** Codes of 1,024 blocks each, as the code column of a segment. */

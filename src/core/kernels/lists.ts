@@ -10,22 +10,13 @@ import type { Kernels, ListColumns, SearchPlan, SegmentLayout } from "./contract
 import { estimateBlock } from "./estimate.ts"
 import { f16Values } from "./f16.ts"
 import { matmul } from "./matmul.ts"
-import { norm2 } from "./norm.ts"
+import { orderLists } from "./order.ts"
 import type { Estimator, Query } from "./query.ts"
 import { requireLayout } from "./refusal.ts"
-import { TopRows } from "./select.ts"
+import type { TopRows } from "./select.ts"
 import { isLive, liveHalf } from "./seqlock.ts"
-import {
-  BLOCK,
-  BLOCKS,
-  CODE_BITS,
-  CODE_BLOCK_BYTES,
-  LINKS_BYTES,
-  LISTED_OFFSET,
-  METRIC,
-  NEXT_OFFSET,
-  SLOTS
-} from "./shape.ts"
+import { BLOCK, BLOCKS, CODE_BITS, CODE_BLOCK_BYTES, LINKS_BYTES, LISTED_OFFSET, NEXT_OFFSET, SLOTS } from "./shape.ts"
+import { nearLists, shortlistColumns } from "./shortlist.ts"
 
 const { fround } = Math
 
@@ -74,44 +65,12 @@ const largest = (products: Float32Array, halfNorms: Float32Array): number => {
   return best
 }
 
-/** All lists in order of their ranks for one query, and which of them a search visits that no filter makes go on. */
-interface Order {
-  /** Best first, equal ones by number. */
-  readonly lists: Uint32Array
-  readonly ranks: Float32Array
-  /** How many are visited, and the rank down to which. */
-  readonly near: number
-  readonly floor: number
-}
-
-export const orderLists = (
-  { metric, nprobe, margin }: SearchPlan,
-  { centroids, biases }: ListColumns,
-  projected: Float32Array
-): Order => {
-  const lists = biases.length
-  const scores = new Float32Array(lists)
-  matmul(projected, centroids, scores, 1, CODE_BITS, lists)
-  const best = new TopRows(lists)
-  for (let list = 0; list < lists; list++) {
-    scores[list] = scores[list]! + biases[list]!
-    best.offer(scores[list]!, list)
-  }
-  const length = metric === METRIC.dot ? fround(Math.sqrt(norm2(projected, 0, CODE_BITS))) : 1
-  const { rows, scores: ranks } = best.take()
-  const least = margin === undefined ? Number.NEGATIVE_INFINITY : fround(ranks[0]! - fround(fround(margin) * length))
-  const reached = ranks.filter((rank) => rank >= least).length
-  const near = Math.min(reached, nprobe)
-  const isCut = near < reached || margin === undefined
-  return { lists: rows, ranks, near, floor: isCut ? ranks[Math.max(0, near - 1)]! : least }
-}
-
 /** Rows that the hits are chosen from. */
 export const wantedOf = ({ keep, fetch = 0, wanted = Math.max(keep, fetch) }: SearchPlan): number => wanted
 
 /**
- * Offers the live slots of the lists that each query visits, by their rows, and of more where those hold fewer than are
- * wanted; false when cancelled.
+ * Offers the live slots of the lists that each query visits, by their rows, and of the others where those hold fewer than
+ * are wanted; false when cancelled.
  */
 export const scanLists = (
   plan: SearchPlan,
@@ -121,13 +80,18 @@ export const scanLists = (
   isCancelled: () => boolean
 ): boolean =>
   queries.every(({ estimator }, i) => {
-    const order = orderLists(plan, lists, estimator!.projected)
-    return order.lists.every((list, at) => {
-      if (at >= order.near && best[i]!.size >= wantedOf(plan)) return true
+    const visit = (list: number): boolean => {
       if (isCancelled()) return false
       scanList(plan, lists, list, estimator!, (estimate, row) => best[i]!.offer(estimate, row))
       return true
-    })
+    }
+    const near = nearLists(plan, lists, estimator!)
+    if (!near.every(visit)) return false
+    const isEnough = () => best[i]!.size >= wantedOf(plan)
+    if (isEnough()) return true
+    const visited = new Set(near)
+    const others = orderLists(plan, lists, estimator!.projected).lists.filter((list) => !visited.has(list))
+    return others.every((list) => isEnough() || visit(list))
   })
 
 /** A row of a list, by its estimate. */
@@ -165,12 +129,13 @@ export const scanList = (
 /** Refuses lists that their own arrays do not hold. */
 export const requireLists = (plan: SearchPlan, lists: ListColumns | undefined): void => {
   requireLayout(lists !== undefined, "there are no lists to search")
-  const { centroids, biases, heads, codes, links } = lists as ListColumns
+  const { centroids, biases, heads, codes, links, shortlist } = lists as ListColumns
   requireLayout(
     biases.length > 0 && centroids.length === CODE_BITS * biases.length,
     "the centroids are not 256 x lists"
   )
   requireLayout(heads.length === biases.length && links.length === codes.length, "the lists are not whole")
   requireLayout(plan.nprobe > 0, "no list is to be visited")
+  if (shortlist !== undefined) shortlistColumns(shortlist, biases.length)
   for (const chunk of links) requireLayout(chunk.length >= LINKS_BYTES, "the links are shorter than a chunk")
 }

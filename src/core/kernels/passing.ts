@@ -3,8 +3,9 @@
  * one: how many more is told by the rows that are found.
  */
 import type { ListColumns, SearchPlan } from "./contract.ts"
-import { orderLists, scanList, wantedOf } from "./lists.ts"
+import { scanList, wantedOf } from "./lists.ts"
 import { listedBlocks } from "./mask.ts"
+import { orderLists } from "./order.ts"
 import type { Estimator, Query } from "./query.ts"
 import { TopRows } from "./select.ts"
 import { isLive } from "./seqlock.ts"

@@ -283,6 +283,7 @@ const adoptLists = async (store: Store, lists: ListWriter, header: ImageHeader, 
   })
   if (rows !== header.live) throw wrong(`${rows} of ${header.live} live rows are in lists`)
   lists.freeTheRest()
+  await lists.shorten()
   store.useLists(lists)
 }
 

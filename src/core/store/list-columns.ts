@@ -3,11 +3,16 @@ import type { Centroids } from "../index/ivf.ts"
 import { type CodeColumns, codeColumns } from "../kernels/columns.ts"
 import type { Kernels, ListColumns, SegmentLayout } from "../kernels/contract.ts"
 import { LISTED_OFFSET, NEXT_OFFSET } from "../kernels/shape.ts"
-import { aligned } from "./aligned.ts"
+import { shortlistBytes, shortlistColumns, storeCentroid } from "../kernels/shortlist.ts"
+import { forEachSliced } from "../slice.ts"
+import { aligned, newAligned } from "./aligned.ts"
 import { BLOCK, BLOCKS, CODE_BITS, SLOTS } from "./layout.ts"
 
 /** Most lists that an option asks for, or that there are after splits. */
 export const MAX_LISTS = 65_536
+
+/** Lists from which they are ranked in two levels: of fewer, the ranks of all take no longer. */
+const MANY_LISTS = 512
 
 /** Blocks of one allocation of list blocks, and the links between them. */
 export interface ListChunk {
@@ -19,6 +24,8 @@ export interface ListChunk {
 export interface ListBuffers {
   /** What `centroidViews` gives views of. */
   readonly centroids: SharedArrayBuffer
+  /** Made of the centroids where there are many. */
+  readonly shortlist: SharedArrayBuffer | undefined
   readonly heads: SharedArrayBuffer
   readonly chunks: ReadonlyArray<ListChunk>
 }
@@ -46,11 +53,28 @@ export const packCentroids = ({ columns, halfNorms, biases }: Centroids): Shared
   return buffer
 }
 
-export const listColumns = (kernels: Kernels, { centroids, heads, chunks }: ListBuffers): ListColumns => {
+/** The shortlist of centroids, where there are enough of them. */
+export const makeShortlist = async (
+  kernels: Pick<Kernels, "alignmentPad">,
+  layout: SegmentLayout,
+  { columns, biases }: Centroids
+): Promise<SharedArrayBuffer | undefined> => {
+  const lists = biases.length
+  if (lists < MANY_LISTS) return undefined
+  const buffer = newAligned(shortlistBytes(lists))
+  const shortlist = shortlistColumns(aligned(kernels, buffer), lists)
+  await forEachSliced(lists, undefined, (list) =>
+    storeCentroid(layout, { centroids: columns, biases }, shortlist, list)
+  )
+  return buffer
+}
+
+export const listColumns = (kernels: Kernels, { centroids, shortlist, heads, chunks }: ListBuffers): ListColumns => {
   const { columns, biases } = centroidViews(centroids)
   return {
     centroids: columns,
     biases,
+    shortlist: shortlist && aligned(kernels, shortlist),
     heads: new Uint32Array(heads),
     codes: chunks.map(({ codes }) => aligned(kernels, codes)),
     links: chunks.map(({ links }) => aligned(kernels, links))

@@ -13,7 +13,7 @@ import { forEachSliced } from "../slice.ts"
 import { BLOCK, SLOTS } from "./layout.ts"
 import { ListBlocks, type ListStore } from "./list-blocks.ts"
 import { ListChains } from "./list-chains.ts"
-import { centroidViews, type ListBuffers } from "./list-columns.ts"
+import { centroidViews, type ListBuffers, makeShortlist } from "./list-columns.ts"
 
 /** Lists that are to take the place of those in force. */
 interface Regrouping {
@@ -31,16 +31,19 @@ interface Regrouping {
 }
 
 export class ListWriter {
+  readonly #store: ListStore
   readonly #announce: () => void
   readonly #blocks: ListBlocks
   #centroids: SharedArrayBuffer
   #views: Centroids
+  #shortlist: SharedArrayBuffer | undefined
   #chains: ListChains
   /** Slot of each row in the lists plus one, a segment at a time. */
   readonly #places: Array<Uint32Array> = []
 
   /** Empty lists around `centroids`. `announce` is called when there are other buffers. */
   constructor(store: ListStore, centroids: SharedArrayBuffer, announce: () => void) {
+    this.#store = store
     this.#announce = announce
     this.#blocks = new ListBlocks(store, announce)
     this.#centroids = centroids
@@ -50,7 +53,7 @@ export class ListWriter {
 
   get buffers(): ListBuffers {
     const heads = this.#chains.heads.buffer as SharedArrayBuffer
-    return { centroids: this.#centroids, heads, chunks: this.#blocks.chunks }
+    return { centroids: this.#centroids, shortlist: this.#shortlist, heads, chunks: this.#blocks.chunks }
   }
 
   get centroids(): Centroids {
@@ -68,9 +71,15 @@ export class ListWriter {
 
   /** Bytes of centroids and blocks: in use, and set aside. */
   get bytes(): { readonly touched: number; readonly allocated: number } {
-    const fixed = this.#centroids.byteLength + this.#chains.heads.byteLength
+    const ranking = this.#centroids.byteLength + (this.#shortlist?.byteLength ?? 0)
+    const fixed = ranking + this.#chains.heads.byteLength
     const { touched, allocated } = this.#blocks.bytes
     return { touched: fixed + touched, allocated: fixed + allocated }
+  }
+
+  /** Makes what many lists are ranked by from their centroids, which are all there: before they are put in force. */
+  async shorten(): Promise<void> {
+    this.#shortlist = await makeShortlist(this.#store.kernels, this.#store.columns.layout, this.#views)
   }
 
   /** Makes room for `blocks` blocks that are read from a file; each list is to be adopted then. */
@@ -178,6 +187,7 @@ export class ListWriter {
     const views = centroidViews(centroids)
     const chains = new ListChains(this.#blocks, views.halfNorms.length)
     const places = new Uint32Array(rows.length)
+    const shortlist = await makeShortlist(this.#store.kernels, this.#store.columns.layout, views)
     try {
       await forEachSliced(rows.length, signal, (i) => {
         places[i] = this.#appendTo(chains, rows[i]!, targets[i]!)
@@ -206,6 +216,7 @@ export class ListWriter {
     this.#blocks.unlink(left)
     this.#centroids = centroids
     this.#views = views
+    this.#shortlist = shortlist
     this.#chains = chains
     // In the turn in which blocks were unlinked: no reader of a later epoch walks from the heads of before.
     this.#announce()
