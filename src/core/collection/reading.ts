@@ -51,8 +51,8 @@ export interface Reading {
    */
   readonly approximateDistance: (query: Query, key: string) => Effect.Effect<number | undefined, SabineError>
   /**
-   * Entries in row order; those that a compaction moves meanwhile may come last. What is added or deleted meanwhile may
-   * or may not be met.
+   * Entries in row order, each once; those that a compaction or an update moves meanwhile may come last. What is added or
+   * deleted meanwhile may or may not be met, and what is updated is met as it was or as it is.
    */
   readonly entries: () => AsyncIterableIterator<Entry>
 }

@@ -1,6 +1,7 @@
 /**
- * A way through the rows of a store, in order, on any thread and at any pace. An entry that a compaction moves from
- * ahead of the walk to behind it is met at the end, so that each is met once.
+ * A way through the rows of a store, in order, on any thread and at any pace. An entry that a compaction or an update
+ * takes from ahead of the walk to behind it is met at the end, and one that goes from behind it to ahead is passed by,
+ * so that each is met once.
  */
 import { forEachMove } from "../store/move-log.ts"
 import { type Searchable, underClaim } from "../store/searchable.ts"
@@ -11,8 +12,10 @@ export class RowWalk {
   #row = 0
   /** Moves that were followed. */
   #moved: number
-  /** Rows before the next one whose entries were moved there and have not been met. */
+  /** Rows before the next one whose entries went there and have not been met. */
   readonly #behind = new Set<number>()
+  /** Rows from the next one on whose entries went there and have been met. */
+  readonly #met = new Set<number>()
 
   constructor(memory: Searchable) {
     this.#memory = memory
@@ -26,13 +29,17 @@ export class RowWalk {
       this.#memory.sync()
       const { moves } = directory
       if ((moves & 1) === 1) continue
-      if (directory.moved !== this.#moved) this.#follow()
+      this.#follow()
       const isBehind = this.#row >= directory.rows
       const row = isBehind ? this.#behind.values().next().value : this.#row
       if (row === undefined) return undefined
+      if (this.#met.delete(row)) {
+        this.#row++
+        continue
+      }
       const value = underClaim(this.#memory, () => read(row))
       // What was read may have been on its way.
-      if (directory.moves !== moves) continue
+      if (directory.moves !== moves || directory.moved !== this.#moved) continue
       if (isBehind) this.#behind.delete(row)
       else this.#row++
       return { value }
@@ -42,14 +49,17 @@ export class RowWalk {
   #follow(): void {
     const { moved } = this.#memory.directory
     const isKnown = forEachMove(this.#memory.moveLog, this.#moved, moved, (from, to) => {
-      const isUnmet = this.#behind.delete(from) || from >= this.#row
-      if (isUnmet && to < this.#row) this.#behind.add(to)
-      else this.#behind.delete(to)
+      const isMet = this.#met.delete(from) || (from < this.#row && !this.#behind.delete(from))
+      this.#behind.delete(to)
+      this.#met.delete(to)
+      if (isMet && to >= this.#row) this.#met.add(to)
+      if (!isMet && to < this.#row) this.#behind.add(to)
     })
     this.#moved = moved
     if (isKnown) return
     // The walk slept through more moves than are kept: it meets entries again rather than none.
     this.#row = 0
     this.#behind.clear()
+    this.#met.clear()
   }
 }

@@ -11,6 +11,7 @@ import { inNextTurn, leftInTurn, TURN_MS } from "../turn.ts"
 import type { ScanCost } from "./cost.ts"
 import type { Passing } from "./filter/passing.ts"
 import { merge, newHits } from "./hits.ts"
+import { addManyMoved, addMoved } from "./moved-hits.ts"
 import { plan, type SearchChoice, shard } from "./plan.ts"
 import type { SearchDone } from "./task.ts"
 
@@ -81,10 +82,11 @@ export const outlookOf = ({ cost, choice, memory, passing }: Search): Outlook =>
 const splits = ({ mode, fetch = 0 }: SearchPlan): boolean => mode !== MODE.ivf && mode !== MODE.hnsw && fetch === 0
 
 /** The plan of one run and its filter, and whether its hits count: nothing that they depend on has changed since. */
-const begin = ({ memory, choice, passing }: Search, claim: number) => {
+const begin = (search: Search, claim: number) => {
+  const { memory, choice, passing } = search
   const { directory } = memory
   // Read before the memory they speak of: what changes from here on is seen as a change.
-  const { codeSet, changes, growth, rows } = directory
+  const { codeSet, changes, growth, moved, rows } = directory
   memory.sync()
   const { moves } = directory
   const asked = passing?.filter()
@@ -97,8 +99,8 @@ const begin = ({ memory, choice, passing }: Search, claim: number) => {
     (moves & 1) === 0 &&
     // A list that was written anew into blocks made since cannot be walked by the columns of then.
     (whole.mode !== MODE.ivf || directory.growth === growth) &&
-    (complete || directory.changes === changes)
-  return { whole, filter, counts }
+    (complete || (directory.changes === changes && directory.moved === moved))
+  return { whole, filter, asked, counts, moved }
 }
 
 /** Arrays of the last search in place: it is over before the next one begins, which most often wants as many hits. */
@@ -114,7 +116,7 @@ export const searchInPlace = (search: Search): void => {
   const claim = claimEpoch(memory)
   try {
     for (let run = 1; ; run++) {
-      const { whole, filter, counts } = begin(search, claim)
+      const { whole, filter, asked, counts, moved } = begin(search, claim)
       const hits = hitsInPlace(count, whole.keep)
       const start = performance.now()
       memory.kernels.search(whole, memory.columns, queries, memory.directory.words, hits, filter)
@@ -125,7 +127,8 @@ export const searchInPlace = (search: Search): void => {
         cost.observe(known, scannedRows(known, memory), count, microseconds)
       }
       if (filter !== undefined) search.passing?.filled(filter)
-      if (counts(read(search, whole, hits)) || run === MAX_RUNS) return
+      const isWhole = addMoved(search, whole, asked, hits, moved, run === MAX_RUNS)
+      if ((counts(read(search, whole, hits)) && isWhole) || run === MAX_RUNS) return
     }
   } finally {
     memory.directory.release(claim, memory.reader)
@@ -164,12 +167,13 @@ export const searchInPool = (pool: Pool["Service"], search: Search, shards: numb
   const run = async () => {
     try {
       for (let run = 1; ; run++) {
-        const { whole, filter, counts } = begin(search, claim)
+        const { whole, filter, asked, counts, moved } = begin(search, claim)
         const scan = scanInPool(pool, search, whole, filter, shards)
         const hits = await (run === 1 ? scan.finally(onScanned) : scan)
         if (cancelled) return
         if (filter !== undefined) search.passing?.filled(filter)
-        if (counts(await readSliced(search, whole, hits)) || cancelled || run === MAX_RUNS) return
+        const isWhole = await addManyMoved(pool, search, whole, asked, hits, moved, run === MAX_RUNS)
+        if ((counts(await readSliced(search, whole, hits)) && isWhole) || cancelled || run === MAX_RUNS) return
       }
     } finally {
       released = true
@@ -233,10 +237,11 @@ const readSliced = async ({ reader, count }: Search, { keep }: SearchPlan, hits:
 export const countRows = (memory: Searchable, filter: Filter): number => {
   for (let run = 1; ; run++) {
     memory.sync()
-    const { moves, rows: slots } = memory.directory
+    const { moves, moved, rows: slots } = memory.directory
     const { layout, rows } = memory.columns
     const blocks = Math.min(Math.ceil(slots / BLOCK), rows.length * BLOCKS)
     const count = memory.kernels.filterRows(layout.liveOffset, rows, filter, new Uint32Array(2 * blocks))
-    if (((moves & 1) === 0 && memory.directory.moves === moves) || run === MAX_RUNS) return count
+    const isWhole = (moves & 1) === 0 && memory.directory.moves === moves && memory.directory.moved === moved
+    if (isWhole || run === MAX_RUNS) return count
   }
 }

@@ -47,7 +47,7 @@ export class AttachedMemory implements Searchable {
     () => this.sync()
   )
   readonly reader: number
-  moveLog: Uint32Array | undefined
+  readonly moveLog: Uint32Array
   columns: SearchColumns
   readonly #port: MessagePort
   #handle: MemoryHandle
@@ -56,6 +56,7 @@ export class AttachedMemory implements Searchable {
     this.kernels = kernels
     this.shape = handle.shape
     this.directory = new Directory(handle.directory)
+    this.moveLog = new Uint32Array(handle.moveLog)
     this.reader = reader
     this.#port = port
     this.#handle = handle
@@ -105,7 +106,6 @@ export class AttachedMemory implements Searchable {
     }
     this.records.adopt(handle.chunks)
     this.tags.adopt(handle.tags)
-    this.moveLog = handle.moveLog && new Uint32Array(handle.moveLog)
     this.#handle = handle
     return searchColumns(this.kernels, handle, this.segments)
   }

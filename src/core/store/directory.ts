@@ -29,7 +29,7 @@ const TAGS = 8
 const NAMESPACED = 9
 /** Odd while a compaction moves rows; searches that it was changed under are run again. */
 const MOVES = 10
-/** Rows that compactions have moved; wraps. */
+/** Entries that compactions and updates have moved to another row; wraps. */
 const MOVED = 11
 
 const CLAIMS = 16

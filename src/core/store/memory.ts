@@ -76,8 +76,8 @@ export interface MemoryHandle {
   readonly graph?: GraphBuffers | undefined
   readonly chunks: ReadonlyArray<SharedArrayBuffer | undefined>
   readonly tags: ReadonlyArray<SharedArrayBuffer>
-  /** Rows that compactions moved; absent before the first. */
-  readonly moveLog?: SharedArrayBuffer | undefined
+  /** Rows that entries went from and to. */
+  readonly moveLog: SharedArrayBuffer
   readonly keys: KeyTables
 }
 

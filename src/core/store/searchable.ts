@@ -10,8 +10,8 @@ export interface Searchable extends Rows {
   readonly directory: Directory
   /** Number under which this thread claims epochs. */
   readonly reader: number
-  /** Rows that compactions moved, a ring; undefined before the first. */
-  readonly moveLog: Uint32Array | undefined
+  /** Rows that entries went from and to, a ring. */
+  readonly moveLog: Uint32Array
   handle(): MemoryHandle
   /** Takes in memory made since, where another thread owns the store, and waits while that moves rows. */
   sync(): void

@@ -87,8 +87,7 @@ export class Store implements Searchable {
     freeRecord: (address) => this.records.free(address),
     ended: (epoch) => this.lists?.reclaim(epoch)
   })
-  /** Made by the first compaction. */
-  moveLog: Uint32Array | undefined
+  readonly moveLog = newMoveLog()
   /** Rows that were reserved and are neither published nor given back: their keys will want room. */
   #reserved = 0
 
@@ -122,7 +121,7 @@ export class Store implements Searchable {
       graph: this.graph?.buffers,
       chunks: this.records.buffers,
       tags: this.tags.buffers,
-      moveLog: this.moveLog?.buffer as SharedArrayBuffer | undefined,
+      moveLog: this.moveLog.buffer as SharedArrayBuffer,
       keys: {
         current: this.keys.current.buffer as SharedArrayBuffer,
         previous: this.keys.previous?.buffer as SharedArrayBuffer | undefined
@@ -316,7 +315,10 @@ export class Store implements Searchable {
       else this.keys.replace(key.hash, key.bytes, key.length, row)
     })
     this.#reserved--
-    if (replaced >= 0) this.#retire(replaced)
+    if (replaced >= 0) {
+      this.#logMove(replaced, row)
+      this.#retire(replaced)
+    }
     this.#came(row)
     this.directory.countLive(replaced < 0 ? 1 : 0)
   }
@@ -339,10 +341,6 @@ export class Store implements Searchable {
 
   /** Runs `move`, which moves rows, so that other threads see all of it or look again. */
   moving(move: () => void): void {
-    if (this.moveLog === undefined) {
-      this.moveLog = newMoveLog()
-      this.announce()
-    }
     this.directory.stepMoves()
     try {
       move()
@@ -364,8 +362,7 @@ export class Store implements Searchable {
     this.enlist(to, this.lists?.listOf(from))
     Atomics.or(target.segment.live, target.slot >>> 5, 1 << (target.slot & 31))
     this.#changeKeys(() => this.keys.replace(key.hash, key.bytes, key.bytes.length, to))
-    logMove(this.moveLog!, this.directory.moved, from, to)
-    this.directory.countMoved()
+    this.#logMove(from, to)
     this.#hide(from)
     this.slots.burySlot(from)
     this.#came(to)
@@ -454,6 +451,11 @@ export class Store implements Searchable {
 
   #goes(row: number): void {
     for (const { goes } of this.#watchers) goes(row)
+  }
+
+  #logMove(from: number, to: number): void {
+    logMove(this.moveLog, this.directory.moved, from, to)
+    this.directory.countMoved()
   }
 
   #retire(row: number): void {
