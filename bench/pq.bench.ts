@@ -21,6 +21,11 @@ const SHAPES: ReadonlyArray<PqShape> = [
   { m: 48, bits: 4 },
   { m: 96, bits: 4 }
 ]
+/** A vector has no more subspaces than components. */
+const shapesFor = (dimensions: number): ReadonlyArray<PqShape> => {
+  const fitting = SHAPES.filter(({ m }) => m <= dimensions)
+  return fitting.length > 0 ? fitting : [{ m: dimensions, bits: 8 }]
+}
 /** Candidates that are scored with stored vectors; short codes need more of them. */
 const RERANKS = (bytes: number) => (bytes < 16 ? [128, 500, 1000] : [50, 100, 128])
 /** Recall that is asked for of 8 bytes a row, by the depth it is asked at. */
@@ -29,7 +34,7 @@ const BATCH = 8
 
 export async function* figures(setting: Setting): AsyncGenerator<Measured> {
   for await (const dataset of datasets(setting)) {
-    for (const pq of SHAPES) yield* shape(dataset, pq)
+    for (const pq of shapesFor(dataset.dimensions)) yield* shape(dataset, pq)
   }
 }
 

@@ -55,8 +55,8 @@ const clustered = (seed: number, count: number): Float32Array => {
   return all
 }
 
-const rowsOf = (vectors: Float32Array): ReadonlyArray<Float32Array> =>
-  Array.from({ length: vectors.length / D }, (_, i) => vectors.subarray(i * D, (i + 1) * D))
+const rowsOf = (vectors: Float32Array, dimensions = D): ReadonlyArray<Float32Array> =>
+  Array.from({ length: vectors.length / dimensions }, (_, i) => vectors.subarray(i * dimensions, (i + 1) * dimensions))
 
 /** What a pool without an index does: every embedding is scored, the best are kept in order. No item is read. */
 const linearScan = (vectors: Float32Array, query: Float32Array, k: number): ReadonlyArray<number> => {
@@ -110,8 +110,9 @@ export async function* figures({ rows, data }: Setting): AsyncGenerator<Measured
   }
   yield* choosing("vectors in clusters", rowsOf(clustered(2, CHOOSING_ROWS)), queries)
   if (data !== undefined) {
-    const { base, queries } = await dataset(data, CHOOSING_ROWS)
-    for (const { name, vectors } of queries) yield* choosing(name, rowsOf(base), rowsOf(vectors).slice(0, 200))
+    const { dimensions, base, queries } = await dataset(data, CHOOSING_ROWS)
+    for (const { name, vectors } of queries)
+      yield* choosing(name, rowsOf(base, dimensions), rowsOf(vectors, dimensions).slice(0, 200))
   }
   yield* spectra()
   yield* queryCache(queries)
