@@ -10,7 +10,7 @@ const WORK = join(import.meta.dirname, "peers", "work", "gptcache")
 const run = promisify(execFile)
 
 /** Medians in microseconds. */
-export interface PeerTimes {
+interface PeerTimes {
   readonly hit: number
   readonly miss: number
   /** Where they come from. */

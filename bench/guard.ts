@@ -11,7 +11,7 @@ import { blankEncoder, filledStore, randomCodes, randomEncoder, randomVectors } 
 import { interleave, quantile, type Times } from "./timing.ts"
 
 /** One kernel and the memory that it is compared with. */
-export interface Guarded {
+interface Guarded {
   readonly name: string
   readonly against: string
   readonly subject: () => unknown
@@ -19,7 +19,7 @@ export interface Guarded {
 }
 
 /** What a kernel took: times a floor of the same run. */
-export interface Ratio {
+interface Ratio {
   readonly against: string
   readonly ratio: number
 }

@@ -7,7 +7,7 @@ import { kernels } from "../src/core/native.ts"
 import type { Figure } from "./figure.ts"
 
 /** What a machine measured on one day. */
-export interface BenchRecord {
+interface BenchRecord {
   readonly cpu: string
   /** The best instruction set of the machine, in force unless a figure's case says otherwise. */
   readonly isa: string

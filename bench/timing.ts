@@ -14,7 +14,7 @@ export interface Times {
   readonly rounds: ReadonlyArray<number>
 }
 
-export interface Effort {
+interface Effort {
   readonly rounds?: number
   /** Shortest turn of a subject, in milliseconds. */
   readonly turnMs?: number

@@ -1,7 +1,7 @@
 /** Streams of questions as caches meet them: each is of an intent, and worded anew or as before. */
 
 /** A question of a stream. */
-export interface Question {
+interface Question {
   /** What is asked for: questions of one intent have one answer. */
   readonly intent: number
   /** The same for the same words. */
@@ -9,7 +9,7 @@ export interface Question {
   readonly vector: Float32Array
 }
 
-export interface Workload {
+interface Workload {
   readonly name: string
   readonly questions: (count: number) => Generator<Question>
 }

@@ -31,7 +31,7 @@ export interface Stress {
   readonly peak: number
 }
 
-export const keyOf = (number: number): string => `item ${number}`
+const keyOf = (number: number): string => `item ${number}`
 const numberOf = (key: string): number => Number(key.slice("item ".length))
 
 /** A vector of length 1 that is the number's own. */

@@ -36,7 +36,7 @@ export interface BuildFigures {
   readonly threads: number
 }
 
-export interface OpenFigures {
+interface OpenFigures {
   readonly stage: "open"
   /** From closed files to the first answer; loading the peer's code is not in it. */
   readonly ms: number
@@ -57,7 +57,7 @@ export interface Point {
   readonly qps2: number | null
 }
 
-export interface MemoryFigures {
+interface MemoryFigures {
   readonly stage: "memory"
   /** Bytes by which the resident set grew from before opening to after every query had been answered once. */
   readonly residentBytes: number

@@ -8,7 +8,7 @@ import type { Setting } from "./peer.ts"
 
 const COUNT = 2
 
-export interface Lanes {
+interface Lanes {
   readonly tune: (setting: Setting) => Promise<void>
   /** Queries a second of all lanes together. */
   readonly rate: (queries: string, turnMs: number) => Promise<number>

@@ -47,7 +47,7 @@ export interface Opened {
   readonly close?: () => void | Promise<void>
 }
 
-export interface Built {
+interface Built {
   /** Threads that worked on it. */
   readonly threads: number
   /** Writes the index into its folder; peers that build in place have none. */
@@ -68,7 +68,7 @@ export interface Adapter {
   readonly open: (configuration: Configuration, folder: string, opening: Opening) => Opened | Promise<Opened>
 }
 
-export interface Opening {
+interface Opening {
   /** Elements of a row. */
   readonly width: number
   /** Threads that may search at once. */

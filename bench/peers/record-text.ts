@@ -1,7 +1,7 @@
 /** The record of one machine and day, one configuration or point a line, so that a difference reads as one. */
 import type { Measured, Results } from "./results.ts"
 
-export interface Machine {
+interface Machine {
   readonly cpu: string
   /** The best instruction set of the machine. */
   readonly isa: string

@@ -18,7 +18,7 @@ export interface Measured {
 }
 
 /** A peer, or one of its configurations, that could not be measured. */
-export interface Absent {
+interface Absent {
   readonly peer: string
   readonly configuration?: string | undefined
   readonly reason: string

@@ -17,7 +17,7 @@ export interface Effort {
 }
 
 /** Data of one task, and the indexes made of it. */
-export interface Site {
+interface Site {
   /** What `data-files.ts` wrote. */
   readonly data: string
   readonly indexes: string

@@ -28,14 +28,14 @@ const priced = (points: ReadonlyArray<Figures>, queries: string, cost: (point: F
     })
 
 /** Microseconds at the middle of single queries, at a recall. */
-export const latencyAt = ({ points }: Pick<Measured, "points">, queries: string, recall: number): number | undefined =>
+const latencyAt = ({ points }: Pick<Measured, "points">, queries: string, recall: number): number | undefined =>
   costAt(
     priced(points, queries, ({ p50 }) => p50),
     recall
   )
 
 /** Queries a second at a recall. */
-export const rateAt = (
+const rateAt = (
   { points }: Pick<Measured, "points">,
   queries: string,
   recall: number,

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises"
 
 /** One sense that a few words share. */
-export interface Synset {
+interface Synset {
   /** Part of speech (n, v, a, r) and the byte offset in its file, such as `n00001740`. */
   readonly key: string
   readonly words: ReadonlyArray<string>

@@ -3,7 +3,7 @@ import { open, stat } from "node:fs/promises"
 import type { Collection, Embedder } from "../../src/index.ts"
 
 /** Times of one way to search, in microseconds. */
-export interface SearchTimes {
+interface SearchTimes {
   readonly mode: "exact" | "flat" | "binary"
   readonly p50: number
   readonly p99: number

@@ -11,7 +11,7 @@ export interface Examples {
   readonly labels: Uint8Array
 }
 
-export interface BoostOptions {
+interface BoostOptions {
   readonly trees: number
   readonly depth: Forest["depth"]
   /** Share of its best value that a leaf takes. */

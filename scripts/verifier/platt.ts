@@ -2,7 +2,7 @@
 import type { Forest } from "../../src/core/cache/verify/forest.ts"
 import type { Scored } from "./measure.ts"
 
-export interface Platt {
+interface Platt {
   readonly slope: number
   readonly offset: number
 }

@@ -28,7 +28,7 @@ const DENSE_SHARE = 0.8
 const DRAWS = 2
 const FIRST_SEED = 1001
 
-export interface Reported {
+interface Reported {
   readonly name: string
   /** A share. */
   readonly value: number

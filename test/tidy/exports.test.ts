@@ -1,8 +1,8 @@
-/** No dead exports: what `src` exports is used by `src`, or is public through a door. */
+/** No dead exports: what `src` exports is used by `src`, or is public through a door; what programs export is imported. */
 import { test } from "node:test"
 import ts from "typescript"
 import { exportsOf, importsOf } from "./modules.ts"
-import { assertNone, filesIn, nodesOf, parse } from "./repository.ts"
+import { assertNone, filesIn, nodesOf, parse, SOURCE_FOLDERS } from "./repository.ts"
 
 const DOORS = [
   "src/index.ts",
@@ -45,6 +45,21 @@ test("every export of src is used in src or re-exported by a door", () => {
         .filter((name) => !isAlive(path, name))
         .map((name) => `${path}: ${name}`)
     )
+  assertNone(dead)
+})
+
+/** Imported by the name of a bench: `npm run bench -- flat`. */
+const BENCH = { file: /^bench\/[\w-]+\.bench\.ts$/, names: ["about", "figures"] }
+
+test("every export of bench, scripts and examples is imported", () => {
+  const used = importsByTarget(filesIn(SOURCE_FOLDERS, [".ts", ".mjs"]))
+  const isAlive = (path: string, name: string): boolean =>
+    used.has(`${path}#${name}`) || used.has(`${path}#*`) || (BENCH.file.test(path) && BENCH.names.includes(name))
+  const dead = filesIn(["bench", "scripts", "examples"], [".ts"]).flatMap((path) =>
+    exportsOf(path)
+      .filter((name) => !isAlive(path, name))
+      .map((name) => `${path}: ${name}`)
+  )
   assertNone(dead)
 })
 

@@ -1,7 +1,7 @@
 /** The dependency direction: who may import whom, and what a worker must never load. */
 import { test } from "node:test"
 import { type Import, importsOf } from "./modules.ts"
-import { assertNone, filesIn } from "./repository.ts"
+import { assertNone, filesIn, SOURCE_FOLDERS } from "./repository.ts"
 
 const MEMORIES = ["cache", "recall", "memory", "rag", "chat"]
 
@@ -128,7 +128,7 @@ test("examples use the doors and nothing behind them", () => {
 })
 
 test("effect is imported by module, never as the barrel", () => {
-  const wrong = filesIn(["src", "test", "bench", "examples"], [".ts", ".mjs"]).filter((path) =>
+  const wrong = filesIn(SOURCE_FOLDERS, [".ts", ".mjs"]).filter((path) =>
     importsOf(path).some(({ specifier }) => specifier === "effect")
   )
   assertNone(wrong)

@@ -21,7 +21,7 @@ export const filesIn = (folders: ReadonlyArray<string>, endings: ReadonlyArray<s
   )
 
 /** Folders whose every file someone wrote. */
-export const SOURCE_FOLDERS = ["src", "native/src", "test", "bench", "scripts", "examples"]
+export const SOURCE_FOLDERS = ["src", "native", "test", "bench", "scripts", "examples"]
 
 export const read = (path: string): string => readFileSync(root + path, "utf8")
 

@@ -16,7 +16,7 @@ const grep = (pattern: RegExp, paths: ReadonlyArray<string> = textFiles): Readon
   )
 
 test("no source file is over 500 lines", (t) => {
-  const sizes = filesIn(SOURCE_FOLDERS, [".ts", ".mjs", ".rs"]).map(
+  const sizes = filesIn(SOURCE_FOLDERS, [".ts", ".mjs", ".rs", ".py", ".sh"]).map(
     (path) => [path, read(path).split("\n").length - 1] as const
   )
   for (const [path, lines] of sizes) if (lines > LONG) t.diagnostic(`${path}: ${lines} lines`)
@@ -28,7 +28,14 @@ test("no file or folder is named for what it is not", () => {
 })
 
 test("no marker of unfinished work is left", () => {
-  assertNone(grep(/\b(TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b/))
+  // The reporter counts tests that node:test names so, and a vocabulary holds any word.
+  const marker = /(?<!`|data\.)\b(to[d]o|fix[m]e|x[x]x|ha[c]k)\b/i
+  assertNone(
+    grep(
+      marker,
+      textFiles.filter((path) => !path.endsWith("/vocab.txt"))
+    )
+  )
 })
 
 test("no path of a machine is written down", () => {
