@@ -58,7 +58,7 @@ test("every flipped bit of the body and its checksums is detected when it is rea
   }
   await read()
   for (let at = HEADER_BYTES; at < bytes.length; at++) {
-    // The description is read apart, before the body.
+    // The description is read apart, before the body: its bits are flipped in image.test.ts.
     if (at >= extents.description.offset && at < extents.checksums.offset) continue
     for (let bit = 0; bit < 8; bit++) {
       bytes[at] = bytes[at]! ^ (1 << bit)

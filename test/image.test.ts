@@ -161,9 +161,12 @@ test("the header is what docs/format.md says", async () => {
 
 test("a flipped bit in any byte is detected by a load, and named where it lies", async () => {
   const { path, bytes } = await saved(smallStore(scalar), "small")
+  const { description, checksums } = planOf((await loadImage(scalar, path)).store).extents
   const files = openFiles()
   for (let at = 0; at < bytes.length; at++) {
-    for (let bit = at < HEADER_BYTES ? 0 : 7; bit < 8; bit++) {
+    // Every bit of the body is flipped in image-body.test.ts: here those of what is read before it.
+    const isApart = at < HEADER_BYTES || (at >= description.offset && at < checksums.offset)
+    for (let bit = isApart ? 0 : 7; bit < 8; bit++) {
       putByte(path, at, bytes[at]! ^ (1 << ((at + bit) % 8)))
       const { field, from, to } = await refusal(scalar, path)
       assert.equal(field, at < 8 ? "magic" : "checksum")

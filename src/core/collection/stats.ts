@@ -1,4 +1,4 @@
-/** What a collection holds and what it costs, to the byte. */
+/** What a collection holds and what its columns cost, to the byte. */
 import type { Calibration } from "../calibration.ts"
 import type { QueryCacheStats } from "../embed/query-cache.ts"
 import { fallback } from "../native.ts"
@@ -45,7 +45,11 @@ export interface CollectionStats extends CollectionShape {
   readonly queryCache: QueryCacheStats | undefined
   /** Bytes by column: in use below the highest row, and set aside. */
   readonly columns: ReturnType<Store["columnBytes"]>
-  /** Sums over the columns. */
+  /**
+   * Sums over the columns. What is in no column is not counted: the parameters of the encoder, 1,028 bytes a dimension for
+   * codes of 256 bits, the directory, and pads of 64 bytes a buffer that align it, of 2 MiB of address space where the
+   * buffer is as large as a huge page.
+   */
   readonly bytes: { readonly touched: number; readonly allocated: number }
 }
 

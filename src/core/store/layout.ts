@@ -1,5 +1,5 @@
 /**
- * The byte layout: the single source of columns, strides, magic and version.
+ * The byte layout: the single source of columns and strides; magic and version are in `image/header.ts`.
  *
  * A segment is two shared buffers. `rows` holds what stays for the life of a slot; `codes`
  * holds codes and what belongs to them, apart because training replaces all of it at once. Each starts
