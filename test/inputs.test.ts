@@ -46,6 +46,9 @@ test("arguments of the wrong type are refused by name, and nothing changes", asy
     [add, { key: "b", vector: [1, 2, 3], payload: new Map() }],
     [add, { key: "b", vector: [1, 2, 3], payload: new Float32Array(2) }],
     [add, { key: "b", vector: [1, 2, 3], payload: 1n }],
+    ...[Uint8Array.of(1), new Float32Array(0), Buffer.of(1), new ArrayBuffer(1), new Set([1])].map(
+      (lost) => [add, { key: "b", vector: [1, 2, 3], payload: { list: [{ lost }] } }] as const
+    ),
     [update, { key: "a" }],
     [addMany],
     [addMany, "abc"],

@@ -1,16 +1,6 @@
 /** Answers as JSON that gives back what they were. */
+import { refusingLost } from "../lossless-json.ts"
 import type { Form } from "./packed.ts"
-
-const LOST_IN_JSON = [ArrayBuffer, SharedArrayBuffer, Map, Set]
-
-class NotJson extends TypeError {}
-
-/** Refuses what JSON would make empty objects of, or objects of numbered properties. */
-function refusing(this: unknown, name: string, value: unknown): unknown {
-  const original = (this as Readonly<Record<string, unknown>>)[name]
-  if (ArrayBuffer.isView(original) || LOST_IN_JSON.some((type) => original instanceof type)) throw new NotJson()
-  return value
-}
 
 /** Whether an answer of this form is an array of chunks of bytes. */
 export const isOfBytes = (form: Form): boolean => form === "iterable-bytes" || form === "readable-bytes"
@@ -29,7 +19,7 @@ export const jsonOf = (answer: unknown, form: Form = "value"): string | undefine
     if (isOfBytes(form)) return chunks.every(isBytes) ? `[${chunks.map(jsonOfBytes).join(",")}]` : undefined
   }
   try {
-    return JSON.stringify(answer, refusing)
+    return JSON.stringify(answer, refusingLost)
   } catch (error) {
     // Also cycles and big integers.
     if (error instanceof TypeError) return undefined

@@ -1,10 +1,15 @@
 /** Entries as callers give them, checked before anything changes. */
 import { InvalidParameter } from "../errors.ts"
+import { isLostInJson, refusingLost } from "../lossless-json.ts"
 import { MAX_PAYLOAD_BYTES, type StoredPayload } from "../store/records.ts"
 import { type EncodedKey, encodeKey, MAX_KEY_BYTES } from "../store/rows.ts"
 import type { FieldInput, FieldValues } from "./fields.ts"
 
-/** A JSON value or a `Uint8Array`; absent for nothing. What JSON drops inside a value is dropped: functions, `undefined`. */
+/**
+ * A JSON value or a `Uint8Array`; absent for nothing. Bytes and other binary views, `Map` and `Set` inside a value are
+ * refused. All else is as `JSON.stringify` has it: functions and `undefined` are dropped, `NaN` and the infinities become
+ * `null`, a `Date` its text, other objects their own properties, none for a `RegExp`.
+ */
 export type Payload = unknown
 
 /** What `add`, `addMany` and `update` take: a vector, or a text for the collection's embedder. */
@@ -42,24 +47,25 @@ export const checkedKey = (key: unknown, scope: number, parameter = "key"): Enco
 export const storedPayload = ({ payload, text }: Omit<EntryInput, "key">): StoredPayload => {
   if (payload === undefined) return text === undefined ? undefined : { json: jsonText({ text }) }
   if (!(payload instanceof Uint8Array)) {
-    // JSON would make empty objects of these, or an object of numbered fields.
-    if (ArrayBuffer.isView(payload) || LOST_IN_JSON.some((type) => payload instanceof type)) {
-      throw invalidPayload("wanted a JSON value or a Uint8Array")
-    }
+    if (isLostInJson(payload)) throw invalidPayload("wanted a JSON value or a Uint8Array")
     return { json: jsonText(payload) }
   }
   if (payload.length > MAX_PAYLOAD_BYTES) throw invalidPayload(`longer than ${MAX_PAYLOAD_BYTES} bytes`)
   return { bytes: payload }
 }
 
-const LOST_IN_JSON = [ArrayBuffer, SharedArrayBuffer, Map, Set]
-
 const invalidPayload = (reason: string) => new InvalidParameter({ parameter: "payload", reason })
+
+/** Whether there is what an empty or full binary view, a `Map` or a `Set` or a `Buffer` becomes. */
+const mayHaveLost = (json: string): boolean =>
+  json.includes("{}") || json.includes('{"0":') || json.includes('{"type":"Buffer"')
 
 const jsonText = (payload: unknown): string => {
   let json: string | undefined
   try {
     json = JSON.stringify(payload)
+    // A replacer takes longer than all else: it looks where the text could come of a value that was lost.
+    if (json !== undefined && mayHaveLost(json)) JSON.stringify(payload, refusingLost)
   } catch (error) {
     throw invalidPayload(`not a JSON value: ${String(error)}`)
   }
