@@ -5,7 +5,7 @@ import { kernels } from "../../src/core/native.ts"
 import { type Collection, open } from "../../src/index.ts"
 import { recallOf } from "../clusters.ts"
 import { randomBits } from "../property/kernels/random.ts"
-import { seconds, startReaders } from "./readers.ts"
+import { LENGTH, startReaders } from "./readers.ts"
 import { DIMENSIONS, entryOf, keyOf, markOf, vectorOf } from "./self-check.ts"
 
 const STABLE = 1500
@@ -15,6 +15,8 @@ const COMING = 2500
 const GROWTH = 66_000
 const GROWTH_BATCH = 2000
 const NUMBERS = STABLE + COMING + GROWTH
+/** What the readers look up at least, while all that is written. */
+const LOOKUPS = 400_000 * LENGTH
 
 /** Writes at random; versions rise over the whole run, so that readers can tell the order. */
 class Writer {
@@ -95,11 +97,10 @@ test("readers on other threads never meet a torn, foreign or stale row", async (
   const writer = new Writer(collection)
   await writer.start()
   const readers = await startReaders(2, collection, { stable: STABLE, numbers: NUMBERS, retrained: false })
-  const until = performance.now() + seconds(8) * 1000
-  const pace = (seconds(8) * 1000) / (GROWTH / GROWTH_BATCH)
-  let nextGrowth = performance.now()
-  while ((performance.now() < until || !writer.isGrown) && readers.failure() === undefined) {
-    if (performance.now() > nextGrowth) {
+  const pace = LOOKUPS / (GROWTH / GROWTH_BATCH)
+  let nextGrowth = 0
+  while ((readers.lookups() < LOOKUPS || !writer.isGrown) && readers.failure() === undefined) {
+    if (readers.lookups() >= nextGrowth) {
       await writer.grow()
       nextGrowth += pace
     }
@@ -113,6 +114,7 @@ test("readers on other threads never meet a torn, foreign or stale row", async (
   t.diagnostic(
     `${writer.writes} writes; ${sum("lookups")} lookups and ${sum("searches")} searches, ${sum("checks")} rows checked; ${rows} rows`
   )
+  assert.ok(sum("lookups") >= LOOKUPS && writer.writes > GROWTH)
   assert.equal(entries, writer.size)
   for (const { checks, searches, lookups } of reports) assert.ok(checks > 0 && searches > 0 && lookups > 0)
   assert.ok(lists > 16, "the lists did not grow with the rows")

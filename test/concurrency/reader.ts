@@ -10,7 +10,7 @@ import { AttachedMemory } from "../../src/core/store/attach.ts"
 import { notAfter } from "../../src/core/store/directory.ts"
 import type { CollectionHandle } from "../../src/index.ts"
 import { randomBits } from "../property/kernels/random.ts"
-import { BEGUN, STOP } from "./readers.ts"
+import { BEGUN, LOOKUPS, STOP } from "./readers.ts"
 import { checkBinaryHit, checkEntry, checkHit, codeOf, keyOf, vectorOf } from "./self-check.ts"
 
 export interface ReaderTask {
@@ -98,6 +98,7 @@ const checkEpoch = (): void => {
 Atomics.add(control, BEGUN, 1)
 while (Atomics.load(control, STOP) === 0) {
   for (let i = 0; i < 100; i++) lookUp(i % 2 === 0 ? bits() % stable : bits() % numbers)
+  Atomics.add(control, LOOKUPS, 100)
   await search()
   checkEpoch()
 }

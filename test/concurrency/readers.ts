@@ -9,15 +9,20 @@ export const STOP = 0
 export const BEGUN = 1
 /** A word more where entries that stay are written at times, which may hide them: odd meanwhile. */
 export const WRITING = 2
+/** Look-ups that all readers made so far. */
+export const LOOKUPS = 3
 
 const file = new URL("./reader.ts", import.meta.url)
 
 /** Long runs are for a machine that has the time: `SABINE_LONG=1`. */
-export const seconds = (usual: number): number => (process.env["SABINE_LONG"] === "1" ? 30 * usual : usual)
+export const LENGTH = process.env["SABINE_LONG"] === "1" ? 30 : 1
+export const seconds = (usual: number): number => LENGTH * usual
 
 export interface Readers {
   /** The first failure of any reader, until then undefined. */
   readonly failure: () => unknown
+  /** Look-ups that all of them made so far. */
+  readonly lookups: () => number
   /** Stops the readers and returns what they did; rejects with the first failure. */
   readonly stop: () => Promise<ReadonlyArray<ReaderReport>>
   /** Ends the threads wherever they are. */
@@ -30,7 +35,7 @@ export const startReaders = async (
   collection: Collection,
   options: Pick<ReaderTask, "stable" | "numbers" | "retrained">
 ): Promise<Readers> => {
-  const control = new Int32Array(new SharedArrayBuffer(8))
+  const control = new Int32Array(new SharedArrayBuffer(16))
   let failure: unknown
   const workers: Array<Worker> = []
   const reports = Array.from({ length: count }, (_, i) => {
@@ -53,6 +58,7 @@ export const startReaders = async (
   while (Atomics.load(control, BEGUN) < count && failure === undefined) await setTimeout(1)
   return {
     failure: () => failure,
+    lookups: () => Atomics.load(control, LOOKUPS),
     stop: () => {
       Atomics.store(control, STOP, 1)
       return all
