@@ -14,6 +14,7 @@ import { median, milliseconds, quantile } from "./timing.ts"
 
 export const about = "durable writes against an append and fdatasync of the same bytes, alone and by 32 writers"
 
+const FIRST_ROWS = 4096
 const WRITES = 400
 const WRITERS = 32
 const BATCH = 1000
@@ -27,17 +28,18 @@ export async function* figures(setting: Setting): AsyncGenerator<Measured> {
     for await (const dataset of datasets(setting)) {
       const { dimensions, base } = dataset
       const vector = (i: number) => base.slice((i % dataset.rows) * dimensions, ((i % dataset.rows) + 1) * dimensions)
+      /** The first components of the data, from the start again where there are not as many. */
+      const components = (length: number) => Float32Array.from({ length }, (_, i) => base[i % base.length]!)
       await using db = await open(join(folder, "memory"))
       // Few enough rows that there are no lists unasked; what is measured of them would be beside the first writes.
       const collection = await db.collection("put", { dimensions, index: "none" })
-      await collection.addMany({ keys: keysOf(4096, "first"), vectors: base.slice(0, 4096 * dimensions) })
+      await collection.addMany({ keys: keysOf(FIRST_ROWS, "first"), vectors: components(FIRST_ROWS * dimensions) })
       await collection.buildIndex()
       yield* singles(folder, collection, vector)
       yield* searches(collection, vector)
-      yield* batches("f32", collection, base, dimensions, 25_000)
+      yield* batches("f32", collection, components(BATCH * ROUNDS * dimensions), dimensions, 25_000)
       const coded = await db.collection("coded", { dimensions: CODED, precision: "none" })
-      const short = Float32Array.from({ length: BATCH * ROUNDS * CODED }, (_, i) => base[i % base.length]!)
-      yield* batches("44-byte entries", coded, short, CODED, 100_000)
+      yield* batches("44-byte entries", coded, components(BATCH * ROUNDS * CODED), CODED, 100_000)
     }
   } finally {
     await rm(folder, { recursive: true })
