@@ -177,6 +177,19 @@ test("a plan by codes that a compaction took away meanwhile is none", async (t) 
   assert.ok((await planRegrouping(store, lists, remote, drift, signal)) !== undefined)
 })
 
+test("a plan stands although entries are updated meanwhile", async (t) => {
+  const remote = new Remote<Build>("build")
+  t.after(() => remote.close())
+  const { store, lists } = withLists(2000, 2)
+  const call: Builder["Service"]["call"] = (use) => {
+    put(store, ["k5", "k6"], 9)
+    return remote.call(use)
+  }
+  const drift = { splits: [{ list: 0, parts: 4 }], merges: [] }
+  assert.ok((await planRegrouping(store, lists, { call }, drift, new AbortController().signal)) !== undefined)
+  assert.equal(store.directory.moved, 2)
+})
+
 test("a search that lists were replaced under looks again", () => {
   const store = newStore(
     {

@@ -191,7 +191,7 @@ pub fn read_vectors(layout: SegmentLayout, slots: View<u32>, rows: View<u8>, out
 }
 
 /// Searches the blocks of the plan for every query, among the rows that pass the filter; 0 when done, 1 when cancelled.
-#[napi(catch_unwind)]
+#[napi(catch_unwind, js_name = "searchPacked")]
 pub fn search(
     plan: SearchPlan,
     columns: Columns,

@@ -55,18 +55,18 @@ const load = (): Loaded => {
 
 /** The addon takes plans packed. */
 type Addon = Omit<Kernels, "search"> & {
-  readonly search: (plan: Float64Array, ...others: DropFirst<Parameters<Kernels["search"]>>) => number
+  readonly searchPacked: (plan: Float64Array, ...others: DropFirst<Parameters<Kernels["search"]>>) => number
 }
 type DropFirst<T> = T extends [unknown, ...infer Rest] ? Rest : never
 
 /** An addon of another version may lack a function: better the scalar kernels than half of each. */
 const complete = (addon: Addon): Kernels => {
-  const missing = Object.keys(scalar).filter((name) => typeof addon[name as keyof Addon] !== "function")
+  const { searchPacked, ...others } = addon
+  const names = Object.keys(scalar).filter((name) => name !== "search")
+  const missing = names.filter((name) => typeof others[name as keyof typeof others] !== "function")
+  if (typeof searchPacked !== "function") missing.push("searchPacked")
   if (missing.length > 0) throw new Error(`lacks ${missing.join(", ")}`)
-  return {
-    ...addon,
-    search: (plan, ...others) => addon.search(packedPlan(plan), ...others)
-  }
+  return { ...others, search: (plan, ...rest) => searchPacked(packedPlan(plan), ...rest) }
 }
 
 const firstLine = (error: unknown): string =>

@@ -270,7 +270,7 @@ const NATIVE = join(import.meta.dirname, "../../native")
 /** The addon as it is, without what packs a plan for it. */
 const addon = createRequire(import.meta.url)(
   process.env["SIMD_NAPI_PATH"] ?? join(NATIVE, readdirSync(NATIVE).find((name) => name.endsWith(".node"))!)
-) as { readonly search: (...args: Arguments) => unknown }
+) as { readonly searchPacked: (...args: Arguments) => unknown }
 
 /** A plan whose fields may be anything, packed as one whose fields are numbers; whatever else it may be, as it is. */
 const packed = (plan: unknown): unknown => {
@@ -281,7 +281,7 @@ const packed = (plan: unknown): unknown => {
 
 /** The function of that name. */
 export const functionOf = (name: string): ((...args: Arguments) => unknown) => {
-  if (name === "search") return (plan, ...others) => addon.search(packed(plan), ...others)
+  if (name === "search") return (plan, ...others) => addon.searchPacked(packed(plan), ...others)
   const path = name.split(".")
   const holder = path.length > 1 ? (kernels as unknown as Record<string, object>)[path[0]!]! : kernels
   return (holder as Record<string, (...args: Arguments) => unknown>)[path.at(-1)!]!

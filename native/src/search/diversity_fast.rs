@@ -54,7 +54,7 @@ pub unsafe fn chosen(
         if at >= floor {
             // What is above it may be worth as much, and as much below as there are others that are worth more than all
             // that were met above the floor.
-            let end = count.min((at + 1).max(floor + step * (met.better(floor) - 1)));
+            let end = count.min((at + 1).max(floor + step * met.better(floor).saturating_sub(1)));
             for at in floor..end {
                 // SAFETY: as above.
                 unsafe { met.push(at) };

@@ -52,7 +52,8 @@ export interface Reading {
   readonly approximateDistance: (query: Query, key: string) => Effect.Effect<number | undefined, SabineError>
   /**
    * Entries in row order, each once; those that a compaction or an update moves meanwhile may come last. What is added or
-   * deleted meanwhile may or may not be met, and what is updated is met as it was or as it is.
+   * deleted meanwhile may or may not be met, and what is updated is met as it was or as it is. A caller who lets 262,144 updates
+   * pass between two entries begins anew and meets some again.
    */
   readonly entries: () => AsyncIterableIterator<Entry>
 }

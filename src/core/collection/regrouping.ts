@@ -117,7 +117,7 @@ export const planRegrouping = async (
   { splits, merges }: Drift,
   signal: AbortSignal
 ): Promise<RegroupPlan | undefined> => {
-  const { moved } = store.directory
+  const { moves } = store.directory
   const sampled = []
   for (const { list, parts } of splits) {
     // Some may be of other lists by the time they are read: it is a sample.
@@ -140,7 +140,7 @@ export const planRegrouping = async (
     builder.call((build) => build.regroup(task)),
     signal
   )
-  return store.directory.moved === moved ? plan : undefined
+  return store.directory.moves === moves ? plan : undefined
 }
 
 /** The number of a list that goes. */

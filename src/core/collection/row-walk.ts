@@ -3,7 +3,7 @@
  * takes from ahead of the walk to behind it is met at the end, and one that goes from behind it to ahead is passed by,
  * so that each is met once.
  */
-import { forEachMove } from "../store/move-log.ts"
+import { forEachMove, MOVES_KEPT } from "../store/move-log.ts"
 import { type Searchable, underClaim } from "../store/searchable.ts"
 
 export class RowWalk {
@@ -27,8 +27,8 @@ export class RowWalk {
     const { directory } = this.#memory
     for (;;) {
       this.#memory.sync()
-      const { moves } = directory
-      if ((moves & 1) === 1) continue
+      const { moves, keySequence } = directory
+      if (((moves | keySequence) & 1) === 1) continue
       this.#follow()
       const isBehind = this.#row >= directory.rows
       const row = isBehind ? this.#behind.values().next().value : this.#row
@@ -39,7 +39,7 @@ export class RowWalk {
       }
       const value = underClaim(this.#memory, () => read(row))
       // What was read may have been on its way.
-      if (directory.moves !== moves || directory.moved !== this.#moved) continue
+      if (directory.moves !== moves || directory.keySequence !== keySequence) continue
       if (isBehind) this.#behind.delete(row)
       else this.#row++
       return { value }
@@ -47,14 +47,17 @@ export class RowWalk {
   }
 
   #follow(): void {
-    const { moved } = this.#memory.directory
-    const isKnown = forEachMove(this.#memory.moveLog, this.#moved, moved, (from, to) => {
+    const { directory } = this.#memory
+    const { moved } = directory
+    const isRead = forEachMove(this.#memory.moveLog, this.#moved, moved, (from, to) => {
       const isMet = this.#met.delete(from) || (from < this.#row && !this.#behind.delete(from))
       this.#behind.delete(to)
       this.#met.delete(to)
       if (isMet && to >= this.#row) this.#met.add(to)
       if (!isMet && to < this.#row) this.#behind.add(to)
     })
+    // Another thread may have written over what was being read.
+    const isKnown = isRead && (directory.moved - this.#moved) >>> 0 <= MOVES_KEPT
     this.#moved = moved
     if (isKnown) return
     // The walk slept through more moves than are kept: it meets entries again rather than none.

@@ -11,7 +11,7 @@ import { inNextTurn, leftInTurn, TURN_MS } from "../turn.ts"
 import type { ScanCost } from "./cost.ts"
 import type { Passing } from "./filter/passing.ts"
 import { merge, newHits } from "./hits.ts"
-import { addManyMoved, addMoved } from "./moved-hits.ts"
+import { addMoved, addMovedInPool } from "./moved-hits.ts"
 import { plan, type SearchChoice, shard } from "./plan.ts"
 import type { SearchDone } from "./task.ts"
 
@@ -127,7 +127,7 @@ export const searchInPlace = (search: Search): void => {
         cost.observe(known, scannedRows(known, memory), count, microseconds)
       }
       if (filter !== undefined) search.passing?.filled(filter)
-      const isWhole = addMoved(search, whole, asked, hits, moved, run === MAX_RUNS)
+      const isWhole = addMoved({ ...search, whole, filter: asked }, hits, moved)
       if ((counts(read(search, whole, hits)) && isWhole) || run === MAX_RUNS) return
     }
   } finally {
@@ -172,7 +172,7 @@ export const searchInPool = (pool: Pool["Service"], search: Search, shards: numb
         const hits = await (run === 1 ? scan.finally(onScanned) : scan)
         if (cancelled) return
         if (filter !== undefined) search.passing?.filled(filter)
-        const isWhole = await addManyMoved(pool, search, whole, asked, hits, moved, run === MAX_RUNS)
+        const isWhole = await addMovedInPool(pool, { ...search, whole, filter: asked }, hits, moved)
         if ((counts(await readSliced(search, whole, hits)) && isWhole) || cancelled || run === MAX_RUNS) return
       }
     } finally {

@@ -8,7 +8,7 @@
  */
 
 /** Moves that are kept. */
-const MOVES_KEPT = 1 << 18
+export const MOVES_KEPT = 1 << 18
 
 export const newMoveLog = (): Uint32Array => new Uint32Array(new SharedArrayBuffer(8 * MOVES_KEPT))
 

@@ -309,16 +309,19 @@ export class Store implements Searchable {
     segment.scope[slot] = key.scope
     segment.records[slot] = address
     if (key.scope !== NO_NAMESPACE) this.directory.setNamespaced()
-    Atomics.or(segment.live, slot >>> 5, 1 << (slot & 31))
+    if (replaced >= 0) this.#goes(replaced)
+    // Who reads the keys' sequence meets the entry in one of its rows, and not in both.
     this.#changeKeys(() => {
+      Atomics.or(segment.live, slot >>> 5, 1 << (slot & 31))
       if (replaced < 0) this.keys.insert(key.hash, row)
-      else this.keys.replace(key.hash, key.bytes, key.length, row)
+      else {
+        this.keys.replace(key.hash, key.bytes, key.length, row)
+        this.#logMove(replaced, row)
+        this.#clearLive(replaced)
+      }
     })
     this.#reserved--
-    if (replaced >= 0) {
-      this.#logMove(replaced, row)
-      this.#retire(replaced)
-    }
+    if (replaced >= 0) this.#bury(replaced)
     this.#came(row)
     this.directory.countLive(replaced < 0 ? 1 : 0)
   }
@@ -460,16 +463,23 @@ export class Store implements Searchable {
 
   #retire(row: number): void {
     this.#goes(row)
+    this.#bury(row)
+  }
+
+  #bury(row: number): void {
     this.#hide(row)
     this.slots.bury(row, this.segments[Math.floor(row / SLOTS)]!.records[row % SLOTS]!)
   }
 
   /** Takes a row out of all that it can be found by but the key index. */
   #hide(row: number): void {
-    const segment = this.segments[Math.floor(row / SLOTS)]!
-    const slot = row % SLOTS
-    Atomics.and(segment.live, slot >>> 5, ~(1 << (slot & 31)))
+    this.#clearLive(row)
     this.lists?.remove(row, this.#reserved)
     this.graph?.bury(row)
+  }
+
+  #clearLive(row: number): void {
+    const slot = row % SLOTS
+    Atomics.and(this.segments[Math.floor(row / SLOTS)]!.live, slot >>> 5, ~(1 << (slot & 31)))
   }
 }
