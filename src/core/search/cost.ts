@@ -17,7 +17,7 @@ const DIVERSITY_SPEEDUP = 4
 /** Of so many diverse hits each candidate is compared with half, of fewer with less. */
 const LAZY_HITS = 60
 /** How much less a fast choice takes. */
-const FAST_SPEEDUP = 3
+const FAST_SPEEDUP = 4
 const SMOOTHING = 0.1
 /** A scan that took more than so many times what was expected was interrupted: it says no more than that. */
 const LARGEST_SURPRISE = 4
