@@ -2,7 +2,8 @@
 
 use crate::encoder::Code;
 use crate::error::{Result, require};
-use crate::kernels::{f16, magnitude, quantise};
+use crate::kernels::f16;
+use crate::kernels::quantise::{Dequantise, Steps, dequantise};
 use crate::plan::*;
 use crate::view::View;
 use std::ptr;
@@ -10,8 +11,6 @@ use std::sync::atomic::{AtomicU16, Ordering, fence};
 
 /// Every view of a segment, and every column in it, starts on a multiple of this.
 pub const ALIGNMENT: usize = 64;
-/// Steps on each side of zero that an int8 component has.
-const STEPS: f32 = 127.0;
 
 /// Checks what every call with a layout relies on.
 pub fn check(layout: &SegmentLayout) -> Result<()> {
@@ -35,7 +34,7 @@ pub fn column(rows: View<u8>, offset: u32, bytes: usize) -> Result<*mut u8> {
 enum Stored {
     F32,
     F16 { narrow: f16::Convert<f32, u16>, widen: f16::Convert<u16, f32> },
-    Int8 { magnitude: magnitude::Magnitude, quantise: quantise::Quantise, dequantise: quantise::Dequantise },
+    Int8 { steps: Steps, dequantise: Dequantise },
     None,
 }
 
@@ -56,11 +55,7 @@ impl Rows {
         let stored = match layout.precision {
             F32 => Stored::F32,
             F16 => Stored::F16 { narrow: f16::narrow(), widen: f16::widen() },
-            INT8 => Stored::Int8 {
-                magnitude: magnitude::magnitude(),
-                quantise: quantise::quantise(),
-                dequantise: quantise::dequantise(),
-            },
+            INT8 => Stored::Int8 { steps: Steps::pick(), dequantise: dequantise() },
             _ => Stored::None,
         };
         let (vector, scale) = (vector_bytes(layout.precision, layout.dimensions), scale_bytes(layout.precision));
@@ -108,10 +103,9 @@ impl Rows {
             match self.stored {
                 Stored::F32 => ptr::copy(x, self.vectors.cast::<f32>().add(slot * d), d),
                 Stored::F16 { narrow, .. } => narrow(x, self.vectors.cast::<u16>().add(slot * d), d),
-                Stored::Int8 { magnitude, quantise, .. } => {
-                    let largest = f32::from_bits(magnitude(x, d));
-                    quantise(x, STEPS / largest, self.vectors.cast::<i8>().add(slot * d), d);
-                    self.scales.add(slot).write(largest / STEPS);
+                Stored::Int8 { steps, .. } => {
+                    let step = steps.write(x, self.vectors.cast::<i8>().add(slot * d), d);
+                    self.scales.add(slot).write(step);
                 }
                 Stored::None => {}
             }

@@ -220,9 +220,14 @@ impl FromNapiValue for SearchPlan {
 }
 
 impl SearchPlan {
-    /// Rows that the hits are chosen from.
+    /// Hits to return, or those that diverse ones are chosen from.
+    pub fn most(&self) -> usize {
+        self.keep.max(self.fetch.unwrap_or(0)) as usize
+    }
+
+    /// Rows that are looked for.
     pub fn wanted(&self) -> usize {
-        self.wanted.unwrap_or(self.keep.max(self.fetch.unwrap_or(0))) as usize
+        self.wanted.map_or(self.most(), |wanted| wanted as usize)
     }
 
     /// The part that says where columns lie.

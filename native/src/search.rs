@@ -196,13 +196,12 @@ unsafe fn hits(
             }
         };
         let finish = |(i, candidates): (usize, Vec<(f32, u32)>)| {
-            let most = plan.keep.max(plan.fetch.unwrap_or(0)) as usize;
             let depth = Depth { first: plan.rerank.max(1) as usize, wanted: plan.wanted() };
             let mut found = match &scorer {
                 Some(scorer) if plan.deepest.is_some() && !exhaustive => {
                     rescore::scored_deeply(source, scorer, i, candidates, depth, cancel)?
                 }
-                Some(scorer) => rescore::scored(source, scorer, i, candidates, exhaustive, most, cancel)?,
+                Some(scorer) => rescore::scored(source, scorer, i, candidates, exhaustive, plan.most(), cancel)?,
                 None => rescore::confirmed(source, candidates),
             };
             if let Some(least) = plan.min_score {

@@ -321,8 +321,8 @@ export const mutants = [
   native(
     "search/rescore.rs",
     "sorted by row",
-    "|hit| Reverse(hit.entry)",
-    "|hit| Reverse(hit.entry as u32)",
+    "|hit: &Hit| Reverse(hit.entry)",
+    "|hit: &Hit| Reverse(hit.entry as u32)",
     "flat search reranked with int8"
   ),
 

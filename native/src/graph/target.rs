@@ -9,15 +9,12 @@
 use super::{Graph, Part};
 use crate::error::{Result, require};
 use crate::kernels::int8_rows::ROWS;
-use crate::kernels::magnitude::magnitude;
 use crate::kernels::prefetch::{prefetch, prefetch_range};
-use crate::kernels::quantise::quantise;
+use crate::kernels::quantise::Steps;
 use crate::norm::dot64;
 use crate::plan::{INT8, L2, SLOTS};
 use crate::view::View;
 
-/// Steps on each side of zero that a copy has.
-const STEPS: f32 = 127.0;
 /// Bytes of a copy that are asked for ahead; the hardware continues by itself.
 const AHEAD_BYTES: usize = 1024;
 
@@ -158,9 +155,7 @@ impl Graph {
         let centred: Vec<f32> = vector.iter().enumerate().map(|(i, x)| x - mean(i)).collect();
         // SAFETY: `centred` and the steps have `dimensions` elements, and so has the mean.
         unsafe {
-            let largest = f32::from_bits(magnitude()(centred.as_ptr(), d));
-            quantise()(centred.as_ptr(), STEPS / largest, steps, d);
-            let scale = largest / STEPS;
+            let scale = Steps::pick().write(centred.as_ptr(), steps, d);
             let term = if self.metric == L2 {
                 let square = |i: usize| i64::from(steps.add(i).read()).pow(2);
                 f64::from(scale) * f64::from(scale) * (0..d).map(square).sum::<i64>() as f64

@@ -1,7 +1,11 @@
 //! f32 to int8 steps and back, one scale a row.
 
+use super::magnitude::{Magnitude, magnitude};
 use super::per_isa::per_isa;
 use crate::dispatch::pick;
+
+/// Steps on each side of zero that a component has.
+const STEPS: f32 = 127.0;
 
 /// `to[i]` = the integer nearest to `from[i] * inverse`, ties to even, within -127..=127.
 pub type Quantise = unsafe fn(from: *const f32, inverse: f32, to: *mut i8, d: usize);
@@ -20,9 +24,32 @@ per_isa! {
     avx512 from_steps, avx2 from_steps, neon from_steps, scalar from_steps
 }
 
-/// f32 to int8 on the instruction set in force.
-pub fn quantise() -> Quantise {
-    pick(VARIANTS, to_steps)
+/// Vectors in steps of their own, on the instruction set in force.
+#[derive(Clone, Copy)]
+pub struct Steps {
+    magnitude: Magnitude,
+    quantise: Quantise,
+}
+
+impl Steps {
+    /// The kernels in force.
+    pub fn pick() -> Self {
+        Steps { magnitude: magnitude(), quantise: pick(VARIANTS, to_steps) }
+    }
+
+    /// Writes the elements at `from` in steps of which the largest has 127; what a step is worth.
+    ///
+    /// # Safety
+    /// `d` elements can be read at `from` and written at `to`, which do not overlap.
+    #[inline(always)]
+    pub unsafe fn write(self, from: *const f32, to: *mut i8, d: usize) -> f32 {
+        // SAFETY: the caller's promise; the kernels were picked for this CPU.
+        unsafe {
+            let largest = f32::from_bits((self.magnitude)(from, d));
+            (self.quantise)(from, STEPS / largest, to, d);
+            largest / STEPS
+        }
+    }
 }
 
 /// int8 to f32 on the instruction set in force.

@@ -11,8 +11,7 @@ use super::scan::Cancel;
 use super::segment::Segment;
 use crate::kernels::int8;
 use crate::kernels::int8_rows::{self, DotRows, ROWS};
-use crate::kernels::magnitude::{Magnitude, magnitude};
-use crate::kernels::quantise::{Quantise, quantise};
+use crate::kernels::quantise::Steps;
 use crate::plan::{L2, SearchPlan};
 
 /// Candidates that are met, for each that is chosen.
@@ -21,8 +20,6 @@ const MET_A_CHOICE: usize = 2;
 const SPREAD: usize = 16;
 /// Of the chosen so many are compared with what is left, then every other one of as many, every third, and so on.
 const COMPARED: usize = 64;
-/// Steps of the largest component of a copy.
-const STEPS: f32 = 127.0;
 
 /// Positions of the chosen candidates in the order of the choice; `None` when cancelled.
 ///
@@ -106,8 +103,7 @@ struct Met<'a> {
     steps: Vec<i8>,
     row: Vec<f32>,
     dots: DotRows,
-    magnitude: Magnitude,
-    quantise: Quantise,
+    quantise: Steps,
 }
 
 impl<'a> Met<'a> {
@@ -124,8 +120,7 @@ impl<'a> Met<'a> {
             steps: Vec::with_capacity(usual * d),
             row: vec![0.0; d],
             dots: int8_rows::dot_rows(),
-            magnitude: magnitude(),
-            quantise: quantise(),
+            quantise: Steps::pick(),
         }
     }
 
@@ -145,9 +140,8 @@ impl<'a> Met<'a> {
         // SAFETY: `row` and the end of `steps` are `d` elements each, and the kernels were picked for this CPU.
         let (scale, squares) = unsafe {
             load(self.plan, self.segments, hit, row);
-            let largest = f32::from_bits((self.magnitude)(row, d));
-            (self.quantise)(row, STEPS / largest, steps, d);
-            (f64::from(largest / STEPS), if self.plan.metric == L2 { int8::sum_squares()(steps, d) } else { 0 })
+            let scale = self.quantise.write(row, steps, d);
+            (f64::from(scale), if self.plan.metric == L2 { int8::sum_squares()(steps, d) } else { 0 })
         };
         let copy = Copied { number, scale, squares: f64::from(squares) * scale * scale };
         let mut nearest = f32::NEG_INFINITY;

@@ -63,8 +63,8 @@ impl Source<'_> {
     }
 }
 
-/// Scores candidates with the stored vectors: the best `most` of them, best first. `exhaustive` says that what they were found by is their
-/// score, which then stands for the estimate. `None` when cancelled.
+/// Scores candidates with the stored vectors: the best `most` of them, best first. `exhaustive` says that what they were
+/// found by is their score, which then stands for the estimate. `None` when cancelled.
 ///
 /// # Safety
 /// The candidates are rows of the segments, `query` is one of the scorer's, and the cancel word
@@ -153,11 +153,12 @@ pub unsafe fn scored_deeply(
 }
 
 fn sorted(mut found: Vec<Hit>, estimates_are_scores: bool, most: usize) -> Vec<Hit> {
+    let best_first = |hit: &Hit| Reverse(hit.entry);
     if most < found.len() {
-        found.select_nth_unstable_by_key(most, |hit| Reverse(hit.entry));
+        found.select_nth_unstable_by_key(most, best_first);
         found.truncate(most);
     }
-    found.sort_unstable_by_key(|hit| Reverse(hit.entry));
+    found.sort_unstable_by_key(best_first);
     if estimates_are_scores {
         for hit in &mut found {
             (hit.estimate, _) = hit.score_and_row();

@@ -7,7 +7,7 @@ use super::order::Order;
 use crate::kernels::blocks::{Blocks, Norms, Rows};
 use crate::kernels::fastscan::{self, FlatQuery};
 use crate::kernels::int8_rows::{self, ROWS};
-use crate::kernels::{magnitude, quantise};
+use crate::kernels::quantise::Steps;
 use crate::plan::*;
 use crate::select::{Reservoir, pack};
 use std::array;
@@ -15,8 +15,6 @@ use std::array;
 /// Centroids that are ranked by their copies for each list that a query may visit, and at least: `kernels/shortlist.ts`.
 const A_VISIT: usize = 2;
 const LEAST: usize = BLOCK;
-/// Steps on each side of zero that a component of a copy has.
-const STEPS: f32 = 127.0;
 
 /// Bytes of the shortlist of so many lists: a code, a factor, what is taken off its estimate, a copy and its step for
 /// each slot of a block.
@@ -91,12 +89,7 @@ impl Shortlist {
         let steps = copies.wrapping_add(slots * CODE_BITS).cast::<f32>();
         let mut levels = [0i8; CODE_BITS];
         // SAFETY: the projection has as many components as there are levels.
-        let largest = unsafe {
-            let largest = f32::from_bits(magnitude::magnitude()(projected.as_ptr(), CODE_BITS));
-            quantise::quantise()(projected.as_ptr(), STEPS / largest, levels.as_mut_ptr(), CODE_BITS);
-            largest
-        };
-        let step = f64::from(largest / STEPS);
+        let step = f64::from(unsafe { Steps::pick().write(projected.as_ptr(), levels.as_mut_ptr(), CODE_BITS) });
         let products = int8_rows::dot_rows();
         let mut ranked = Vec::with_capacity(lists.len());
         for few in lists.chunks(ROWS) {

@@ -6,6 +6,7 @@ import { orCancelled } from "../abort.ts"
 import type { Builder } from "../builder.ts"
 import { listsFor, SAMPLE_PER_LIST } from "../index/ivf.ts"
 import { NEIGHBOURS, type Regrouped } from "../index/regroup.ts"
+import { TopRows } from "../kernels/select.ts"
 import { forEachSliced } from "../slice.ts"
 import { BLOCK } from "../store/layout.ts"
 import { centroidViews, MAX_LISTS } from "../store/list-columns.ts"
@@ -40,11 +41,6 @@ interface Drift {
   readonly merges: ReadonlyArray<number>
 }
 
-interface Sized {
-  readonly list: number
-  readonly size: number
-}
-
 /**
  * What a round of regrouping is to change of lists that hold `live` rows; undefined where all have about what they
  * should. `wanted` lists were asked for. Rows may be written meanwhile.
@@ -57,13 +53,13 @@ export const driftOf = async (
 ): Promise<Drift | undefined> => {
   const usual = live / (wanted ?? listsFor(live))
   const longest = LONG * Math.max(BLOCK, usual)
-  const long: Array<Sized> = []
-  const short: Array<Sized> = []
+  const long = new TopRows(MAX_SPLITS)
+  const short = new TopRows(MAX_MERGES)
   await forEachSliced(lists.count, signal, (list) => {
     const size = lists.sizeOf(list)
     if (size > longest && size > RETRY_GROWTH * lists.triedAt(list)) {
-      insert(long, { list, size }, MAX_SPLITS, (a, b) => a.size > b.size)
-    } else if (size * SHORT < usual) insert(short, { list, size }, MAX_MERGES, (a, b) => a.size < b.size)
+      long.offer(size, list)
+    } else if (size * SHORT < usual) short.offer(-size, list)
   })
   let rows = 0
   /** Whether the rows of a list and of `near` lists around it still go into the round, which they are of then. */
@@ -74,27 +70,18 @@ export const driftOf = async (
     return true
   }
   let room = MAX_LISTS - lists.count
-  const splits = long.flatMap(({ list, size }) => {
+  const splits = Array.from(long.take().rows).flatMap((list) => {
+    const size = lists.sizeOf(list)
     const parts = Math.min(MAX_PARTS, room + 1, Math.round(size / Math.max(BLOCK, usual)))
     if (parts < 2 || !fits(size, NEIGHBOURS)) return []
     room -= parts - 1
     return [{ list, parts }]
   })
   // Each row may go to a list of its own, which is written anew. One list is left at least.
-  const merges = short
+  const merges = Array.from(short.take().rows)
     .slice(0, Math.max(0, lists.count - splits.length - 1))
-    .filter(({ size }) => fits(size, Math.min(NEIGHBOURS, size)))
-    .map(({ list }) => list)
+    .filter((list) => fits(lists.sizeOf(list), Math.min(NEIGHBOURS, lists.sizeOf(list))))
   return splits.length + merges.length > 0 ? { splits, merges } : undefined
-}
-
-/** Puts a list among the first `most` by an order. */
-const insert = (first: Array<Sized>, one: Sized, most: number, isBefore: (a: Sized, b: Sized) => boolean): void => {
-  let at = first.length
-  while (at > 0 && isBefore(one, first[at - 1]!)) at--
-  if (at === most) return
-  first.splice(at, 0, one)
-  if (first.length > most) first.pop()
 }
 
 /** What the builder makes of a drift. */

@@ -10,6 +10,7 @@
  */
 import type { Centroids } from "../index/ivf.ts"
 import { forEachSliced } from "../slice.ts"
+import { alignedBytes } from "./aligned.ts"
 import { BLOCK, SLOTS } from "./layout.ts"
 import { ListBlocks, type ListStore } from "./list-blocks.ts"
 import { ListChains } from "./list-chains.ts"
@@ -71,7 +72,7 @@ export class ListWriter {
 
   /** Bytes of centroids and blocks: in use, and set aside. */
   get bytes(): { readonly touched: number; readonly allocated: number } {
-    const ranking = this.#centroids.byteLength + (this.#shortlist?.byteLength ?? 0)
+    const ranking = this.#centroids.byteLength + (this.#shortlist === undefined ? 0 : alignedBytes(this.#shortlist))
     const fixed = ranking + this.#chains.heads.byteLength
     const { touched, allocated } = this.#blocks.bytes
     return { touched: fixed + touched, allocated: fixed + allocated }

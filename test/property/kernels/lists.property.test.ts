@@ -1,21 +1,17 @@
 /** Inverted lists: every native variant against the scalar definitions, and all lists against a scan of all codes. */
 import assert from "node:assert/strict"
 import fc from "fast-check"
-import type { Hits, Kernels } from "../../../src/core/kernels/contract.ts"
+import type { Kernels } from "../../../src/core/kernels/contract.ts"
 import { scalar } from "../../../src/core/kernels/scalar.ts"
 import { FILTER_OP } from "../../../src/core/kernels/shape.ts"
 import { newHits } from "../../../src/core/search/hits.ts"
 import { choose, plan } from "../../../src/core/search/plan.ts"
-import { type FieldTypes, fieldColumn, METRICS } from "../../../src/core/store/layout.ts"
+import { fieldColumn, METRICS } from "../../../src/core/store/layout.ts"
 import { columnsOf } from "../../../src/core/store/memory.ts"
 import type { Store } from "../../../src/core/store/store.ts"
-import { listAll } from "../../lists.ts"
-import { drop, newStore, put } from "../../stores.ts"
 import { testEveryIsa } from "./addon.ts"
+import { DIMENSIONS, found, listedStore, QUERIES, searchListed } from "./listed.ts"
 import { randomVectors } from "./random.ts"
-
-const DIMENSIONS = 24
-const QUERIES = 3
 
 const drawn = fc.record({
   seed: fc.nat({ max: 2 ** 30 }),
@@ -27,52 +23,6 @@ const drawn = fc.record({
   margin: fc.option(fc.double({ min: 0, max: 8, noNaN: true }), { nil: undefined })
 })
 
-/** A store with lists, some rows of which are gone and some new since those were made. */
-const listedStore = (
-  kernels: Kernels,
-  {
-    seed,
-    metric,
-    rows,
-    deleted,
-    lists
-  }: Omit<typeof drawn extends fc.Arbitrary<infer D> ? D : never, "nprobe" | "margin">,
-  fields: FieldTypes = {}
-): Store => {
-  const store = newStore(kernels, { dimensions: DIMENSIONS, metric, precision: "f32", fields }, seed)
-  const keys = Array.from({ length: rows }, (_, i) => `k${i}`)
-  put(store, keys, seed)
-  listAll(store, Math.min(lists, rows), seed)
-  for (let i = 0; i < deleted; i++) drop(store, `k${(i * 7) % rows}`)
-  put(store, ["new", "k1", "newer"], seed + 1)
-  return store
-}
-
-const search = (
-  kernels: Kernels,
-  store: Store,
-  mode: "flat" | "ivf",
-  nprobe: number,
-  keep: number,
-  margin?: number,
-  wanted?: number
-): Hits => {
-  const choice = choose({ mode, nprobe, rerank: 0, k: keep }, store.shape)
-  const hits = newHits(QUERIES, keep)
-  const whole = { ...plan(choice, store.columns, store.directory.rows, 20), margin, wanted }
-  kernels.search(whole, store.columns, randomVectors(99, QUERIES * DIMENSIONS), store.directory.words, hits)
-  return hits
-}
-
-/** Estimates of a query in order, and the rows whose estimate is above the last: those that no tie decides. */
-const found = (hits: Hits, query: number, keep: number) => {
-  const from = query * keep
-  const to = from + hits.counts[query]!
-  const estimates = Array.from(hits.estimates.subarray(from, to))
-  const rows = Array.from(hits.rows.subarray(from, to)).filter((_, i) => estimates[i]! > estimates.at(-1)!)
-  return { estimates, rows }
-}
-
 testEveryIsa("rows go to the same lists, and lists give the same rows, as by the scalar definition", (native) => {
   fc.assert(
     fc.property(drawn, (shape) => {
@@ -83,7 +33,7 @@ testEveryIsa("rows go to the same lists, and lists give the same rows, as by the
       native.assignLists(layout, slots, codes[0]!, centroids!.columns, centroids!.halfNorms, ours)
       scalar.assignLists(layout, slots, codes[0]!, centroids!.columns, centroids!.halfNorms, theirs)
       assert.deepEqual(ours, theirs)
-      const [a, b] = [native, scalar].map((kernels) => search(kernels, store, "ivf", shape.nprobe, 10, shape.margin))
+      const [a, b] = [native, scalar].map((kernels) => searchListed(kernels, store, { ...shape, keep: 10 }))
       assert.deepEqual(a!.counts, b!.counts)
       for (let query = 0; query < QUERIES; query++) assert.deepEqual(found(a!, query, 10), found(b!, query, 10))
     }),
@@ -95,8 +45,8 @@ testEveryIsa("all lists hold what all codes do", (native) => {
   fc.assert(
     fc.property(drawn, (shape) => {
       const store = listedStore(native, shape)
-      const all = search(native, store, "ivf", 2 ** 20, 50)
-      const flat = search(native, store, "flat", 1, 50)
+      const all = searchListed(native, store, { nprobe: 2 ** 20, keep: 50 })
+      const flat = searchListed(native, store, { mode: "flat", nprobe: 1, keep: 50 })
       assert.deepEqual(all.counts, flat.counts)
       for (let query = 0; query < QUERIES; query++) assert.deepEqual(found(all, query, 50), found(flat, query, 50))
     }),
@@ -224,9 +174,9 @@ testEveryIsa("a margin leaves out lists whose centroid is farther than that, and
   fc.assert(
     fc.property(drawn, (shape) => {
       const store = listedStore(native, shape)
-      const best = (margin: number | undefined) => search(native, store, "ivf", shape.nprobe, 1, margin).estimates
+      const best = (margin: number | undefined) => searchListed(native, store, { ...shape, keep: 1, margin }).estimates
       const [none, some, more, all] = [best(0), best(1), best(4), best(undefined)]
-      const one = search(native, store, "ivf", 1, 1).estimates
+      const one = searchListed(native, store, { nprobe: 1, keep: 1 }).estimates
       for (let query = 0; query < QUERIES; query++) {
         assert.ok(none[query]! >= one[query]!)
         assert.ok(none[query]! <= some[query]! && some[query]! <= more[query]! && more[query]! <= all[query]!)
@@ -241,8 +191,8 @@ testEveryIsa("lists that hold fewer rows than are wanted are not the end", (nati
   fc.assert(
     fc.property(drawn, (shape) => {
       const store = listedStore(native, shape)
-      const { counts } = search(native, store, "ivf", 1, 700, shape.margin)
-      const flat = search(native, store, "flat", 1, 700)
+      const { counts } = searchListed(native, store, { ...shape, nprobe: 1, keep: 700 })
+      const flat = searchListed(native, store, { mode: "flat", nprobe: 1, keep: 700 })
       assert.deepEqual(counts, flat.counts)
     }),
     { numRuns: 15 }
@@ -255,8 +205,10 @@ testEveryIsa(
     fc.assert(
       fc.property(drawn, (shape) => {
         const store = listedStore(native, shape)
-        const [deep, other] = [native, scalar].map((kernels) => search(kernels, store, "ivf", 1, 700, shape.margin, 10))
-        const few = search(native, store, "ivf", 1, 10, shape.margin)
+        const [deep, other] = [native, scalar].map((kernels) =>
+          searchListed(kernels, store, { ...shape, nprobe: 1, keep: 700, wanted: 10 })
+        )
+        const few = searchListed(native, store, { ...shape, nprobe: 1, keep: 10 })
         assert.deepEqual(deep!.counts, other!.counts)
         for (let query = 0; query < QUERIES; query++) {
           const count = few.counts[query]!

@@ -1,22 +1,15 @@
 /** Lists that are ranked in two levels: every native variant against the scalar definition, and against ranking them all. */
 import assert from "node:assert/strict"
 import fc from "fast-check"
-import type { Hits, Kernels } from "../../../src/core/kernels/contract.ts"
 import { scalar } from "../../../src/core/kernels/scalar.ts"
 import { shortlistBytes, shortlistColumns, storeCentroid } from "../../../src/core/kernels/shortlist.ts"
-import { newHits } from "../../../src/core/search/hits.ts"
-import { choose, plan } from "../../../src/core/search/plan.ts"
 import { aligned, newAligned } from "../../../src/core/store/aligned.ts"
 import { METRICS } from "../../../src/core/store/layout.ts"
 import type { SearchColumns } from "../../../src/core/store/memory.ts"
 import type { Store } from "../../../src/core/store/store.ts"
-import { listAll } from "../../lists.ts"
-import { drop, newStore, put } from "../../stores.ts"
 import { testEveryIsa } from "./addon.ts"
+import { found, listedStore, QUERIES, searchListed } from "./listed.ts"
 import { randomVectors } from "./random.ts"
-
-const DIMENSIONS = 24
-const QUERIES = 3
 
 const drawn = fc.record({
   seed: fc.nat({ max: 2 ** 30 }),
@@ -29,22 +22,6 @@ const drawn = fc.record({
   margin: fc.option(fc.double({ min: 0, max: 8, noNaN: true }), { nil: undefined, freq: 1 }),
   isNoise: fc.boolean()
 })
-type Drawn = typeof drawn extends fc.Arbitrary<infer D> ? D : never
-
-/** A store with lists, some rows of which are gone and some new since those were made. */
-const listedStore = (kernels: Kernels, { seed, metric, rows, deleted, lists }: Drawn): Store => {
-  const store = newStore(kernels, { dimensions: DIMENSIONS, metric, precision: "f32" }, seed)
-  put(
-    store,
-    Array.from({ length: rows }, (_, i) => `k${i}`),
-    seed
-  )
-  listAll(store, lists, seed)
-  for (let i = 0; i < deleted; i++) drop(store, `k${(i * 7) % rows}`)
-  put(store, ["new", "k1", "newer"], seed + 1)
-  return store
-}
-
 /**
  * The columns of a store with a shortlist, few as its lists are; with codes that say nothing of the centroids where it is
  * to matter how many of them are ranked.
@@ -60,31 +37,6 @@ const shortlisted = ({ kernels, columns }: Store, isNoise = false): SearchColumn
   return { ...columns, lists: { ...lists, shortlist } }
 }
 
-const search = (
-  kernels: Kernels,
-  store: Store,
-  columns: SearchColumns,
-  nprobe: number,
-  keep: number,
-  margin?: number,
-  wanted?: number
-): Hits => {
-  const choice = choose({ mode: "ivf", nprobe, rerank: 0, k: keep }, store.shape)
-  const hits = newHits(QUERIES, keep)
-  const whole = { ...plan(choice, columns, store.directory.rows, 20), margin, wanted }
-  kernels.search(whole, columns, randomVectors(99, QUERIES * DIMENSIONS), store.directory.words, hits)
-  return hits
-}
-
-/** Estimates of a query in order, and the rows whose estimate is above the last: those that no tie decides. */
-const found = (hits: Hits, query: number, keep: number) => {
-  const from = query * keep
-  const to = from + hits.counts[query]!
-  const estimates = Array.from(hits.estimates.subarray(from, to))
-  const rows = Array.from(hits.rows.subarray(from, to)).filter((_, i) => estimates[i]! > estimates.at(-1)!)
-  return { estimates, rows }
-}
-
 testEveryIsa("a shortlist leads to the same lists as by the scalar definition", (native) => {
   fc.assert(
     fc.property(drawn, (shape) => {
@@ -92,7 +44,7 @@ testEveryIsa("a shortlist leads to the same lists as by the scalar definition", 
       const columns = shortlisted(store, shape.isNoise)
       // One row is enough, and there is room for all that lie beside it.
       const [a, b] = [native, scalar].map((kernels) =>
-        search(kernels, store, columns, shape.nprobe, 1000, shape.margin, 1)
+        searchListed(kernels, store, { ...shape, keep: 1000, wanted: 1 }, columns)
       )
       assert.deepEqual(a!.counts, b!.counts)
       for (let query = 0; query < QUERIES; query++) assert.deepEqual(found(a!, query, 1000), found(b!, query, 1000))
@@ -108,9 +60,9 @@ testEveryIsa(
       fc.property(drawn, (shape) => {
         const store = listedStore(native, shape)
         const columns = shortlisted(store)
-        const every = search(native, store, store.columns, 2 ** 20, 1000)
-        assert.deepEqual(search(native, store, columns, 2 ** 20, 1000), every)
-        const others = search(native, store, columns, shape.nprobe, 1000, shape.margin)
+        const every = searchListed(native, store, { nprobe: 2 ** 20, keep: 1000 })
+        assert.deepEqual(searchListed(native, store, { nprobe: 2 ** 20, keep: 1000 }, columns), every)
+        const others = searchListed(native, store, { ...shape, keep: 1000 }, columns)
         assert.deepEqual(others.counts, every.counts)
         for (let query = 0; query < QUERIES; query++) {
           assert.deepEqual(found(others, query, 1000), found(every, query, 1000))
@@ -127,7 +79,9 @@ testEveryIsa("nearly all lists that ranks of all choose are in a shortlist", (na
   fc.assert(
     fc.property(drawn, (shape) => {
       const store = listedStore(native, { ...shape, lists: 330 })
-      const [short, all] = [shortlisted(store), store.columns].map((columns) => search(native, store, columns, 30, 10))
+      const [short, all] = [shortlisted(store), store.columns].map((columns) =>
+        searchListed(native, store, { nprobe: 30, keep: 10 }, columns)
+      )
       for (let query = 0; query < QUERIES; query++) {
         const rows = new Set(found(short!, query, 10).rows)
         for (const row of found(all!, query, 10).rows) {
