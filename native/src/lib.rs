@@ -32,7 +32,7 @@ use filter::Filter;
 use graph::Graph;
 use held::Held;
 use name::Name;
-use napi::bindgen_prelude::AsyncTask;
+use napi::bindgen_prelude::{AsyncTask, External};
 use napi_derive::napi;
 use plan::{GraphLayout, SearchPlan, SegmentLayout};
 use search::{Arrays, Cancel, Columns, Hits};
@@ -190,17 +190,24 @@ pub fn read_vectors(layout: SegmentLayout, slots: View<u32>, rows: View<u8>, out
     rows::read_vectors(&layout, slots, rows, out)
 }
 
+/// Columns as searches take them: where their arrays lie, read once and not for every search. JavaScript keeps the arrays
+/// as they are for as long as it searches them.
+#[napi(catch_unwind)]
+pub fn locate_columns(columns: Columns) -> External<Columns> {
+    External::new(columns)
+}
+
 /// Searches the blocks of the plan for every query, among the rows that pass the filter; 0 when done, 1 when cancelled.
 #[napi(catch_unwind, js_name = "searchPacked")]
 pub fn search(
     plan: SearchPlan,
-    columns: Columns,
+    columns: &External<Columns>,
     queries: View<f32>,
     control: View<i32>,
     hits: Hits,
     filter: Option<Filter>,
 ) -> Result<u32> {
-    let arrays = Arrays { columns: &columns, queries, control, hits: &hits, filter: filter.as_ref() };
+    let arrays = Arrays { columns, queries, control, hits: &hits, filter: filter.as_ref() };
     search::search(&plan, &arrays).map(u32::from)
 }
 

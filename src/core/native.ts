@@ -5,7 +5,7 @@
  * addon; `SABINE_ISA` an instruction set, or `scalar-ts` for the kernels in TypeScript.
  */
 import { createRequire } from "node:module"
-import type { Kernels } from "./kernels/contract.ts"
+import type { Kernels, SearchColumns } from "./kernels/contract.ts"
 import { packedPlan } from "./kernels/packed-plan.ts"
 import { scalar } from "./kernels/scalar.ts"
 
@@ -53,20 +53,38 @@ const load = (): Loaded => {
   return { kernels: scalar, fallback: `no native addon: ${failures.join("; ")}` }
 }
 
-/** The addon takes plans packed. */
+/** Where the addon has found the arrays of columns. */
+type Located = { readonly located: unique symbol }
+
+/** The addon takes plans packed, and columns that it has read before: they have more arrays than a search has work. */
 type Addon = Omit<Kernels, "search"> & {
-  readonly searchPacked: (plan: Float64Array, ...others: DropFirst<Parameters<Kernels["search"]>>) => number
+  readonly locateColumns: (columns: SearchColumns) => Located
+  readonly searchPacked: (
+    plan: Float64Array,
+    columns: Located,
+    ...others: DropTwo<Parameters<Kernels["search"]>>
+  ) => number
 }
-type DropFirst<T> = T extends [unknown, ...infer Rest] ? Rest : never
+type DropTwo<T> = T extends [unknown, unknown, ...infer Rest] ? Rest : never
 
 /** An addon of another version may lack a function: better the scalar kernels than half of each. */
 const complete = (addon: Addon): Kernels => {
-  const { searchPacked, ...others } = addon
+  const { searchPacked, locateColumns, ...others } = addon
   const names = Object.keys(scalar).filter((name) => name !== "search")
   const missing = names.filter((name) => typeof others[name as keyof typeof others] !== "function")
   if (typeof searchPacked !== "function") missing.push("searchPacked")
+  if (typeof locateColumns !== "function") missing.push("locateColumns")
   if (missing.length > 0) throw new Error(`lacks ${missing.join(", ")}`)
-  return { ...others, search: (plan, ...rest) => searchPacked(packedPlan(plan), ...rest) }
+  // Columns are not changed once they are made, and no array of theirs is transferred: what is known of them holds.
+  const known = new WeakMap<SearchColumns, Located>()
+  const located = (columns: SearchColumns): Located => {
+    const before = known.get(columns)
+    if (before !== undefined) return before
+    const now = locateColumns(columns)
+    known.set(columns, now)
+    return now
+  }
+  return { ...others, search: (plan, columns, ...rest) => searchPacked(packedPlan(plan), located(columns), ...rest) }
 }
 
 const firstLine = (error: unknown): string =>

@@ -17,7 +17,8 @@ test("every function that Rust exports is one of them, and turns a panic into an
   const attributes = filesIn(["native"], [".rs"]).flatMap((path) => [
     ...read(path).matchAll(/#\[(?:napi_derive::)?napi(?:\(([^\]]*)\))?\]\s*(?:pub )?fn /g)
   ])
-  assert.equal(attributes.length, Object.keys(CALLS).length)
+  // Searches have two: one that locates columns, and one that searches them.
+  assert.equal(attributes.length, Object.keys(CALLS).length + 1)
   assertNone(attributes.filter(([, options]) => !/\bcatch_unwind\b/.test(options ?? "")).map(([text]) => text))
 })
 

@@ -267,10 +267,10 @@ export const exportedFunctions = (addon: object, prefix = ""): ReadonlyArray<str
 
 const NATIVE = join(import.meta.dirname, "../../native")
 
-/** The addon as it is, without what packs a plan for it. */
+/** The addon as it is, without what packs plans and locates columns for it. */
 const addon = createRequire(import.meta.url)(
   process.env["SIMD_NAPI_PATH"] ?? join(NATIVE, readdirSync(NATIVE).find((name) => name.endsWith(".node"))!)
-) as { readonly searchPacked: (...args: Arguments) => unknown }
+) as Record<"searchPacked" | "locateColumns", (...args: Arguments) => unknown>
 
 /** A plan whose fields may be anything, packed as one whose fields are numbers; whatever else it may be, as it is. */
 const packed = (plan: unknown): unknown => {
@@ -279,9 +279,15 @@ const packed = (plan: unknown): unknown => {
   return packedPlan(Object.fromEntries(numbers) as unknown as SearchPlan)
 }
 
+/** Columns as the addon locates them; what is nothing like them, as it is. */
+const located = (columns: unknown): unknown =>
+  typeof columns === "object" && columns !== null && "rows" in columns ? addon.locateColumns(columns) : columns
+
 /** The function of that name. */
 export const functionOf = (name: string): ((...args: Arguments) => unknown) => {
-  if (name === "search") return (plan, ...others) => addon.searchPacked(packed(plan), ...others)
+  if (name === "search") {
+    return (plan, columns, ...others) => addon.searchPacked(packed(plan), located(columns), ...others)
+  }
   const path = name.split(".")
   const holder = path.length > 1 ? (kernels as unknown as Record<string, object>)[path[0]!]! : kernels
   return (holder as Record<string, (...args: Arguments) => unknown>)[path.at(-1)!]!
