@@ -133,3 +133,17 @@ test("how far lists have drifted since recall was measured is known after openin
   await collection.buildIndex()
   assert.equal(collection.stats().calibration?.moved, undefined)
 })
+
+test("lists that were made of few entries while many came are not those that buildIndex leaves", async () => {
+  await using db = await open(":memory:")
+  const collection = await db.collection("growing", { dimensions: DIMENSIONS, index: "ivf" })
+  const rows = 60_000
+  const vectors = about(11, 200, 0.5, rows, 1)
+  const part = async (from: number, to: number) =>
+    collection.addMany({ keys: keysOf("k", from, to), vectors: vectors.subarray(from * DIMENSIONS, to * DIMENSIONS) })
+  await part(0, BATCH)
+  await part(BATCH, rows)
+  await collection.buildIndex()
+  const { lists } = collection.stats()
+  assert.ok(lists > 230 && lists <= 256, `${lists} lists`)
+})

@@ -87,12 +87,13 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
 
   const makeLists = Effect.gen(function* () {
     const { version } = store.codes
+    // Before the rows are read that centroids are made of: of those that come meanwhile they know nothing.
+    const { live } = store.directory
     const centroids = yield* abortable((signal) => trainLists(store, builder, wanted, signal))
     yield* exclusively(
       abortable(async (signal) => {
         // Codes that were replaced meanwhile are not those that the centroids speak of.
         if (store.codes.version !== version) return
-        const { live } = store.directory
         await fillLists(store, pool, centroids, signal)
         listed = live
       })
