@@ -53,5 +53,5 @@ export type { Fault, Verification, VerifyOptions } from "./core/salvage/verify.t
 export type { SnapshotOptions } from "./core/saving.ts"
 export type { Condition, Filter, FilterValue } from "./core/search/filter/filter.ts"
 export type { MmrOptions, Mode, SearchOptions } from "./core/search/options.ts"
-export type { FieldType, FieldTypes, Metric, PqShape, Precision } from "./core/store/layout.ts"
+export type { FieldType, FieldTypes, Metric, PqShape, Precision, Rotation } from "./core/store/layout.ts"
 export type { ColumnBytes } from "./core/store/store.ts"

@@ -72,6 +72,7 @@ test("links, bits and entries out of bounds are refused even when every checksum
   const records = (await loadImage(kernels, path)).store.records.buffers[0]!.byteLength
   const { ranges, extents } = planImage({
     ...planSize(saved, records),
+    rotated: 0,
     graph: { m: OPTIONS.m, upperBytes }
   })
   const at = (buffer: string) => ranges.find((range) => range.section === "graph" && range.buffer === buffer)!.offset

@@ -138,6 +138,8 @@ test("the header is what docs/format.md says", async () => {
     checksumsBytes: 4 * checksumCount,
     checksumsChecksum: scalar.crc32c(bytes.subarray(bytes.length - 4 * checksumCount)),
     embedderBytes: META.embedder.length,
+    rotation: 0,
+    rotated: 0,
     subspaces: 0,
     subspaceBits: 0,
     distortion: 0,

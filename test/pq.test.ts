@@ -65,7 +65,7 @@ test("options of product codes have bounds", async () => {
   await assert.rejects(made(24, undefined), failsWith("InvalidParameter", "codes.pq"))
   await assert.rejects(made(7, { m: 4 }), failsWith("InvalidParameter", "codes.pq"))
   const collection = await made(9, { m: 4 })
-  assert.deepEqual(collection.shape.codes, { pq: { m: 4, bits: 8 } })
+  assert.deepEqual(collection.shape.codes, { pq: { m: 4, bits: 8, rotation: "auto" } })
   await assert.rejects(made(9, { m: 4, bits: 4 }), failsWith("CollectionMismatch"))
   await assert.rejects(db.collection("c", { codes: "trained" }), failsWith("CollectionMismatch"))
   assert.equal((await made(9, { m: 4, bits: 8 })).name, "c")

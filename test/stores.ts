@@ -77,6 +77,7 @@ export const smallStore = (kernels: Kernels): Store => {
 export const planOf = ({ shape, directory, keys, records, lists, tags, codes }: Store): ImagePlan =>
   planImage({
     shape,
+    rotated: codes.encoder.rotated ?? 0,
     lists: lists?.count ?? 0,
     listBlocks: lists?.blocks ?? 0,
     rows: directory.rows,

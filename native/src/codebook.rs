@@ -1,8 +1,10 @@
-//! The parameters of product codes: `mean (d)`, `codebook (d x K)`, `half squared lengths (m x K)`.
+//! The parameters of product codes: `mean (d)`, `codebook (e x K)`, `half squared lengths (m x K)` and, where vectors
+//! are rotated to `e` components before they are cut, `rotation (d x e)`; else `e` is `d`.
 //!
-//! Subspace `s` of `m` has the components from `floor(s d / m)` to `floor((s + 1) d / m)`.
+//! Subspace `s` of `m` has the components from `floor(s e / m)` to `floor((s + 1) e / m)`.
 
 use crate::error::{Result, require};
+use crate::kernels::matmul::Matmul;
 use crate::plan::{SearchPlan, SegmentLayout, centroids};
 use crate::view::View;
 
@@ -13,7 +15,10 @@ pub struct Codebook {
     pub mean: *const f32,
     matrix: *const f32,
     halves: *const f32,
+    rotation: *const f32,
     dimensions: usize,
+    /// Components of a rotated vector, 0 without a rotation.
+    rotated: usize,
     /// Number of subspaces.
     pub subspaces: usize,
     bits: u32,
@@ -37,35 +42,58 @@ pub struct Subspace {
 impl Codebook {
     /// The codebook of a search.
     pub fn of(plan: &SearchPlan, view: View<f32>) -> Self {
-        Self::at(view, plan.dimensions as usize, plan.subspaces as usize, plan.subspace_bits)
+        Self::at(&plan.layout(), view)
     }
 
     /// The codebook that rows are written with, when it is whole.
     pub fn new(layout: &SegmentLayout, view: View<f32>) -> Result<Self> {
-        let codebook = Self::at(view, layout.dimensions as usize, layout.subspaces as usize, layout.subspace_bits);
+        let codebook = Self::at(layout, view);
         codebook.check(view)?;
         Ok(codebook)
     }
 
-    fn at(view: View<f32>, dimensions: usize, subspaces: usize, bits: u32) -> Self {
+    fn at(layout: &SegmentLayout, view: View<f32>) -> Self {
+        let (dimensions, subspaces) = (layout.dimensions as usize, layout.subspaces as usize);
+        let (bits, rotated) = (layout.subspace_bits, layout.rotated as usize);
         let centroids = centroids(bits);
+        let coded = if rotated > 0 { rotated } else { dimensions };
         let matrix = view.ptr().wrapping_add(dimensions);
-        let halves = matrix.wrapping_add(dimensions * centroids);
-        Codebook { mean: view.ptr(), matrix, halves, dimensions, subspaces, bits, centroids }
+        let halves = matrix.wrapping_add(coded.wrapping_mul(centroids));
+        let rotation = halves.wrapping_add(subspaces.wrapping_mul(centroids));
+        Codebook { mean: view.ptr(), matrix, halves, rotation, dimensions, rotated, subspaces, bits, centroids }
     }
 
     /// Whether there can be such subspaces, and `view` holds their parameters.
     pub fn check(&self, view: View<f32>) -> Result<()> {
         let even = self.bits == 4 && self.subspaces.is_multiple_of(2);
-        let fit = (1..=self.dimensions).contains(&self.subspaces) && (self.bits == 8 || even);
-        require(fit, "there are no such subspaces")?;
-        let whole = self.dimensions + (self.dimensions + self.subspaces) * self.centroids;
+        let fit = (1..=self.coded()).contains(&self.subspaces) && (self.bits == 8 || even);
+        require(fit && self.rotated <= self.dimensions, "there are no such subspaces")?;
+        let whole = self.dimensions * (1 + self.rotated) + (self.coded() + self.subspaces) * self.centroids;
         require(view.len() == whole, "the codebook is not of this dimension")
+    }
+
+    /// Components that are cut into subspaces.
+    pub fn coded(&self) -> usize {
+        if self.rotated > 0 { self.rotated } else { self.dimensions }
+    }
+
+    /// Whether vectors are rotated before they are cut.
+    pub fn rotates(&self) -> bool {
+        self.rotated > 0
+    }
+
+    /// Rotates the first `rows` rows of `from`, of `dimensions` each, into rows of [`Codebook::coded`].
+    ///
+    /// # Safety
+    /// `matmul` is one of this CPU's, [`Codebook::rotates`], and both have so many rows.
+    pub unsafe fn rotate(&self, matmul: Matmul, from: &[f32], to: &mut [f32], rows: usize) {
+        // SAFETY: the caller's promise; the length of the rotation was checked.
+        unsafe { matmul(from.as_ptr(), self.rotation, to.as_mut_ptr(), rows, self.dimensions, self.rotated) }
     }
 
     /// Every subspace in order.
     pub fn each(self) -> impl Iterator<Item = Subspace> {
-        let start = move |s: usize| s * self.dimensions / self.subspaces;
+        let start = move |s: usize| s * self.coded() / self.subspaces;
         (0..self.subspaces).map(move |s| Subspace {
             start: start(s),
             width: start(s + 1) - start(s),

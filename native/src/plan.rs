@@ -99,6 +99,8 @@ pub struct SegmentLayout {
     pub subspaces: u32,
     /// Bits of the number of a centroid, 4 or 8; 0 where codes are signs.
     pub subspace_bits: u32,
+    /// Components of a rotated vector, which product codes are of; 0 where they are of vectors as they are.
+    pub rotated: u32,
 }
 
 /// One search over consecutive blocks, from the numbers that `kernels/packed-plan.ts` makes of it.
@@ -124,6 +126,8 @@ pub struct SearchPlan {
     pub subspaces: u32,
     /// Bits of the number of a centroid, 4 or 8; 0 where codes are signs.
     pub subspace_bits: u32,
+    /// Components of a rotated vector, which product codes are of; 0 where they are of vectors as they are.
+    pub rotated: u32,
     /// 0 exact, 1 flat, 2 binary, 3 ivf, 4 hnsw, 5 pq.
     pub mode: u32,
     /// Hits to return for each query.
@@ -170,7 +174,7 @@ impl TypeName for SearchPlan {
 impl ValidateNapiValue for SearchPlan {}
 
 /// Numbers of a packed plan.
-const PLAN_NUMBERS: usize = 26;
+const PLAN_NUMBERS: usize = 27;
 
 impl FromNapiValue for SearchPlan {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {
@@ -199,6 +203,7 @@ impl FromNapiValue for SearchPlan {
             factor_scale: optional().ok_or_else(|| wrong("a plan has no factor scale"))?,
             subspaces: whole(optional())?,
             subspace_bits: whole(optional())?,
+            rotated: whole(optional())?,
             mode: whole(optional())?,
             keep: whole(optional())?,
             wanted: some(optional())?,
@@ -243,6 +248,7 @@ impl SearchPlan {
             factor_scale: self.factor_scale,
             subspaces: self.subspaces,
             subspace_bits: self.subspace_bits,
+            rotated: self.rotated,
         }
     }
 }

@@ -21,6 +21,9 @@ pub struct ProductEncoder {
     bits: u32,
     inverse: f32,
     tile: usize,
+    /// Rows before they are rotated, and after; empty without a rotation.
+    straight: Vec<f32>,
+    rotated: Vec<f32>,
     /// Of each subspace in turn: its components of every row.
     residuals: Vec<f32>,
     /// Products of the rows with the centroids of one subspace.
@@ -47,7 +50,9 @@ impl ProductEncoder {
             bits: layout.subspace_bits,
             inverse: (1.0 / layout.factor_scale) as f32,
             tile,
-            residuals: vec![0.0; tile * dimensions],
+            straight: vec![0.0; if codebook.rotates() { tile * dimensions } else { 0 }],
+            rotated: vec![0.0; if codebook.rotates() { tile * codebook.coded() } else { 0 }],
+            residuals: vec![0.0; tile * codebook.coded()],
             products: vec![0.0; tile * codebook.centroids],
             coded: vec![0; tile * bytes],
             matmul: matmul::matmul(),
@@ -65,12 +70,26 @@ impl ProductEncoder {
     /// # Safety
     /// `row < tile`, and `dimensions` elements can be read at `x`.
     pub unsafe fn take(&mut self, row: usize, x: *const f32) {
-        for Subspace { start, width, .. } in &self.subspaces {
-            let residuals = self.residuals.iter_mut().skip(self.tile * start + row * width).take(*width);
-            for (i, residual) in (*start..).zip(residuals) {
-                // SAFETY: `i < dimensions`.
-                *residual = unsafe { x.add(i).read() - self.codebook.mean.add(i).read() } * self.inverse;
-            }
+        // SAFETY: `i < dimensions`.
+        let residual = |i| unsafe { x.add(i).read() - self.codebook.mean.add(i).read() } * self.inverse;
+        if self.codebook.rotates() {
+            let d = self.straight.len() / self.tile;
+            let straight = self.straight.iter_mut().skip(row * d).take(d);
+            straight.enumerate().for_each(|(i, straight)| *straight = residual(i));
+        } else {
+            cut(&self.subspaces, self.tile, &mut self.residuals, row, residual);
+        }
+    }
+
+    /// Rotates the first `rows` rows that were taken, and cuts them into subspaces.
+    ///
+    /// # Safety
+    /// `rows <= tile`.
+    unsafe fn rotate(&mut self, rows: usize) {
+        // SAFETY: there is room for a tile of rows before and after.
+        unsafe { self.codebook.rotate(self.matmul, &self.straight, &mut self.rotated, rows) };
+        for (row, rotated) in self.rotated.chunks_exact(self.codebook.coded()).take(rows).enumerate() {
+            cut(&self.subspaces, self.tile, &mut self.residuals, row, |i| rotated.get(i).copied().unwrap_or(f32::NAN));
         }
     }
 
@@ -79,6 +98,10 @@ impl ProductEncoder {
     /// # Safety
     /// `rows <= tile`.
     pub unsafe fn encode(&mut self, rows: usize) {
+        if self.codebook.rotates() {
+            // SAFETY: the caller's promise.
+            unsafe { self.rotate(rows) };
+        }
         let centroids = self.codebook.centroids;
         for (s, Subspace { start, width, columns, halves }) in self.subspaces.iter().enumerate() {
             let products = self.products.as_mut_ptr();
@@ -110,5 +133,13 @@ impl ProductEncoder {
             // SAFETY: there is a block of codes for every 64 slots, which holds byte `g` of each.
             unsafe { column.add(g * BLOCK).write(*byte) };
         }
+    }
+}
+
+/// Puts the components of row `row` of a tile beside those of its other rows in each subspace.
+fn cut(subspaces: &[Subspace], tile: usize, residuals: &mut [f32], row: usize, component: impl Fn(usize) -> f32) {
+    for Subspace { start, width, .. } in subspaces {
+        let residuals = residuals.iter_mut().skip(tile * start + row * width).take(*width);
+        (*start..).zip(residuals).for_each(|(i, residual)| *residual = component(i));
     }
 }

@@ -74,6 +74,14 @@ export const mutants = [
     "a code names"
   ),
   scalar(
+    "pq.ts",
+    "rotated back the wrong way",
+    "sum + x * parameters[row + j]!",
+    "sum - x * parameters[row + j]!",
+    "products",
+    "codes after a rotation"
+  ),
+  scalar(
     "adc.ts",
     "the mean added twice",
     "return metric === METRIC.dot\n    ? ofMean",
@@ -103,6 +111,14 @@ export const mutants = [
     "- lo) / step - slack) as u16",
     "- lo) / step + slack) as u16",
     "pq search without rerank",
+    "scalar"
+  ),
+  native(
+    "products.rs",
+    "rotated rows in one place",
+    "&mut self.residuals, row, |i| rotated",
+    "&mut self.residuals, 0, |i| rotated",
+    "writeRows",
     "scalar"
   ),
   native(

@@ -88,7 +88,7 @@ export const assign = (task: AssignTask): Reply<Uint32Array> =>
 
 export const encode = (task: EncodeTask): Reply<void> =>
   on(task, ({ columns }) => {
-    const layout = { ...columns.layout, factorScale: task.factorScale }
+    const layout = { ...columns.layout, factorScale: task.factorScale, rotated: task.rotated }
     const rows = columns.rows[task.segment]!
     kernels.encodeStored(layout, 0, task.slots, task.parameters, rows, aligned(kernels, task.column))
   })

@@ -37,12 +37,13 @@ const CONTROL_WORDS = 4
 const shapeOf = ([metric, precision, dimensions, , choice]: Draw, isProduct = false) => {
   const d = DIMENSIONS[dimensions % DIMENSIONS.length]!
   const pq: PqShape | undefined = isProduct ? (d % 2 === 0 ? { m: 2, bits: 4 } : { m: 1, bits: 8 }) : undefined
+  const rotated = isProduct && choice % 3 === 0 ? d : 0
   const metricName = METRICS[metric % METRICS.length]!
   const precisionName = PRECISIONS[precision % PRECISIONS.length]!
-  const layout = segmentLayout(d, metricName, precisionName, 2 ** (choice % 9), pq)
+  const layout = segmentLayout(d, metricName, precisionName, 2 ** (choice % 9), pq, rotated)
   const rowBytes = bufferBytes(rowColumns(precisionName, d))
   const codeBytes = bufferBytes(codeColumns(metricName, pq))
-  const encoder = floats(parameterCount(d, pq), choice)
+  const encoder = floats(parameterCount(d, pq, rotated), choice)
   return { d, layout, encoder, precision: precisionName, rowBytes, codeBytes }
 }
 

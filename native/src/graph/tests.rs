@@ -35,6 +35,7 @@ impl Store {
             factor_scale: 1.0,
             subspaces: 0,
             subspace_bits: 0,
+            rotated: 0,
         };
         let mut offset = 8 * BLOCKS;
         let mut column = |bytes: usize| {

@@ -37,8 +37,33 @@ impl ScoreTables {
 /// # Safety
 /// `codebook` was checked, and `vectors` are whole.
 pub unsafe fn products(plan: &SearchPlan, vectors: &[f32], codebook: Codebook) -> (Vec<AdcQuery>, Vec<ScoreTables>) {
+    let d = plan.dimensions as usize;
+    let residuals = residuals(plan, vectors, codebook);
+    let scale = if has_length(plan) { (1.0 / plan.factor_scale) as f32 } else { 1.0 };
+    let mut scaled: Vec<f32> = residuals.iter().map(|x| x * scale).collect();
+    if codebook.rotates() {
+        let mut rotated = vec![0f32; scaled.len() / d * codebook.coded()];
+        // SAFETY: as many rows before as after, and the codebook was checked.
+        unsafe { codebook.rotate(matmul::matmul(), &scaled, &mut rotated, scaled.len() / d) };
+        scaled = rotated;
+    }
+    let queries = vectors.chunks_exact(d).zip(residuals.chunks_exact(d)).zip(scaled.chunks_exact(codebook.coded()));
     // SAFETY: the caller's promise.
-    vectors.chunks_exact(plan.dimensions as usize).map(|vector| unsafe { query(plan, vector, codebook) }).unzip()
+    queries.map(|((vector, residual), scaled)| unsafe { query(plan, vector, residual, scaled, codebook) }).unzip()
+}
+
+/// Whether the length of a decoded vector counts.
+fn has_length(plan: &SearchPlan) -> bool {
+    matches!(plan.metric, COSINE | L2)
+}
+
+/// Each vector less what counts of the mean.
+fn residuals(plan: &SearchPlan, vectors: &[f32], codebook: Codebook) -> Vec<f32> {
+    let d = plan.dimensions as usize;
+    let weight = length_weight(plan.metric);
+    // SAFETY: the mean has `d` elements.
+    let mean = |i: usize| unsafe { codebook.mean.add(i % d).read() };
+    vectors.iter().enumerate().map(|(i, x)| x - weight * mean(i)).collect()
 }
 
 /// How much half the squared length of a decoded vector takes from its score: `adc.ts` has the reasons.
@@ -51,18 +76,19 @@ fn length_weight(metric: u32) -> f32 {
 }
 
 /// With the mean and the scale of a codebook taken out, `<x, q> - w |x|^2 / 2` is the sum of
-/// `<c, u> - w |c|^2 / 2` over the centroids of a code for `u = q - w mean`, and a term that all codes share.
-unsafe fn query(plan: &SearchPlan, vector: &[f32], codebook: Codebook) -> (AdcQuery, ScoreTables) {
+/// `<c, u> - w |c|^2 / 2` over the centroids of a code for `u = q - w mean`, rotated as they are, and a term that all
+/// codes share.
+unsafe fn query(
+    plan: &SearchPlan,
+    vector: &[f32],
+    residual: &[f32],
+    scaled: &[f32],
+    codebook: Codebook,
+) -> (AdcQuery, ScoreTables) {
     let d = vector.len();
-    let is_dot = plan.metric != COSINE && plan.metric != L2;
-    // SAFETY: the mean has `d` elements.
-    let mean = |i: usize| unsafe { codebook.mean.add(i).read() };
     let weight = length_weight(plan.metric);
-    let residual: Vec<f32> = vector.iter().enumerate().map(|(i, x)| x - weight * mean(i)).collect();
-    let inverse = if is_dot { 1.0 } else { (1.0 / plan.factor_scale) as f32 };
-    let scaled: Vec<f32> = residual.iter().map(|x| x * inverse).collect();
     // SAFETY: the caller's promise.
-    let scores = unsafe { score_tables(&scaled, codebook, weight) };
+    let scores = unsafe { score_tables(scaled, codebook, weight) };
     let tables = scores.chunks_exact(codebook.centroids);
     // Comparisons leave out what is not a number, in whatever order they are made.
     let least: Vec<f32> =

@@ -30,6 +30,7 @@ impl Memory {
             factor_scale: 2.0,
             subspaces: 0,
             subspace_bits: 0,
+            rotated: 0,
         };
         let rows = vec![[0; 8]; (layout.vectors_offset as usize + 4 * D * SLOTS) / 64 + 1];
         let codes = vec![[0; 8]; codes_bytes(metric) / 64 + 1];

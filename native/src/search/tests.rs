@@ -46,6 +46,7 @@ impl Store {
             factor_scale: 2.0,
             subspaces: 0,
             subspace_bits: 0,
+            rotated: 0,
             mode,
             keep: 10,
             rerank: 0,

@@ -110,13 +110,13 @@ export const train = async (
 export const reencode = async (store: Store, pool: Pool["Service"], encoder: Encoder): Promise<void> => {
   const columns = store.segments.map(() => store.newCodes())
   const handle = store.handle()
-  const { parameters, factorScale } = encoder
+  const { parameters, factorScale, rotated = 0 } = encoder
   if (store.shape.precision !== "none") {
     await Promise.all(
       columns.map((column, segment) => {
         const slots = Math.min(SLOTS, store.directory.rows - segment * SLOTS)
         return slots > 0
-          ? runOnMemory<void>(pool, "encode", { segment, slots, parameters, factorScale, column }, handle)
+          ? runOnMemory<void>(pool, "encode", { segment, slots, parameters, factorScale, rotated, column }, handle)
           : undefined
       })
     )

@@ -5,6 +5,7 @@ import type { QueryCacheOptions } from "../embed/query-cache.ts"
 import { type EmbedderSource, openEmbedder } from "../embed/source.ts"
 import { CollectionMismatch, DimensionMismatch, InvalidParameter } from "../errors.ts"
 import { PUBLISHED_SEED } from "../index/projection.ts"
+import { MAX_ROTATED_DIMENSIONS } from "../index/rotation.ts"
 import type { GraphOptions } from "../store/graph-columns.ts"
 import { MAX_EMBEDDER_BYTES } from "../store/image/header.ts"
 import {
@@ -14,7 +15,9 @@ import {
   type Metric,
   type PqShape,
   PRECISIONS,
-  type Precision
+  type Precision,
+  ROTATIONS,
+  type Rotation
 } from "../store/layout.ts"
 import { MAX_LISTS } from "../store/list-columns.ts"
 import type { StoreShape } from "../store/memory.ts"
@@ -42,6 +45,14 @@ export interface PqOptions {
   readonly m: number
   /** Bits of the number of a centroid: 8 for 256 centroids a subspace, or 4 for 16. Default 8. */
   readonly bits?: 4 | 8 | undefined
+  /**
+   * What vectors are rotated by before they are cut into subspaces, learned from the sample: `none`; `pca`, principal
+   * components dealt out to the subspaces, of which the last are left out where codes have no bits for them; `opq`,
+   * the same turned further until codes lose least, which takes several times as long to train; or `auto`, `pca` where it
+   * loses less than `none` of rows held out. Up to 2,048 dimensions: beyond, `auto` is `none`, the others are refused.
+   * Default `auto`; a collection that is opened again goes on with its own.
+   */
+  readonly rotation?: Rotation | undefined
 }
 
 /** A graph (HNSW, Malkov and Yashunin, arXiv 1603.09320) as it is asked for. */
@@ -192,18 +203,34 @@ const LEAST_SUBSPACES = 4
 
 const checkedCodes = (codes: NonNullable<CollectionOptions["codes"]>, dimensions: number): Codes => {
   if (typeof codes !== "object" || codes === null) return oneOf("codes", codes, SIGN_CODES)
-  const { m, bits = 8 } = object("codes.pq", codes.pq)
+  const { m, bits = 8, rotation: asked = "auto" } = object("codes.pq", codes.pq)
   const wrong = (parameter: string, reason: string) => new InvalidParameter({ parameter, reason })
   if (bits !== 4 && bits !== 8) throw wrong("codes.pq.bits", `wanted 4 or 8, got ${bits}`)
   const most = Math.floor(dimensions / 2)
   if (most < LEAST_SUBSPACES) throw wrong("codes.pq", `needs ${2 * LEAST_SUBSPACES} dimensions or more`)
   wholeNumber("codes.pq.m", m, LEAST_SUBSPACES, most)
   if (bits === 4 && m % 2 !== 0) throw wrong("codes.pq.m", `must be even with 4 bits, got ${m}`)
-  return { pq: { m, bits } }
+  const rotation = oneOf("codes.pq.rotation", asked, ROTATIONS)
+  if (dimensions > MAX_ROTATED_DIMENSIONS && (rotation === "pca" || rotation === "opq")) {
+    throw wrong("codes.pq.rotation", `${rotation} takes up to ${MAX_ROTATED_DIMENSIONS} dimensions`)
+  }
+  return { pq: { m, bits, ...(rotation !== "none" && { rotation }) } }
 }
 
-/** Codes in a word. */
-const codesName = (codes: Codes): string => (typeof codes === "string" ? codes : `pq ${codes.pq.m} x ${codes.pq.bits}`)
+/** Codes in a few words. */
+const codesName = (codes: Codes): string => {
+  if (typeof codes === "string") return codes
+  const { m, bits, rotation } = codes.pq
+  return `pq ${m} x ${bits}${rotation === undefined ? "" : ` after ${rotation}`}`
+}
+
+/** The codes that are asked for of a collection that has others: without a rotation any will do. */
+const askedCodes = (codes: NonNullable<CollectionOptions["codes"]>, { codes: has, dimensions }: CollectionShape) => {
+  const asked = checkedCodes(codes, dimensions)
+  const isOpen = typeof codes === "object" && codes.pq.rotation === undefined
+  if (!isOpen || typeof asked === "string" || typeof has === "string") return asked
+  return { pq: { m: asked.pq.m, bits: asked.pq.bits, ...(has.pq.rotation && { rotation: has.pq.rotation }) } }
+}
 
 /** What a store keeps of a collection's shape. */
 export const storeShape = ({ dimensions, metric, precision, codes, fields }: CollectionShape): StoreShape => ({
@@ -220,7 +247,7 @@ export const checkShape = (collection: string, stored: CollectionShape, options:
     dimensions: options.dimensions ?? options.embedder?.dimensions,
     metric: options.metric,
     precision: options.precision,
-    codes: options.codes && codesName(checkedCodes(options.codes, stored.dimensions)),
+    codes: options.codes && codesName(askedCodes(options.codes, stored)),
     seed: options.seed,
     embedder: options.embedder?.id,
     fields: options.fields && typesText(checkedTypes(options.fields))

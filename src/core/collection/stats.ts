@@ -35,6 +35,8 @@ export interface CollectionStats extends CollectionShape {
    * product codes were not trained on: 0 is perfect. Absent before the training and for other codes.
    */
   readonly distortion: number | undefined
+  /** Components of rotated vectors, which product codes are of; undefined where vectors are not rotated. */
+  readonly rotated: number | undefined
   /** The instruction set in force. */
   readonly isa: string
   /** Why the kernels in TypeScript are in use, in one line; absent with the native addon. */
@@ -70,6 +72,7 @@ export const collectionStats = (
     lists: store.lists?.count ?? 0,
     calibration: store.codes.calibration,
     distortion: store.codes.encoder.training?.distortion,
+    rotated: store.codes.encoder.rotated,
     isa: store.kernels.activeIsa(),
     fallback,
     hnsw: store.graph && hnswStats(store.graph, store.directory.live),

@@ -1,6 +1,6 @@
 /**
  * What turns a vector into a code: bit `m` is the sign of component `m` of `(x - mean) P`, or part `s` the
- * number of the centroid nearest to it in subspace `s` (`pq`). Codes of different encoders cannot be compared, so an
+ * number of the centroid nearest to it, rotated or not, in subspace `s` (`pq`). Codes of different encoders cannot be compared, so an
  * encoder carries what tells it from others.
  */
 import type { Kernels } from "../kernels/contract.ts"
@@ -18,6 +18,8 @@ export interface EncoderIdentity {
   readonly seed: number
   /** Power of two that f16 factors and norms are divided by. */
   readonly factorScale: number
+  /** Components of a rotated vector, which product codes are of; absent where vectors are not rotated. */
+  readonly rotated?: number
   /** CRC-32C of the parameters. */
   readonly checksum: number
   /** What the training of a codebook measured; absent before it, and for the other kinds. */

@@ -75,7 +75,7 @@ const learnRotation = (
     const next = new Float32Array(rotation.length)
     kernels.matmul(transposed, signs, next, CODE_BITS, rows, CODE_BITS)
     addInertia(next, rotation)
-    polarFactor(kernels, next, CODE_BITS)
+    polarFactor(kernels, next, CODE_BITS, CODE_BITS)
     rotation = next
     progress(iteration / iterations)
   }

@@ -59,7 +59,7 @@ export const nearest = (
 const below = (random: Uint32Source, end: number): number => Math.floor((random() / 2 ** 32) * end)
 
 /** Moves each centroid to the mean of its points; one without points goes to a point drawn from all. */
-const recentre = (points: Points, members: Uint32Array, centroids: Float32Array, random: Uint32Source): void => {
+export const recentre = (points: Points, members: Uint32Array, centroids: Float32Array, random: Uint32Source): void => {
   const { vectors, count, dimensions } = points
   const sums = new Float64Array(centroids.length)
   const sizes = new Uint32Array(centroids.length / dimensions)

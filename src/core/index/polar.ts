@@ -22,20 +22,25 @@ const eigenvalueBound = (matrix: Float32Array, size: number): number => {
 }
 
 /**
- * Overwrites a square `matrix` by its polar factor: a rotation within the tolerance, if the matrix
- * is as well conditioned as expected. Magnitudes near 1 are wanted: their squares must stay in f32.
+ * Overwrites a `matrix` of no more columns than rows by its polar factor: orthonormal columns within the tolerance, if
+ * the matrix is as well conditioned as expected. Magnitudes near 1 are wanted: their squares must stay in f32.
  */
-export const polarFactor = (kernels: Pick<Kernels, "matmul">, matrix: Float32Array, size: number): void => {
-  const gram = new Float32Array(matrix.length)
+export const polarFactor = (
+  kernels: Pick<Kernels, "matmul">,
+  matrix: Float32Array,
+  rows: number,
+  columns: number
+): void => {
+  const gram = new Float32Array(rows * rows)
   const transposed = new Float32Array(matrix.length)
   const product = new Float32Array(matrix.length)
   let smallest = SMALLEST_SINGULAR_VALUE
   let largest = 0
   while (smallest < 1 - TOLERANCE) {
-    kernels.matmul(matrix, transpose(matrix, size, size, transposed), gram, size, size, size)
-    if (largest === 0) largest = Math.sqrt(eigenvalueBound(gram, size))
+    kernels.matmul(matrix, transpose(matrix, rows, columns, transposed), gram, rows, columns, rows)
+    if (largest === 0) largest = Math.sqrt(eigenvalueBound(gram, rows))
     if (largest === 0) return
-    kernels.matmul(gram, matrix, product, size, size, size)
+    kernels.matmul(gram, matrix, product, rows, rows, columns)
     // f(x) = s x (3 - (s x)^2) / 2 maps [smallest, 1] into [f(smallest), 1]: with the scale s that
     // gives both ends the same value, the smallest grow by 2.6 a step instead of 1.5.
     const scale = Math.sqrt(3 / (1 + smallest + smallest * smallest))

@@ -6,7 +6,7 @@ import type { SearchPlan, SegmentLayout } from "./contract.ts"
 import { byteTable } from "./fastscan.ts"
 import { matmul } from "./matmul.ts"
 import { dot64, norm2 } from "./norm.ts"
-import { centroidOf, codebookOf, codebookOffsets, subspaceStart } from "./pq.ts"
+import { centroidOf, codebookOf, codebookOffsets, rotatedVector, subspaceStart } from "./pq.ts"
 import type { Estimator } from "./query.ts"
 import { roundWithin } from "./rounding.ts"
 import { METRIC } from "./shape.ts"
@@ -56,7 +56,8 @@ export const LENGTH_WEIGHT = [0.75, 0, 1] as const
 
 /**
  * Tables of a query. With the mean and the scale of a codebook taken out, `<x, q> - w |x|^2 / 2` is the sum of
- * `<c, u> - w |c|^2 / 2` over the centroids of a code for `u = q - w mean`, and a term that all codes share.
+ * `<c, u> - w |c|^2 / 2` over the centroids of a code for `u = q - w mean`, rotated as they are, and a term that all
+ * codes share.
  */
 export const productEstimator = (plan: SearchPlan, vector: Float32Array, parameters: Float32Array): Estimator => {
   const { dimensions, subspaces, factorScale, metric } = plan
@@ -65,7 +66,11 @@ export const productEstimator = (plan: SearchPlan, vector: Float32Array, paramet
   const weight = LENGTH_WEIGHT[metric]!
   const residual = vector.map((x, i) => x - fround(weight * parameters[i]!))
   const inverse = isDot ? 1 : fround(1 / factorScale)
-  const scaled = residual.map((x) => x * inverse)
+  const scaled = rotatedVector(
+    plan,
+    residual.map((x) => x * inverse),
+    parameters
+  )
   const scores = scoreTables(plan, scaled, parameters)
   const least = new Float32Array(subspaces)
   let low = 0
@@ -107,14 +112,14 @@ const biasOf = ({ dimensions, metric }: SearchPlan, vector: Float32Array, parame
 
 /** What each centroid adds to the score, `subspaces x centroids`, before the scale. */
 const scoreTables = (plan: SearchPlan, query: Float32Array, parameters: Float32Array): Float32Array => {
-  const { centroids, halves, end } = codebookOffsets(plan)
+  const { centroids, halves, rotation } = codebookOffsets(plan)
   const scores = new Float32Array(plan.subspaces * centroids)
   for (let s = 0; s < plan.subspaces; s++) {
     const part = query.subarray(subspaceStart(plan, s), subspaceStart(plan, s + 1))
     const table = scores.subarray(s * centroids, (s + 1) * centroids)
     matmul(part, codebookOf(plan, parameters, s), table, 1, part.length, centroids)
   }
-  const half = parameters.subarray(halves, end)
+  const half = parameters.subarray(halves, rotation)
   const weight = LENGTH_WEIGHT[plan.metric]!
   return scores.map((score, i) => score - fround(weight * half[i]!))
 }

@@ -28,6 +28,8 @@ export interface SegmentLayout {
   readonly subspaces: number
   /** Bits of the number of a centroid, 4 or 8; 0 where codes are signs. */
   readonly subspaceBits: number
+  /** Components of a rotated vector, which product codes are of; 0 where they are of vectors as they are. */
+  readonly rotated: number
 }
 
 /** One search over consecutive blocks, after every default and bound has been applied. */

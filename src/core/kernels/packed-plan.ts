@@ -13,6 +13,7 @@ export const PLAN_FIELDS = [
   "factorScale",
   "subspaces",
   "subspaceBits",
+  "rotated",
   "mode",
   "keep",
   "wanted",

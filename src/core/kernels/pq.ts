@@ -1,14 +1,15 @@
 /**
  * Product quantisation (Jegou, Douze and Schmid, PAMI 2011): a vector cut into subspaces, and in each the
- * number of the nearest of 256 or 16 centroids.
+ * number of the nearest of 256 or 16 centroids. What is cut is a vector less the mean and divided by `factorScale`, of
+ * `e = d` components, or that times a rotation: then `e` is `rotated`, `d` or less.
  *
- * Subspace `s` of `m` has the components from `floor(s d / m)` to `floor((s + 1) d / m)`, so that every `m`
- * up to `d` will do. The parameters are
+ * Subspace `s` of `m` has the components from `floor(s e / m)` to `floor((s + 1) e / m)`, so that every `m`
+ * up to `e` will do. The parameters are
  *
  * - the mean (d),
- * - the codebook (d x K, row-major): row `i` holds component `i` of each centroid of its subspace, of
- *   vectors less the mean and divided by `factorScale`,
- * - half the squared length of each centroid (m x K).
+ * - the codebook (e x K, row-major): row `i` holds component `i` of each centroid of its subspace,
+ * - half the squared length of each centroid (m x K),
+ * - the rotation (d x e, row-major), where there is one: its columns are orthonormal.
  *
  * A code has `m` bytes of 8 bits, or `m / 2` of two numbers of 4 bits, that of the even subspace in the low
  * nibble. Byte `g` of the code of slot `j` of a block is at `64 g + j`, as with signs.
@@ -21,33 +22,43 @@ import { BLOCK, CODE_BYTES } from "./shape.ts"
 
 const { ceil, floor, fround } = Math
 
-type CodeLayout = Pick<SegmentLayout, "dimensions" | "subspaces" | "subspaceBits">
+type CodeLayout = Pick<SegmentLayout, "dimensions" | "subspaces" | "subspaceBits" | "rotated">
 
 /** Bytes of the code of a row, of signs or of products. */
-export const codeBytes = ({ subspaces, subspaceBits }: CodeLayout): number =>
+export const codeBytes = ({ subspaces, subspaceBits }: Pick<CodeLayout, "subspaces" | "subspaceBits">): number =>
   subspaces > 0 ? (subspaces * subspaceBits) / 8 : CODE_BYTES
 
-/** First component of subspace `s`; of subspace `subspaces`, the number of all components. */
-export const subspaceStart = ({ dimensions, subspaces }: CodeLayout, s: number): number =>
-  floor((s * dimensions) / subspaces)
+/** Components that are cut into subspaces. */
+const codedComponents = ({ dimensions, rotated }: CodeLayout): number => (rotated > 0 ? rotated : dimensions)
 
-/** Where the codebook and the half lengths start among the parameters, and where those end. */
-export const codebookOffsets = ({ dimensions, subspaces, subspaceBits }: CodeLayout) => {
+/** First component of subspace `s`; of subspace `subspaces`, the number of all components. */
+export const subspaceStart = (layout: CodeLayout, s: number): number =>
+  floor((s * codedComponents(layout)) / layout.subspaces)
+
+/** Where codebook, half lengths and rotation start among the parameters, and where those end. */
+export const codebookOffsets = (layout: CodeLayout) => {
+  const { dimensions, subspaces, subspaceBits, rotated } = layout
   const centroids = 1 << subspaceBits
-  const halves = dimensions * (1 + centroids)
-  return { centroids, codebook: dimensions, halves, end: halves + subspaces * centroids }
+  const halves = dimensions + codedComponents(layout) * centroids
+  const rotation = halves + subspaces * centroids
+  return { centroids, codebook: dimensions, halves, rotation, end: rotation + dimensions * rotated }
 }
 
 /** Refuses subspaces that there cannot be, and parameters that are not theirs. */
 export const requireCodebook = (layout: CodeLayout, parameters: Float32Array): void => {
-  const { dimensions, subspaces, subspaceBits } = layout
+  const { dimensions, subspaces, subspaceBits, rotated } = layout
   const even = subspaceBits === 4 && subspaces % 2 === 0
-  requireLayout(subspaces <= dimensions && (subspaceBits === 8 || even), "there are no such subspaces")
+  const fit = rotated <= dimensions && subspaces <= codedComponents(layout)
+  requireLayout(fit && (subspaceBits === 8 || even), "there are no such subspaces")
   requireLayout(parameters.length === codebookOffsets(layout).end, "the codebook is not of this dimension")
 }
 
 /** Scratch of one batch of vectors on their way to product codes. */
 interface ProductScratch {
+  /** What is cut into subspaces, of every vector. */
+  readonly residuals: Float32Array
+  /** The same before it is rotated; empty without a rotation. */
+  readonly straight: Float32Array
   /** Components of one subspace of every vector. */
   readonly part: Float32Array
   /** What each centroid of the subspace scores for every vector. */
@@ -57,7 +68,9 @@ interface ProductScratch {
 }
 
 export const productScratch = (layout: SegmentLayout): ProductScratch => ({
-  part: new Float32Array(BATCH * ceil(layout.dimensions / layout.subspaces)),
+  residuals: new Float32Array(BATCH * codedComponents(layout)),
+  straight: new Float32Array(layout.rotated > 0 ? BATCH * layout.dimensions : 0),
+  part: new Float32Array(BATCH * ceil(codedComponents(layout) / layout.subspaces)),
   scores: new Float32Array(BATCH << layout.subspaceBits),
   nearest: new Uint8Array(BATCH * layout.subspaces)
 })
@@ -68,18 +81,25 @@ export const encodeProducts = (
   vectors: Float32Array,
   count: number,
   parameters: Float32Array,
-  { part, scores, nearest }: ProductScratch
+  { residuals, straight, part, scores, nearest }: ProductScratch
 ): void => {
-  const { dimensions, subspaces } = layout
+  const { dimensions, subspaces, rotated } = layout
   const { centroids, halves } = codebookOffsets(layout)
   const inverse = fround(1 / layout.factorScale)
+  const differences = rotated > 0 ? straight : residuals
+  for (let from = 0; from < count * dimensions; from += dimensions) {
+    for (let i = 0; i < dimensions; i++) {
+      differences[from + i] = fround(vectors[from + i]! - parameters[i]!) * inverse
+    }
+  }
+  if (rotated > 0) matmul(straight, rotationOf(layout, parameters), residuals, count, dimensions, rotated)
+  const coded = codedComponents(layout)
   for (let s = 0; s < subspaces; s++) {
     const start = subspaceStart(layout, s)
     const width = subspaceStart(layout, s + 1) - start
     for (let row = 0; row < count; row++) {
-      for (let i = 0; i < width; i++) {
-        part[row * width + i] = fround(vectors[row * dimensions + start + i]! - parameters[start + i]!) * inverse
-      }
+      const from = row * coded + start
+      for (let i = 0; i < width; i++) part[row * width + i] = residuals[from + i]!
     }
     matmul(part, codebookOf(layout, parameters, s), scores, count, width, centroids)
     const half = halves + s * centroids
@@ -87,6 +107,20 @@ export const encodeProducts = (
       nearest[row * subspaces + s] = best(scores, row * centroids, parameters, half, centroids)
     }
   }
+}
+
+/** The rotation, `dimensions x rotated`. */
+const rotationOf = (layout: CodeLayout, parameters: Float32Array): Float32Array => {
+  const { rotation, end } = codebookOffsets(layout)
+  return parameters.subarray(rotation, end)
+}
+
+/** A vector as it is cut into subspaces. */
+export const rotatedVector = (layout: CodeLayout, vector: Float32Array, parameters: Float32Array): Float32Array => {
+  if (layout.rotated === 0) return vector
+  const out = new Float32Array(layout.rotated)
+  matmul(vector, rotationOf(layout, parameters), out, 1, layout.dimensions, layout.rotated)
+  return out
 }
 
 /** The rows of the codebook of one subspace. */
@@ -146,14 +180,20 @@ export const decodeProducts = (
   codes: Uint8Array,
   slot: number
 ): Float32Array => {
-  const { dimensions, subspaces, factorScale } = layout
-  const { centroids, codebook } = codebookOffsets(layout)
-  const out = new Float32Array(dimensions)
+  const { dimensions, subspaces, factorScale, rotated } = layout
+  const { centroids, codebook, rotation } = codebookOffsets(layout)
+  const coded = new Float32Array(codedComponents(layout))
   for (let s = 0; s < subspaces; s++) {
     const c = centroidOf(layout, codes, slot, s)
     for (let i = subspaceStart(layout, s); i < subspaceStart(layout, s + 1); i++) {
-      out[i] = parameters[i]! + parameters[codebook + i * centroids + c]! * factorScale
+      coded[i] = parameters[codebook + i * centroids + c]!
     }
   }
-  return out
+  // Back from the rotation, whose transpose is its inverse.
+  const component = (i: number): number => {
+    if (rotated === 0) return coded[i]!
+    const row = rotation + i * rotated
+    return coded.reduce((sum, x, j) => sum + x * parameters[row + j]!, 0)
+  }
+  return Float32Array.from({ length: dimensions }, (_, i) => parameters[i]! + component(i) * factorScale)
 }

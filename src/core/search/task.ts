@@ -59,6 +59,8 @@ export interface EncodeTask extends OnMemory {
   readonly slots: number
   readonly parameters: Float32Array
   readonly factorScale: number
+  /** Components of a rotated vector, 0 without a rotation. */
+  readonly rotated: number
   readonly column: SharedArrayBuffer
 }
 

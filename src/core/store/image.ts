@@ -28,7 +28,7 @@ import { type Extent, HEADER_BYTES, layoutHash, type Range } from "./image/range
 import { readBody } from "./image/read-body.ts"
 import { readVectored, writeVectored } from "./image/vectored.ts"
 import { writeBody } from "./image/write-body.ts"
-import { METRICS, PRECISIONS, SLOTS } from "./layout.ts"
+import { METRICS, PRECISIONS, ROTATIONS, SLOTS } from "./layout.ts"
 import { centroidBytes } from "./list-columns.ts"
 import type { ListWriter } from "./lists.ts"
 import { isLive, type StoreShape } from "./memory.ts"
@@ -123,6 +123,8 @@ const headerOf = ({ kernels, shape, directory, keys, codes, lists }: Store) => {
     encoderChecksum: codes.encoder.checksum,
     encoderSeed: codes.encoder.seed,
     factorScale: codes.encoder.factorScale,
+    rotation: ROTATIONS.indexOf(shape.pq?.rotation ?? "none"),
+    rotated: codes.encoder.rotated ?? 0,
     subspaces: shape.pq?.m ?? 0,
     subspaceBits: shape.pq?.bits ?? 0,
     distortion: codes.encoder.training?.distortion ?? 0,

@@ -55,12 +55,27 @@ const FIELD_BYTES: Readonly<Record<FieldType, number>> = { tag: 4, number: 8, bo
 /** Name of the column of a field: those of the store's own have no dot. */
 export const fieldColumn = (field: string): string => `fields.${field}`
 
+/** What vectors may be rotated by before they are cut into subspaces. */
+export const ROTATIONS = ["none", "auto", "pca", "opq"] as const
+/**
+ * What vectors are rotated by before they are cut into subspaces, so that each has its share of the variance.
+ *
+ * - `none`: they are cut as they are.
+ * - `pca`: principal components, dealt out so that the variances of all subspaces have about the same product; those
+ *   with less variance than codes of this size can tell are left out.
+ * - `opq`: the same, then turned until codes lose least (optimised product quantisation, Ge et al., CVPR 2013).
+ * - `auto`: `pca` where it loses less than `none` of rows held out of the training.
+ */
+export type Rotation = (typeof ROTATIONS)[number]
+
 /** Product codes: a vector in `m` subspaces, each told by the number of a centroid of `bits` bits. */
 export interface PqShape {
   /** Subspaces, 1..dimensions; even with 4 bits. */
   readonly m: number
   /** Bits of the number of a centroid: 8 for 256 centroids a subspace, or 4 for 16. */
   readonly bits: 4 | 8
+  /** Absent for none. */
+  readonly rotation?: Exclude<Rotation, "none">
 }
 
 /** One column of a buffer. */
@@ -113,11 +128,14 @@ export const codeColumns = (metric: Metric, pq?: PqShape): ReadonlyArray<Column>
         ...(metric === "l2" ? [{ name: "norms", offset: NORMS_OFFSET, blockBytes: 2 * BLOCK }] : [])
       ]
 
-/** Elements of the parameters of an encoder: mean and matrix and, of product codes, half lengths. */
-export const parameterCount = (dimensions: number, pq?: PqShape): number =>
+/**
+ * Elements of the parameters of an encoder: mean and matrix and, of product codes, half lengths and the rotation to
+ * `rotated` components, 0 for none.
+ */
+export const parameterCount = (dimensions: number, pq?: PqShape, rotated = 0): number =>
   pq === undefined
     ? dimensions * (1 + CODE_BITS)
-    : codebookOffsets({ dimensions, subspaces: pq.m, subspaceBits: pq.bits }).end
+    : codebookOffsets({ dimensions, subspaces: pq.m, subspaceBits: pq.bits, rotated }).end
 
 /** The columns of the links of a chunk of list blocks. */
 export const LINK_COLUMNS: ReadonlyArray<Column> = [
@@ -136,7 +154,8 @@ export const segmentLayout = (
   metric: Metric,
   precision: Precision,
   factorScale: number,
-  pq?: PqShape
+  pq?: PqShape,
+  rotated = 0
 ): SegmentLayout => {
   const offsets = new Map(rowColumns(precision, dimensions).map((column) => [column.name, column.offset]))
   return {
@@ -149,6 +168,7 @@ export const segmentLayout = (
     vectorsOffset: offsets.get("vectors") ?? 0,
     factorScale,
     subspaces: pq?.m ?? 0,
-    subspaceBits: pq?.bits ?? 0
+    subspaceBits: pq?.bits ?? 0,
+    rotated
   }
 }

@@ -161,7 +161,7 @@ export const searchColumns = (
   const { dimensions, metric, precision, pq } = handle.shape
   const { encoder, columns, lists, calibration } = handle.codes
   return {
-    layout: segmentLayout(dimensions, metric, precision, encoder.factorScale, pq),
+    layout: segmentLayout(dimensions, metric, precision, encoder.factorScale, pq, encoder.rotated),
     coded: isMade(encoder),
     encoder: encoder.parameters,
     rows: segments.map((segment) => segment.rows),

@@ -16,7 +16,7 @@ import { type Extent, HEADER_BYTES, type Range } from "./image/ranges.ts"
 import { keepSurvivors, type RowParts } from "./image/survivors.ts"
 import { readVectored } from "./image/vectored.ts"
 import type { ImageIdentity } from "./image.ts"
-import { codeColumns, type FieldTypes } from "./layout.ts"
+import { codeColumns, type FieldTypes, parameterCount } from "./layout.ts"
 import { Store } from "./store.ts"
 import { packedCount } from "./tags.ts"
 
@@ -181,14 +181,14 @@ const rowsOf = async (
 /** Puts the encoder of a new store in place of one that is damaged. */
 const forgetEncoder = (store: Store): void => {
   const { kernels, codes, shape } = store
-  const { kind, seed, parameters } = codes.encoder
+  const { kind, seed } = codes.encoder
   const unmade = {
     id: UNMADE,
     kind: kind === "itq" ? ("projection" as const) : kind,
     seed,
     dimensions: shape.dimensions,
     factorScale: 1,
-    parameters: new Float32Array(new SharedArrayBuffer(parameters.byteLength))
+    parameters: new Float32Array(new SharedArrayBuffer(4 * parameterCount(shape.dimensions, shape.pq)))
   }
   store.switchCodes(makeEncoder(kernels, unmade), codes.columns)
 }

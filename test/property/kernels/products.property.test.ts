@@ -4,10 +4,11 @@ import { test } from "node:test"
 import fc from "fast-check"
 import { codebookRows, trainCodebook } from "../../../src/core/index/codebook.ts"
 import { drawCentroids, lloyd, nearest } from "../../../src/core/index/kmeans.ts"
+import { orthonormalise } from "../../../src/core/index/orthonormal.ts"
 import { pcg64 } from "../../../src/core/index/pcg64.ts"
 import { spreadSeeds } from "../../../src/core/index/seeds.ts"
 import { productEstimator } from "../../../src/core/kernels/adc.ts"
-import { codeBytes, codebookOffsets, decodeProducts, subspaceStart } from "../../../src/core/kernels/pq.ts"
+import { centroidOf, codeBytes, codebookOffsets, decodeProducts, subspaceStart } from "../../../src/core/kernels/pq.ts"
 import { scalar } from "../../../src/core/kernels/scalar.ts"
 import { BLOCKS, MODE } from "../../../src/core/kernels/shape.ts"
 import { parameterCount } from "../../../src/core/store/layout.ts"
@@ -17,11 +18,13 @@ import { emptyHits, emptySegment, layoutOf, productShape, type Shape, vectorsOf 
 
 const ROWS = 70
 
-/** Parameters whose half lengths are those of the centroids. */
+/** Parameters whose half lengths are those of the centroids, with a rotation where one is drawn. */
 const parametersOf = (drawn: Shape): Float32Array => {
   const layout = layoutOf(drawn)
-  const { centroids, codebook, halves } = codebookOffsets(layout)
-  const parameters = randomVectors(drawn.seed ^ 0x5eed, parameterCount(drawn.dimensions, drawn.pq))
+  const { centroids, codebook, halves, rotation } = codebookOffsets(layout)
+  const { dimensions, rotated = 0 } = drawn
+  const parameters = randomVectors(drawn.seed ^ 0x5eed, parameterCount(dimensions, drawn.pq, rotated))
+  if (rotated > 0) orthonormalise(parameters.subarray(rotation), dimensions, rotated, pcg64(drawn.seed))
   for (let s = 0; s < layout.subspaces; s++) {
     for (let c = 0; c < centroids; c++) {
       let squares = 0
@@ -53,14 +56,24 @@ const unit = (drawn: Shape, x: Float32Array): Array<number> => {
   return Array.from(x, (value) => value / length)
 }
 
+/** Vectors less the mean, times the rotation where there is one. */
+const cut = ({ dimensions, rotated = 0 }: Shape, x: ReadonlyArray<number>, parameters: Float32Array) => {
+  const residual = x.map((value, i) => value - parameters[i]!)
+  if (rotated === 0) return residual
+  const from = parameters.length - dimensions * rotated
+  return Array.from({ length: rotated }, (_, j) =>
+    residual.reduce((sum, value, i) => sum + value * parameters[from + i * rotated + j]!, 0)
+  )
+}
+
 test("a code names the nearest centroid of every subspace", () => {
   fc.assert(
     fc.property(ordinary, (drawn) => {
       const { segment, layout, vectors, parameters } = written(drawn)
       const { centroids, codebook } = codebookOffsets(layout)
       for (let row = 0; row < ROWS; row += 9) {
-        const decoded = decodeProducts(layout, parameters, segment.codes, row)
-        const x = unit(drawn, vectors.subarray(row * drawn.dimensions, (row + 1) * drawn.dimensions))
+        const whole = unit(drawn, vectors.subarray(row * drawn.dimensions, (row + 1) * drawn.dimensions))
+        const x = cut(drawn, whole, parameters)
         for (let s = 0; s < layout.subspaces; s++) {
           const components = Array.from(
             { length: subspaceStart(layout, s + 1) - subspaceStart(layout, s) },
@@ -69,11 +82,42 @@ test("a code names the nearest centroid of every subspace", () => {
           const distance = (value: (i: number) => number) =>
             components.reduce((sum, i) => sum + (x[i]! - value(i)) ** 2, 0)
           const all = Array.from({ length: centroids }, (_, c) =>
-            distance((i) => parameters[i]! + parameters[codebook + i * centroids + c]!)
+            distance((i) => parameters[codebook + i * centroids + c]!)
           )
-          const found = distance((i) => decoded[i]!)
+          const found = all[centroidOf(layout, segment.codes, row, s)]!
           assert.ok(found <= Math.min(...all) + 1e-4 * (1 + found), `subspace ${s}: ${found} over ${Math.min(...all)}`)
         }
+      }
+    }),
+    { numRuns: 60 }
+  )
+})
+
+test("codes after a rotation are those of rotated vectors, which decoded ones come back from", () => {
+  const rotating = ordinary.filter(({ rotated = 0 }) => rotated > 0)
+  fc.assert(
+    fc.property(rotating, (drawn) => {
+      const { segment, layout, vectors, parameters } = written({ ...drawn, metric: "dot", precision: "none" })
+      const { dimensions, rotated = 0 } = drawn
+      const { rotation, codebook } = codebookOffsets(layout)
+      const mean = parameters.subarray(0, dimensions)
+      const residuals = vectors.map((x, i) => x - mean[i % dimensions]!)
+      const turned = new Float32Array(ROWS * rotated)
+      scalar.matmul(residuals, parameters.subarray(rotation), turned, ROWS, dimensions, rotated)
+      // The same codebook for vectors as they are, about zero.
+      const plain: Shape = { ...drawn, metric: "dot", precision: "none", dimensions: rotated, rotated: 0 }
+      const straight = Float32Array.of(...new Float32Array(rotated), ...parameters.subarray(codebook, rotation))
+      const { rows, codes } = emptySegment(plain)
+      const slots = Uint32Array.from({ length: ROWS }, (_, slot) => slot)
+      scalar.writeRows(layoutOf(plain), turned, slots, straight, rows, codes)
+      assert.deepEqual(segment.codes, codes)
+      for (const row of [0, ROWS - 1]) {
+        const decoded = decodeProducts(layout, parameters, segment.codes, row)
+        const coded = decodeProducts(layoutOf(plain), straight, codes, row)
+        const back = cut(drawn, Array.from(decoded), parameters)
+        for (const [j, x] of back.entries()) assert.ok(Math.abs(x - coded[j]!) < 1e-4, `${x} for ${coded[j]}`)
+        const [here, there] = [decoded.map((x, i) => x - mean[i]!), coded].map((v) => Math.hypot(...v))
+        assert.ok(Math.abs(here! - there!) < 1e-4, `length ${here} for ${there}`)
       }
     }),
     { numRuns: 60 }

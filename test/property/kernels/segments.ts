@@ -33,6 +33,8 @@ export interface Shape {
   readonly factorScale: number
   /** Set where codes are product codes. */
   readonly pq?: PqShape
+  /** Components of a rotated vector; absent or 0 for no rotation. */
+  readonly rotated?: number
 }
 
 /** Dimensions on both sides of every register width. */
@@ -54,25 +56,29 @@ export const shape = (
     factorScale: fc.constantFrom(1, 2, 2 ** 10, 2 ** 30)
   })
 
-/** A shape whose codes are product codes. */
+/** A shape whose codes are product codes, of vectors as they are or rotated to as many components or fewer. */
 export const productShape = (
   metrics: ReadonlyArray<Metric> = METRICS,
   precisions: ReadonlyArray<Precision> = PRECISIONS
 ): fc.Arbitrary<Shape> =>
-  fc.tuple(shape(metrics, precisions), fc.nat(), fc.constantFrom(4, 8)).map(([drawn, draw, bits]) => {
-    const most = Math.min(drawn.dimensions, 48)
-    const m = 1 + (draw % most)
-    // One component cannot be cut in two.
-    if (bits === 8 || drawn.dimensions === 1) return { ...drawn, pq: { m, bits: 8 } }
-    return { ...drawn, pq: { m: m % 2 === 0 ? m : m === most ? m - 1 : m + 1, bits: 4 } }
-  })
+  fc
+    .tuple(shape(metrics, precisions), fc.nat(), fc.constantFrom(4, 8), fc.nat())
+    .map(([drawn, draw, bits, rotation]) => {
+      const rotated = rotation % 2 === 0 ? 0 : 1 + (rotation % drawn.dimensions)
+      const components = rotated || drawn.dimensions
+      const most = Math.min(components, 48)
+      const m = 1 + (draw % most)
+      // One component cannot be cut in two.
+      if (bits === 8 || components === 1) return { ...drawn, rotated, pq: { m, bits: 8 } }
+      return { ...drawn, rotated, pq: { m: m % 2 === 0 ? m : m === most ? m - 1 : m + 1, bits: 4 } }
+    })
 
 export const layoutOf = (shape: Shape): SegmentLayout =>
-  segmentLayout(shape.dimensions, shape.metric, shape.precision, shape.factorScale, shape.pq)
+  segmentLayout(shape.dimensions, shape.metric, shape.precision, shape.factorScale, shape.pq, shape.rotated)
 
 /** Mean and projection, or mean, codebook and what goes for half lengths. */
 export const encoderOf = (shape: Shape): Float32Array => {
-  const encoder = randomVectors(shape.seed ^ 0x5eed, parameterCount(shape.dimensions, shape.pq))
+  const encoder = randomVectors(shape.seed ^ 0x5eed, parameterCount(shape.dimensions, shape.pq, shape.rotated))
   for (let i = 0; i < shape.dimensions; i++) encoder[i] = encoder[i]! / 8
   return encoder
 }

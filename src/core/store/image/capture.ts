@@ -31,6 +31,7 @@ export const captureStore = async (store: Store) => {
   const lives = segments.map(({ live }) => new Uint8Array(Int32Array.from(live).buffer))
   const plan = planImage({
     shape,
+    rotated: codes.encoder.rotated ?? 0,
     rows,
     keyCapacity: keys.current.length,
     recordsBytes: records.bytes,

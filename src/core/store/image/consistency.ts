@@ -2,7 +2,7 @@
 import { ENCODER_KINDS, type EncoderIdentity } from "../../index/encoder.ts"
 import type { Kernels } from "../../kernels/contract.ts"
 import type { GraphOptions } from "../graph-columns.ts"
-import { MAX_DIMENSIONS, METRICS, type PqShape, PRECISIONS, SLOTS } from "../layout.ts"
+import { MAX_DIMENSIONS, METRICS, type PqShape, PRECISIONS, ROTATIONS, type Rotation, SLOTS } from "../layout.ts"
 import { MAX_LISTS } from "../list-columns.ts"
 import type { StoreShape } from "../memory.ts"
 import { MAX_RECORDS_BYTES, RECORD_UNIT } from "../records.ts"
@@ -48,12 +48,16 @@ export const checkHeader = (
   require(dimensions >= 1 && dimensions <= MAX_DIMENSIONS, "dimensions", `${dimensions} is out of range`)
   const kind = known(ENCODER_KINDS, "encoderKind")
   require((kind === "pq") === header.subspaces > 0, "subspaces", `${header.subspaces} for the encoder ${kind}`)
+  const rotation = known(ROTATIONS, "rotation")
+  require(kind === "pq" || rotation === "none", "rotation", `${rotation} for the encoder ${kind}`)
+  const { rotated } = header
+  require(kind === "pq" || rotated === 0, "rotated", `${rotated} for the encoder ${kind}`)
   const shape = {
     dimensions,
     metric: known(METRICS, "metric"),
     precision: known(PRECISIONS, "precision"),
     ...(fields && { fields }),
-    ...(kind === "pq" && { pq: pqOf(header, require) })
+    ...(kind === "pq" && { pq: pqOf(header, rotation, require) })
   }
   require(header.layoutHash === layoutHash(kernels, shape), "layoutHash", "columns lie elsewhere in this version")
   require(Number.isSafeInteger(header.generation), "generation", "is out of range")
@@ -90,6 +94,7 @@ export const checkHeader = (
   const graphSize = graphBytes > 0 ? { m, upperBytes: graphUpperBytes } : undefined
   const size = {
     shape,
+    rotated,
     rows,
     keyCapacity,
     recordsBytes,
@@ -114,18 +119,22 @@ export const checkHeader = (
     seed: header.encoderSeed,
     factorScale: header.factorScale,
     checksum: header.encoderChecksum,
+    ...(rotated > 0 && { rotated }),
     ...(header.trainingRows > 0 && { training: { rows: header.trainingRows, distortion: header.distortion } })
   }
   return { shape, encoder, plan, graph: wantsGraph ? { m, efConstruction, seed } : undefined }
 }
 
 const pqOf = (
-  { dimensions, subspaces, subspaceBits }: ImageHeader,
+  { dimensions, subspaces, subspaceBits, rotated }: ImageHeader,
+  rotation: Rotation,
   require: (holds: boolean, field: HeaderField, reason: string) => void
 ): PqShape => {
   const bits = subspaceBits === 4 ? 4 : 8
   require(subspaceBits === bits, "subspaceBits", `${subspaceBits} is neither 4 nor 8`)
   const fit = subspaces <= dimensions && (bits === 8 || subspaces % 2 === 0)
   require(fit, "subspaces", `${subspaces} of ${bits} bits do not divide ${dimensions} dimensions`)
-  return { m: subspaces, bits }
+  const isRotation = rotated === 0 || (rotation !== "none" && rotated >= subspaces && rotated <= dimensions)
+  require(isRotation, "rotated", `${rotated} of ${dimensions} components with the rotation ${rotation}`)
+  return { m: subspaces, bits, ...(rotation !== "none" && { rotation }) }
 }

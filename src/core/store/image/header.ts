@@ -67,10 +67,12 @@ const HEADER_FIELDS = {
   graphSeed: [272, "u32"],
   graphEntry: [276, "u32"],
   graphLevel: [280, "u32"],
+  rotation: [284, "u32"],
   subspaces: [288, "u32"],
   subspaceBits: [292, "u32"],
   distortion: [296, "f64"],
   trainingRows: [304, "u32"],
+  rotated: [308, "u32"],
   watermark: [312, "u64"]
 } as const satisfies Record<string, readonly [offset: number, kind: Kind]>
 

@@ -59,6 +59,8 @@ export interface Range {
 /** What decides the length of every section. */
 interface ImageSize {
   readonly shape: StoreShape
+  /** Components of a rotated vector, 0 without a rotation. */
+  readonly rotated: number
   readonly rows: number
   readonly keyCapacity: number
   readonly recordsBytes: number
@@ -147,7 +149,7 @@ const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
     const blocks = addBlocks("segments", segment, used, buffers)
     add("segments", BLOCK * 4 * blocks, segment, "addresses")
   }
-  add("encoder", 4 * parameterCount(size.shape.dimensions, size.shape.pq))
+  add("encoder", 4 * parameterCount(size.shape.dimensions, size.shape.pq, size.rotated))
   add("keys", size.keyCapacity * 4)
   add("records", size.recordsBytes)
   add("lists", 4 * size.lists * (CODE_BITS + 2), 0, "centroids")
