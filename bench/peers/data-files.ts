@@ -51,7 +51,7 @@ export const readQueries = (folder: string, task: Task): ReadonlyArray<QuerySet>
     const { buffer, byteOffset, byteLength } = readFileSync(join(folder, `truth-${name}.bin`))
     const truth = new Int32Array(buffer, byteOffset, byteLength / 4)
     const { width, rows, values } = matrixIn(folder, `queries-${name}`, manifest)
-    const count = task === "approximate" ? rows : Math.min(rows, FEW)
+    const count = task === "approximate" || task === "codes" ? rows : Math.min(rows, FEW)
     return { name, depth, truth, matrix: { rows: count, width, values: values.subarray(0, count * width) } }
   })
 }

@@ -26,7 +26,7 @@ const HELP = `npm run bench:peers -- [options]
   --rows <n>          only the first n vectors
   --codes <n>         codes of the Hamming task, 1000000 by default
   --only <a,b>        only these peers: ${peers.join(", ")}
-  --task <name>       only this task: approximate, exact or hamming
+  --task <name>       only this task: approximate, codes, exact or hamming
   --match <text>      only configurations whose name contains the text
   --rounds <n>        times that everything is measured, 3 by default; the best of them counts, 0 only builds
   --build-threads <n> threads that indexes are built with, where a peer can be told; 1 by default
@@ -124,6 +124,7 @@ const sitesIn = async (work: string): Promise<Sites> => {
   const vectors = { data: files, indexes: join(files, "..", "indexes"), rows: data.rows, width: data.dimensions }
   return {
     approximate: vectors,
+    codes: vectors,
     exact: vectors,
     hamming: { data: codes, indexes: join(codes, "..", "indexes"), rows: codeRows, width: CODE_BYTES }
   }

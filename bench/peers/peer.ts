@@ -13,10 +13,11 @@ export interface Matrix {
  * What is asked of a configuration.
  *
  * - `approximate`: the ten nearest of the vectors, at several settings.
+ * - `codes`: the same, by product codes alone, without vectors beside them.
  * - `exact`: the same, by scoring every vector in f32.
  * - `hamming`: the ten nearest of the codes.
  */
-export type Task = "approximate" | "exact" | "hamming"
+export type Task = "approximate" | "codes" | "exact" | "hamming"
 
 /** What a search of one configuration can be told, such as `{ efSearch: 64 }`. */
 export type Setting = Readonly<Record<string, number>>

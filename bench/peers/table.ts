@@ -111,6 +111,29 @@ const approximate = (results: Results): ReadonlyArray<string> => {
   return ["", `Approximate, ${sizeOf(found)}: cost of a recall@10`, "", ...lines(header, rows)]
 }
 
+const codes = (results: Results): ReadonlyArray<string> => {
+  const found = ofTask(results, "codes")
+  if (found.length === 0) return []
+  const sets = querySets(found)
+  const rows = found.map((one) => {
+    const pointOf = (set: string) => one.points.find(({ queries }) => queries === set)
+    return [
+      ...named(one),
+      ...sets.map((set) => pointOf(set)?.recall?.toFixed(3) ?? NONE),
+      ...sets.map((set) => micros(pointOf(set)?.p50)),
+      ...stored(one)
+    ]
+  })
+  const header = [
+    "peer",
+    "configuration",
+    ...sets.map((set) => `recall@10, ${set}`),
+    ...sets.map((set) => `p50 us, ${set}`),
+    ...STORED
+  ]
+  return ["", `Product codes alone, without vectors, ${sizeOf(found)}`, "", ...lines(header, rows)]
+}
+
 const sizeOf = ([first]: ReadonlyArray<Measured>): string =>
   first === undefined ? "" : `${first.rows} x ${first.width * (first.configuration.task === "hamming" ? 8 : 1)}`
 
@@ -152,6 +175,7 @@ const notes = ({ measured, absent }: Results): ReadonlyArray<string> => {
 export const tables = (results: Results): string =>
   [
     ...approximate(results),
+    ...codes(results),
     ...whole(results, "exact", "Exact f32, one thread"),
     ...whole(results, "hamming", "Hamming top-10 over bits, one thread"),
     ...notes(results)

@@ -9,6 +9,14 @@ const CODE_DIMENSIONS = 256
 /** A component of a product code for four of the vector's, as faiss's configurations have it. */
 const COMPONENTS = 4
 
+/** Codes alone, of one subspace for so many components. */
+const codesAlone =
+  (components: number, bits: 4 | 8, rotation: "auto" | "none" = "auto") =>
+  (width: number): CollectionOptions => {
+    const m = Math.max(4, Math.floor(width / components))
+    return { precision: "none", codes: { pq: { m, bits, rotation } } }
+  }
+
 /** What a configuration makes of its collection and asks of its searches; the rest is the setting's. */
 interface Way extends Configuration {
   readonly collection?: CollectionOptions | ((width: number) => CollectionOptions)
@@ -58,6 +66,19 @@ const WAYS: ReadonlyArray<Way> = [
     search: { mode: "flat" },
     settings: [16, 24, 32, 48, 64, 96, 128, 192, 256, 384].map((rerank) => ({ rerank }))
   },
+  ...(
+    [
+      ["8 x 8", 48, 8],
+      ["32 x 8", 12, 8],
+      ["96 x 4", 4, 4]
+    ] as const
+  ).flatMap(([name, components, bits]): ReadonlyArray<Way> => {
+    const way = { task: "codes", search: { mode: "pq" } } as const
+    return [
+      { ...way, name: `pq ${name}`, collection: codesAlone(components, bits), note: "of 384 components" },
+      { ...way, name: `pq ${name}, not rotated`, collection: codesAlone(components, bits, "none") }
+    ]
+  }),
   { name: "exact", task: "exact", index: "flat", collection: { index: "none" }, search: { mode: "exact" } },
   {
     name: "binary",
@@ -82,6 +103,7 @@ export const adapter: Adapter = {
     const db = await open(folder, { threads })
     const options = optionsOf(way, base.width)
     const collection = await db.collection(COLLECTION, { dimensions, ...options })
+    if (way.task === "codes") await collection.train(vectorsOf(base, 0, base.rows))
     for (let from = 0; from < base.rows; from += BATCH) {
       const to = Math.min(base.rows, from + BATCH)
       const keys = Array.from({ length: to - from }, (_, i) => String(from + i))

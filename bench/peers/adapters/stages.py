@@ -42,7 +42,7 @@ class Data:
 
     def read(self, name, width, element=None):
         rows = read(self.folder, name, element or self.element, width)
-        return rows if JOB["configuration"]["task"] == "approximate" else rows[:FEW]
+        return rows if JOB["configuration"]["task"] in ("approximate", "codes") else rows[:FEW]
 
     def base(self):
         return read(self.folder, "base", self.element, self.width)
