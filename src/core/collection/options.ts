@@ -50,6 +50,7 @@ export interface PqOptions {
    * components dealt out to the subspaces, of which the last are left out where codes have no bits for them; `opq`,
    * the same turned further until codes lose least, which takes several times as long to train; or `auto`, `pca` where it
    * loses less than `none` of rows held out. Up to 2,048 dimensions: beyond, `auto` is `none`, the others are refused.
+   * Of 384 dimensions it takes less than a second to learn, of 1,536 some ten seconds.
    * Default `auto`; a collection that is opened again goes on with its own.
    */
   readonly rotation?: Rotation | undefined

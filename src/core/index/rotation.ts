@@ -14,7 +14,7 @@ import type { Residuals } from "./residuals.ts"
 
 export type Matmul = Pick<Kernels, "matmul">
 
-/** Most dimensions that are rotated: eigenvectors of as many take a minute, and of twice as many eight. */
+/** Most dimensions that are rotated: eigenvectors of as many take half a minute, of twice as many eight times that. */
 export const MAX_ROTATED_DIMENSIONS = 2048
 /** Columns that are orthonormal, `dimensions x components` row-major: what vectors are multiplied by. */
 export interface Rotation {
