@@ -127,6 +127,7 @@ reaches("clusters", { metric: "l2" }, () => clustered(8000, 48, 60))
 reaches("clusters in many dimensions", { precision: "f16" }, () => clustered(5000, 320, 40))
 reaches("uniform", { metric: "dot" }, () => uniform(6000, 32))
 reaches("duplicates", { precision: "int8" }, () => duplicates(5000, 24, 150))
+reaches("many copies of each", {}, () => duplicates(12_000, 24, 16))
 reaches("a few", {}, () => uniform(40, 16))
 
 test("a call that measures recall can be cancelled, leaves nothing half measured, and another one does it", async () => {

@@ -71,7 +71,7 @@ const searched = (
 export const search = (task: SearchTask): Reply<SearchDone> => on(task, (memory) => searched(memory, task))
 
 export const truth = (task: TruthTask): Reply<Truth> =>
-  on(task, (memory) => truthOf(searched(memory, task).hits, task.asked))
+  on(task, (memory) => truthOf(searched(memory, task).hits, task.queries, task.plan.metric, task.asked))
 
 export const measure = (task: MeasureTask): Reply<MeasureDone> =>
   on(task, (memory) => {

@@ -21,6 +21,8 @@ export const KS = [10, 100]
 /** Candidates of each measured search: recall at every smaller depth follows from their order. */
 const DEPTH = 512
 export const DEPTHS = [10, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512]
+/** Nearest rows of a query that are looked at: those it asks for lie behind all that equal it. */
+const EXACT_HITS = 512
 /** Shares of the lists that queries of the measured settings usually visit. */
 const PROBED = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64].map((n) => n / 128)
 /** Queries of one task. */
@@ -44,7 +46,7 @@ export const calibrate = async (
       ...plan(choice, memory.columns, memory.directory.rows, cancel),
       ...(margin !== undefined && { margin })
     })
-    const exact = planned({ mode: MODE.exact, keep: KS.at(-1)! + 1, rerank: 0, nprobe: 0, recall: undefined })
+    const exact = planned({ mode: MODE.exact, keep: EXACT_HITS, rerank: 0, nprobe: 0, recall: undefined })
     const truths = await truthsOf(memory, pool, sample, exact)
     const curves = KS.map((k) => ({ k, settings: [] as Array<Setting> }))
     for (const way of await waysToScan(memory, sample)) {

@@ -1,8 +1,12 @@
 /** What is nearest to queries that are stored themselves, and how much of it a search finds: counted in pool workers. */
 import type { Hits } from "../kernels/contract.ts"
+import { norm2 } from "../kernels/norm.ts"
+import { METRIC } from "../kernels/shape.ts"
 
 /** Relative difference of scores that rounding explains. */
 const ROUNDING = 1e-6
+/** The same of a score that is summed here, in another order than that of a search. */
+const LARGER_ROUNDING = 1e-5
 
 /** Stored vectors that serve as queries, and rows that count neither as near nor as found. */
 export interface Asked {
@@ -15,11 +19,11 @@ export interface Asked {
 
 /** What an exact search says of the queries of one task. Of each of `ks` in turn, a value a query. */
 export interface Truth extends Asked {
-  /** What each query scores itself, NaN when it was not found. */
+  /** What each query scores itself, NaN where neither it nor an equal of it was found. */
   readonly own: Float32Array
   /** Whether a row equals the query. */
   readonly hasEquals: Uint8Array
-  /** How many nearest rows there are: fewer than `k` in a small store. */
+  /** How many nearest rows there are: fewer than `k` in a small store, none where equals kept them from being seen. */
   readonly wanted: Uint16Array
   /** The score of the last of them. */
   readonly least: Float32Array
@@ -33,10 +37,12 @@ export interface Found {
   readonly counts: Uint16Array
 }
 
-/** Of an exact search that keeps more than the queries themselves, their equals, rows aside and the largest `k`. */
-export const truthOf = (exact: Hits, asked: Asked): Truth => {
+/** Of an exact search for `vectors` that keeps more than the queries themselves, rows aside and the largest `k`. */
+export const truthOf = (exact: Hits, vectors: Float32Array, metric: number, asked: Asked): Truth => {
   const { rows, ks } = asked
   const queries = rows.length
+  const dimensions = vectors.length / queries
+  const most = exact.rows.length / queries
   const own = new Float32Array(queries).fill(Number.NaN)
   const hasEquals = new Uint8Array(queries)
   const wanted = new Uint16Array(ks.length * queries)
@@ -46,16 +52,28 @@ export const truthOf = (exact: Hits, asked: Asked): Truth => {
     const places = placesOf(exact, query)
     const self = places.find((at) => exact.rows[at] === rows[query])
     if (self !== undefined) own[query] = exact.scores[self]!
+    else own[query] = scoreOfEqual(exact, places, norm2(vectors, query * dimensions, dimensions), metric)
     const near = places.filter((at) => exact.rows[at] !== rows[query] && !aside.has(exact.rows[at]!))
     const nearest = near.filter((at) => !isEqual(exact.scores[at]!, own[query]!))
     hasEquals[query] = self === undefined || near.length > nearest.length ? 1 : 0
     for (const [which, k] of ks.entries()) {
-      const count = Math.min(k, nearest.length)
+      const isHidden = nearest.length < Math.min(k, near.length) && places.length === most
+      const count = isHidden ? 0 : Math.min(k, nearest.length)
       wanted[which * queries + query] = count
       least[which * queries + query] = exact.scores[nearest[count - 1]!] ?? Number.NaN
     }
   }
   return { ...asked, own, hasEquals, wanted, least }
+}
+
+/**
+ * The score of a query with itself, as that of an equal says it, where those are so many that it was not found itself;
+ * NaN where none was found either, as with inner products of short vectors.
+ */
+const scoreOfEqual = ({ scores }: Hits, places: ReadonlyArray<number>, squared: number, metric: number): number => {
+  const own = metric === METRIC.l2 ? 0 : squared
+  const equal = places.find((at) => Math.abs(scores[at]! - own) <= LARGER_ROUNDING * squared)
+  return equal === undefined ? Number.NaN : scores[equal]!
 }
 
 /**
@@ -100,7 +118,10 @@ interface Recall {
   readonly error: number
 }
 
-/** Over all tasks, among the first `depth` candidates for `k` nearest rows; of queries without equals alone, if asked. */
+/**
+ * Over all tasks, among the first `depth` candidates for `k` nearest rows; of queries without equals alone, if asked.
+ * Nothing is promised where fewer than half of the queries told anything, as where nearly all rows have many equals.
+ */
 export const recallOf = (
   truths: ReadonlyArray<Truth>,
   found: ReadonlyArray<Found>,
@@ -109,6 +130,7 @@ export const recallOf = (
   withoutEquals = false
 ): Recall => {
   const shares: Array<number> = []
+  const queries = truths.reduce((sum, { rows }) => sum + rows.length, 0)
   for (const [task, { rows, ks, wanted, hasEquals }] of truths.entries()) {
     const which = ks.indexOf(k)
     const { depths, counts } = found[task]!
@@ -118,8 +140,7 @@ export const recallOf = (
       if (all > 0 && !(withoutEquals && hasEquals[query])) shares.push(counts[first + query]! / all)
     }
   }
-  // All equal: nothing was measured, and nothing is promised.
-  if (shares.length === 0) return { recall: 0, error: 0 }
+  if (shares.length === 0 || 2 * shares.length < queries) return { recall: 0, error: 0 }
   const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length
   const variance = shares.reduce((sum, share) => sum + (share - mean) ** 2, 0) / shares.length
   return { recall: mean, error: Math.sqrt(variance / shares.length) }
