@@ -74,6 +74,15 @@ describe("what runs together", () => {
     assert.equal(first!.toBlock, second!.fromBlock)
   })
 
+  test("a search whose candidates would take long to merge is sent whole, with its hits alone", () => {
+    const flat = (k: number) => begin(dispatcher, store, LONG, query, { k, mode: "flat" })
+    flat(1000)
+    assert.deepEqual([sizes(), held[0]!.task.plan.keep], [[1], 1000])
+    fresh()
+    flat(100)
+    assert.deepEqual([sizes(), held[0]!.task.plan.keep], [[1, 1], 1000])
+  })
+
   test("searches that find every worker busy are sent together, eight at most", async () => {
     const first = search()
     const others = Array.from({ length: 20 }, () => search())

@@ -157,7 +157,7 @@ export class Dispatcher {
         if (call.remaining === 0) this.#queue.delete(call)
       }
       const group = new Group(parts)
-      if (inPool) this.#runInPool(group, outlook.splits ? Math.ceil(us / IN_PLACE_US) : 1)
+      if (inPool) this.#runInPool(group, Math.min(outlook.shards, Math.ceil(us / IN_PLACE_US)))
       else runInPlace(group)
     }
     this.#gatheredSince = performance.now()

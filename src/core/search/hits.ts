@@ -23,7 +23,7 @@ export const merge = async (
   filtered = false
 ): Promise<Hits> => {
   const merged = newHits(queries, whole.keep)
-  await forEachSliced(queries, undefined, (query) => mergeQuery(parts, whole, query, filtered, merged))
+  await forEachSliced(queries, undefined, (query) => mergeQuery(parts, whole, query, filtered, merged), 1)
   return merged
 }
 

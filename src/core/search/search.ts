@@ -41,6 +41,11 @@ export interface Search {
 const MAX_RUNS = 4
 /** Share of a turn that is read in, in milliseconds: workers that have finished are waiting to be given more. */
 const READ_MS = 0.25
+/**
+ * Most candidates that shards of a query have together: they are merged on the event loop, at some 200 ns each. Where one
+ * query has as many, nearly all of its time goes into scoring them, and each shard would score its own.
+ */
+const MOST_MERGED = 4096
 /** Hits read between two looks at the clock. */
 const HITS_A_LOOK = 32
 
@@ -60,11 +65,8 @@ const priced = (plan: SearchPlan, filtered: boolean): SearchPlan =>
 export interface Outlook {
   /** Microseconds a query. */
   readonly perQuery: number
-  /**
-   * Whether it can be split by rows. Lists are not: a query that visits few of them is short. A walk has no part of the
-   * rows to itself.
-   */
-  readonly splits: boolean
+  /** Most parts that its rows are split into. */
+  readonly shards: number
 }
 
 /** Under a filter the cost is an upper bound: what it leaves out is not known before it ran. */
@@ -75,11 +77,18 @@ export const outlookOf = ({ cost, choice, memory, passing }: Search): Outlook =>
   const { keep, fetch = 0, fast } = whole
   const known = priced(whole, operations > 0)
   const us = cost.microseconds(known, scannedRows(known, memory), 1) + cost.filterMicroseconds(operations, rows)
-  return { perQuery: us + cost.diversityMicroseconds(keep, fetch, fast), splits: splits(whole) }
+  return { perQuery: us + cost.diversityMicroseconds(keep, fetch, fast), shards: mostShards(whole) }
 }
 
-/** Whether shards of the rows together find what the whole does: of them, the diverse hits would not be those of all. */
-const splits = ({ mode, fetch = 0 }: SearchPlan): boolean => mode !== MODE.ivf && mode !== MODE.hnsw && fetch === 0
+/**
+ * Most shards of the rows that together find what the whole does and are merged in less than a turn. Lists have none: a
+ * query that visits few of them is short. A walk has no part of the rows to itself, and the diverse hits of parts would
+ * not be those of all.
+ */
+const mostShards = ({ mode, keep, rerank, fetch = 0 }: SearchPlan): number =>
+  mode === MODE.ivf || mode === MODE.hnsw || fetch > 0
+    ? 1
+    : Math.max(1, Math.floor(MOST_MERGED / Math.max(keep, rerank)))
 
 /** The plan of one run and its filter, and whether its hits count: nothing that they depend on has changed since. */
 const begin = (search: Search, claim: number) => {
@@ -197,8 +206,8 @@ const scanInPool = async (
 ): Promise<Hits> => {
   const handle = memory.handle()
   // What memory has become since the search was split may not be.
-  const plans =
-    shards === 1 || !splits(whole) ? [whole] : Array.from({ length: shards }, (_, i) => shard(whole, i, shards))
+  const parts = Math.min(shards, mostShards(whole))
+  const plans = parts === 1 ? [whole] : Array.from({ length: parts }, (_, i) => shard(whole, i, parts))
   // All of them: none may still be reading when the claim is released.
   const results = await Promise.allSettled(
     plans.map((plan) => runOnMemory<SearchDone>(pool, "search", { plan, queries, filter }, handle, true))
