@@ -180,6 +180,7 @@ describe("filters", () => {
       ["filter.or[1].year", { or: [{}, { year: true }] }],
       ["filter.not.not.lang", { not: { not: { lang: 1 } } }],
       [`filter${".not".repeat(16)}`, deep],
+      ["filter.or[4].year.in", { or: new Array(5).fill({ year: { in: new Array(1000).fill(1) } }) }],
       ["filter.or[256].year", { or: new Array(257).fill({ year: 1 }) }]
     ]
     for (const [path, filter] of wrong) {

@@ -5,7 +5,7 @@
 import { InvalidParameter } from "../errors.ts"
 import type { Filter } from "../kernels/contract.ts"
 import { Masks } from "../search/filter/masks.ts"
-import { operationsOf, type Term } from "../search/filter/parse.ts"
+import { operationsOf, type Term, textOf } from "../search/filter/parse.ts"
 import type { Passing } from "../search/filter/passing.ts"
 import { compileFilter } from "../search/filter/program.ts"
 import { NO_NAMESPACE } from "../store/rows.ts"
@@ -62,6 +62,5 @@ export const passingNamespace = (memory: Searchable, namespace: Namespace) => {
   return (term: Term | undefined): Passing => (term === undefined ? unfiltered : passing(term))
 }
 
-/** Text that tells apart what JSON does not: infinite bounds. */
 const idOf = (namespace: Namespace, term: Term | undefined): string =>
-  JSON.stringify([namespace ?? null, term ?? null], (_, value) => (typeof value === "number" ? `${value}` : value))
+  `${JSON.stringify(namespace)} ${term === undefined ? "" : textOf(term)}`

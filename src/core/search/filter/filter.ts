@@ -10,7 +10,7 @@ export type FilterValue = string | number | boolean | Date
 export interface Condition {
   readonly eq?: FilterValue | undefined
   readonly ne?: FilterValue | undefined
-  /** Any of these: at most 1,024. */
+  /** Any of these: at most 1,024, and at most 4,096 in all parts of a filter. */
   readonly in?: ReadonlyArray<FilterValue> | undefined
   readonly gt?: FilterValue | undefined
   readonly gte?: FilterValue | undefined

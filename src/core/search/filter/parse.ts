@@ -25,6 +25,8 @@ const MAX_TERMS = 256
 const MAX_FILTERS = 512
 const MAX_DEPTH = 16
 const MAX_VALUES = 1024
+/** Values of all `in` together: they are looked through for each search, on the thread that asks. */
+const MAX_ALL_VALUES = 4096
 
 /** Checks a filter; throws `InvalidParameter` with the path of what is wrong. */
 export const parseFilter = (filter: Filter, fields: FieldTypes): Term => new Parser(fields).all(filter, "filter", 1)
@@ -38,6 +40,7 @@ class Parser {
   readonly #types: ReadonlyMap<string, FieldType>
   #terms = 0
   #filters = 0
+  #count = 0
 
   constructor(fields: FieldTypes) {
     this.#types = new Map(Object.entries(fields))
@@ -78,7 +81,7 @@ class Parser {
       case "ne":
         return not(equals())
       case "in":
-        return among(field, values(type, value, path))
+        return among(field, this.#values(type, value, path))
       case "gt":
         return range(nextAbove(bound()), Number.POSITIVE_INFINITY)
       case "gte":
@@ -96,14 +99,32 @@ class Parser {
         throw wrong(path, "there are eq, ne, in, gt, gte, lt, lte and exists")
     }
   }
+
+  #values(type: FieldType, list: unknown, path: string): ReadonlyArray<number | string> {
+    if (!Array.isArray(list) || list.length > MAX_VALUES) throw wrong(path, `wanted an array of at most ${MAX_VALUES}`)
+    this.#count += list.length
+    if (this.#count > MAX_ALL_VALUES) throw wrong(path, `more than ${MAX_ALL_VALUES} values in all`)
+    return list.map((value, i) => comparable(type, value, `${path}[${i}]`))
+  }
+}
+
+/** The same text for the same conditions, and no other: bounds may be infinite, which JSON does not tell from none. */
+export const textOf = (term: Term): string => {
+  switch (term.kind) {
+    case "range":
+      return `${term.field} ${term.low} ${term.high}`
+    case "among":
+      return `${term.field} ${JSON.stringify(term.values)}`
+    case "exists":
+      return `${term.field} *`
+    case "not":
+      return `not(${textOf(term.term)})`
+    default:
+      return `${term.kind}(${term.terms.map(textOf).join()})`
+  }
 }
 
 const among = (field: string, values: ReadonlyArray<number | string>): Term => ({ kind: "among", field, values })
-
-const values = (type: FieldType, list: unknown, path: string): ReadonlyArray<number | string> => {
-  if (!Array.isArray(list) || list.length > MAX_VALUES) throw wrong(path, `wanted an array of at most ${MAX_VALUES}`)
-  return list.map((value, i) => comparable(type, value, `${path}[${i}]`))
-}
 
 /** A value in the form it is compared in. */
 const comparable = (type: FieldType, value: unknown, path: string): number | string => {
