@@ -15,7 +15,9 @@ import {
   type Precision,
   type SearchOptions
 } from "../src/index.ts"
+import { failsWith } from "./failures.ts"
 import { randomVectors } from "./property/kernels/random.ts"
+import { turnsOf } from "./turns.ts"
 
 const FIELDS = { lang: "tag", year: "number", draft: "boolean", at: "timestamp" } as const
 const SHAPE: CollectionOptions = { dimensions: 2, fields: FIELDS }
@@ -31,6 +33,8 @@ const refused = (call: Promise<unknown>, parameter: string, reason = /./): Promi
 
 const keysOf = async (collection: Pick<Collection, "search">, filter: Filter): Promise<ReadonlyArray<string>> =>
   (await collection.search([1, 1], { filter, k: 100 })).map(({ key }) => key).sort()
+
+type Reading = (reader: Pick<Collection, "search" | "get" | "entries">) => Promise<void>
 
 describe("fields", () => {
   test("come back with hits, entries and iteration, a date in milliseconds", async () => {
@@ -319,6 +323,31 @@ describe("filters", () => {
       )
     }
     assert.deepEqual((await reader.get("a"))?.fields, { lang: "en" })
+  })
+
+  test("a thread that has many texts to read leaves turns to others, and keeps to the limits of its search", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const notes = await db.collection("notes", SHAPE)
+    const lang = Array.from({ length: 16_000 }, (_, i) => `tag ${i}`)
+    const keys = lang.map((_, i) => `${i}`)
+    await notes.addMany({ keys, vectors: randomVectors(3, 32_000), fields: { lang } })
+    const get: Reading = async (reader) => assert.equal((await reader.get("3998"))?.fields?.["lang"], "tag 3998")
+    const walk: Reading = async (reader) => {
+      const entries = reader.entries()
+      assert.equal((await entries.next()).value.fields.lang, "tag 0")
+    }
+    for (const read of [get, walk]) {
+      await using reader = attach(notes.share().handle)
+      const turns = await turnsOf(() => read(reader))
+      assert.ok(turns >= lang.length / 8 - 2, `${turns} turns`)
+    }
+    await using reader = attach(notes.share().handle)
+    const controller = new AbortController()
+    const given = reader.search([1, 1], { filter: { lang: "nobody" }, signal: controller.signal })
+    // A turn has begun in which some were read, and the rest waits.
+    setImmediate(() => controller.abort(new Error("enough")))
+    await assert.rejects(given, failsWith("Cancelled"))
+    assert.deepEqual(await keysOf(reader, { lang: "tag 7" }), ["7"])
   })
 })
 

@@ -93,7 +93,7 @@ export const makeReading = (
     return own
   }
 
-  const searchVectors =
+  const startVectors =
     <A>(vectors: () => Float32Array, isBatch: boolean, options: SearchOptions, sink: MakeSink<A>): Start<A> =>
     (done, fail) => {
       try {
@@ -110,6 +110,31 @@ export const makeReading = (
       }
     }
 
+  /** Once texts of the dictionary that another thread wrote are read here, of which `effect` may meet any. */
+  const caughtUp = <A>(effect: Effect.Effect<A, SabineError>): Effect.Effect<A, SabineError> =>
+    memory.tags.isFarBehind()
+      ? Effect.andThen(
+          abortable((signal) => memory.tags.catchUp(signal)),
+          effect
+        )
+      : effect
+
+  const searchVectors = <A>(
+    vectors: () => Float32Array,
+    isBatch: boolean,
+    options: SearchOptions,
+    sink: MakeSink<A>
+  ): Effect.Effect<A, SabineError> => {
+    if (!memory.tags.isFarBehind()) return direct(startVectors(vectors, isBatch, options, sink))
+    return Effect.flatMap(
+      attempt(() => {
+        const { signal, timeout, ...others } = object("options", options)
+        return { own: vectors(), limits: { signal, timeout }, others }
+      }),
+      ({ own, limits, others }) => limited(caughtUp(direct(startVectors(() => own, isBatch, others, sink))), limits)
+    )
+  }
+
   /** The limits hold for embedding and searching together. */
   const searchTexts = <A>(
     texts: ReadonlyArray<string>,
@@ -123,7 +148,7 @@ export const makeReading = (
       for (const text of texts) checkedText("query", text)
       return texts.length === 0 ? new Float32Array() : ownVectors(await embed([...texts], "query", signal))
     })
-    const search = Effect.flatMap(embedded, (vectors) => direct(searchVectors(() => vectors, isBatch, others, sink)))
+    const search = Effect.flatMap(embedded, (vectors) => searchVectors(() => vectors, isBatch, others, sink))
     return limited(search, { signal, timeout })
   }
 
@@ -157,16 +182,18 @@ export const makeReading = (
     search: (query, options = {}) =>
       typeof query === "string"
         ? searchTexts([query], false, options, oneList)
-        : direct(searchVectors(() => ownVector(kernels, shape, query), false, options, oneList)),
+        : searchVectors(() => ownVector(kernels, shape, query), false, options, oneList),
     searchMany: (queries, options = {}) =>
       Array.isArray(queries)
         ? searchTexts(queries, true, options, hitColumns)
-        : direct(searchVectors(() => ownVectors(matrix(queries)), true, options, hitColumns)),
+        : searchVectors(() => ownVectors(matrix(queries)), true, options, hitColumns),
     get: (key) =>
-      readNow(() => {
-        const row = rowOf(key)
-        return row < 0 ? undefined : readEntry(memory, row)
-      }),
+      caughtUp(
+        readNow(() => {
+          const row = rowOf(key)
+          return row < 0 ? undefined : readEntry(memory, row)
+        })
+      ),
     reconstruct: (key) => readNow(() => decoded(key)),
     approximateDistance: (query, key) =>
       Effect.flatMap(queryVector(query), (vector) =>
@@ -177,6 +204,7 @@ export const makeReading = (
       ),
     has: (key) => readNow(() => rowOf(key) >= 0),
     entries: async function* () {
+      if (memory.tags.isFarBehind()) await memory.tags.catchUp()
       const walk = new RowWalk(memory)
       const read = (row: number): Entry | undefined => {
         const segment = memory.segments[Math.floor(row / SLOTS)]

@@ -6,6 +6,8 @@
  * follows. The writer publishes the number of texts in the directory; a thread reads what is new to it when it meets
  * a code or a text it does not know.
  */
+import { forEachSliced } from "../slice.ts"
+
 const CHUNK_BYTES = 1 << 20
 const LENGTH_BYTES = 2
 /** In place of a length: the rest of the chunk is unused. */
@@ -14,6 +16,8 @@ const END = 0xffff
 export const MAX_TAG_BYTES = 1024
 /** Most bytes of all texts. */
 export const MAX_DICTIONARY_BYTES = 2 ** 31
+/** New texts that a thread reads when it meets one of them, at some microseconds each: before more, it waits for turns. */
+const FEW = 64
 /** What a code of no text is. */
 export const UNKNOWN = 0
 
@@ -53,6 +57,21 @@ export class TagReader {
   text(code: number): string | undefined {
     while (code >= this.#texts.length && this.step());
     return this.#texts[code]
+  }
+
+  /** Whether there are so many new texts that they are to be read in turns, before one of them is met. */
+  isFarBehind(): boolean {
+    return this.#new > FEW
+  }
+
+  /** Reads new texts in turns. */
+  catchUp(signal?: AbortSignal): Promise<void> {
+    return forEachSliced(this.#new, signal, () => this.step())
+  }
+
+  /** Texts that were not read yet. */
+  get #new(): number {
+    return this.#published() - this.#texts.length + 1
   }
 
   /** Reads one text of the log; false when there is no other. */
