@@ -94,7 +94,8 @@ test("a file may say only what every search can run", () => {
     [],
     {},
     { ...measured, curves: [{ k: 0, settings: [] }] },
-    { ...measured, curves: 5 }
+    { ...measured, curves: 5 },
+    { ...measured, written: 0.5 }
   ]) {
     assert.equal(isCalibration(value), false)
   }

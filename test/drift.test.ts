@@ -147,3 +147,40 @@ test("lists that were made of few entries while many came are not those that bui
   const { lists } = collection.stats()
   assert.ok(lists > 230 && lists <= 256, `${lists} lists`)
 })
+
+test("recall is measured again once half of the entries were written anew, though there are no more of them", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "sabine-drift-"))
+  t.after(() => rm(folder, { recursive: true }))
+  const shape = { dimensions: DIMENSIONS, index: "none" } as const
+  const rows = 4000
+  const others = about(77, 200, 0.5, rows, 3)
+  {
+    await using db = await open(folder)
+    const collection = await db.collection("drift", shape)
+    await collection.addMany({ keys: keysOf("k", 0, rows), vectors: about(11, 200, 0.5, rows, 1) })
+    await collection.buildIndex()
+    const measured = collection.stats().calibration
+    const write = (from: number, to: number) =>
+      Promise.all(
+        keysOf("k", from, to).map((key, i) =>
+          collection.update({ key, vector: others.subarray((from + i) * DIMENSIONS, (from + i + 1) * DIMENSIONS) })
+        )
+      )
+    await write(0, rows / 2)
+    assert.deepEqual(collection.stats().calibration, { ...measured, written: rows / 2 }, "half is not measured unasked")
+    await write(rows / 2, rows / 2 + 1)
+    const isAgain = await comes(() => collection.stats().calibration?.written === undefined)
+    assert.ok(isAgain && collection.stats().calibration?.curves !== measured?.curves)
+    await write(rows / 2 + 1, rows)
+    await collection.delete("k0")
+    assert.equal(collection.stats().calibration?.written, rows / 2 - 1)
+    await db.save()
+  }
+  await using db = await open(folder)
+  const collection = await db.collection("drift", shape)
+  assert.equal(collection.stats().calibration?.written, rows / 2 - 1)
+  await collection.add({ key: "k0", vector: others.subarray(0, DIMENSIONS) })
+  assert.equal(collection.stats().entries, collection.stats().calibration?.rows)
+  await collection.buildIndex()
+  assert.deepEqual([collection.stats().calibration?.written, collection.stats().calibration?.rows], [undefined, rows])
+})

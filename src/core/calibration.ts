@@ -37,6 +37,8 @@ export interface Calibration {
   readonly curves: ReadonlyArray<Curve>
   /** Rows that went to other lists since, when some were split or merged; absent for none. */
   readonly moved?: number | undefined
+  /** Vectors written since, of entries that were added or updated; absent for none. */
+  readonly written?: number | undefined
   /**
    * The same for walks of the graph, apart because not every search may walk; none where too few rows could serve as
    * queries, absent where there was no graph of all rows.
@@ -123,7 +125,7 @@ const isList = (value: unknown, holds: (item: Record<string, unknown>) => boolea
 
 /** Whether a value from a file is a calibration whose settings every search can run. */
 export const isCalibration = (value: unknown): value is Calibration => {
-  const { rows, queries, curves, moved = 0, walks } = (value ?? {}) as Record<string, unknown>
+  const { rows, queries, curves, moved = 0, written = 0, walks } = (value ?? {}) as Record<string, unknown>
   const isSetting = ({ nprobe, margin, rerank, recall, error, us }: Record<string, unknown>) =>
     isWithin(nprobe, 0, MOST_PROBED) &&
     (margin === undefined || (Number.isFinite(margin) && Number(margin) >= 0)) &&
@@ -138,7 +140,7 @@ export const isCalibration = (value: unknown): value is Calibration => {
   const areCurves = (value: unknown, holds: typeof isSetting) =>
     isList(value, ({ k, settings }) => isWithin(k, 1, MOST_RERANK) && isList(settings, holds))
   return (
-    [rows, queries, moved].every((count) => Number.isSafeInteger(count)) &&
+    [rows, queries, moved, written].every((count) => Number.isSafeInteger(count)) &&
     areCurves(curves, isScan) &&
     (walks === undefined || areCurves(walks, isWalk))
   )

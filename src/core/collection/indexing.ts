@@ -35,8 +35,10 @@ const CHANGES_A_LOOK = 1024
 const MAX_ROUNDS = 64
 /** Part of the rows that went to other lists after which recall and cost are measured again. */
 const MOVED_SHARE = 1 / 8
-/** Growth or loss after which recall and cost are measured again. */
-const CALIBRATION_GROWTH = 2
+/** Part of the rows that was written since after which recall and cost are measured again. */
+const WRITTEN_SHARE = 1 / 2
+/** Loss after which they are. */
+const CALIBRATION_LOSS = 2
 
 /** Rows that went to other lists since recall was measured. */
 const movedSince = (calibration: Calibration | undefined): number => calibration?.moved ?? 0
@@ -117,10 +119,9 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
           store.slots.reclaim()
           const assign = (rows: Uint32Array, near: SharedArrayBuffer) => assignAll(store, pool, near, rows, signal)
           const moved = await regroup(lists, assign, plan, signal)
-          const { calibration } = store.codes
+          const { measured } = store
           // With what was measured, and in images with it.
-          if (calibration !== undefined)
-            store.useCalibration({ ...calibration, moved: movedSince(calibration) + moved })
+          if (measured !== undefined) store.useCalibration({ ...measured, moved: movedSince(measured) + moved })
         })
       )
     }
@@ -139,6 +140,7 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   const walksAreDue = () => wholeGraph() !== undefined && store.codes.calibration?.walks === undefined
 
   const measureAtRest = abortable(async (signal) => {
+    const { writes } = store
     const { version, lists } = store.codes
     const sample = await storedRows(store, CALIBRATION_QUERIES)
     if (sample.rows.length === 0) return
@@ -146,7 +148,7 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
     const graph = wholeGraph()
     const calibration = graph ? { ...scans, walks: await calibrateWalks(store, graph, pool, sample, signal) } : scans
     if (store.codes.version !== version || store.codes.lists?.heads !== lists?.heads) return
-    store.useCalibration(calibration)
+    store.useCalibration(store.writes > writes ? { ...calibration, written: store.writes - writes } : calibration)
   })
   const measure = whileAtRest(measureAtRest)
 
@@ -156,17 +158,20 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   }
   const calibrationIsDue = () => {
     const { live } = store.directory
-    const { calibration } = store.codes
-    const measured = calibration?.rows ?? 0
-    const changed = live > CALIBRATION_GROWTH * measured || live * CALIBRATION_GROWTH < measured
-    const isDue = changed || movedSince(calibration) > MOVED_SHARE * live || walksAreDue()
+    const { measured } = store
+    const isOther =
+      measured === undefined ||
+      (measured.written ?? 0) > WRITTEN_SHARE * live ||
+      live * CALIBRATION_LOSS < measured.rows ||
+      movedSince(measured) > MOVED_SHARE * live
+    const isDue = isOther || walksAreDue()
     return shape.precision !== "none" && live >= CALIBRATED_ROWS && codesAreFinal() && isDue
   }
 
   const listsAreFresh = () => store.lists !== undefined && listed === store.directory.live
   const isMeasured = () => {
-    const { calibration } = store.codes
-    return calibration?.rows === store.directory.live && movedSince(calibration) === 0 && !walksAreDue()
+    const { rows, moved, written } = store.measured ?? {}
+    return rows === store.directory.live && !moved && !written && !walksAreDue()
   }
 
   const due = Effect.gen(function* () {

@@ -70,7 +70,7 @@ export const collectionStats = (
     segments: store.segments.length,
     encoder: store.codes.encoder.kind,
     lists: store.lists?.count ?? 0,
-    calibration: store.codes.calibration,
+    calibration: store.measured,
     distortion: store.codes.encoder.training?.distortion,
     rotated: store.codes.encoder.rotated,
     isa: store.kernels.activeIsa(),

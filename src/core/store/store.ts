@@ -88,6 +88,10 @@ export class Store implements Searchable {
     ended: (epoch) => this.lists?.reclaim(epoch)
   })
   readonly moveLog = newMoveLog()
+  /** Vectors written into rows since this was made. */
+  writes = 0
+  /** Those when what was measured was put in force. */
+  #measuredAt = 0
   /** Rows that were reserved and are neither published nor given back: their keys will want room. */
   #reserved = 0
 
@@ -215,8 +219,16 @@ export class Store implements Searchable {
     this.#useCodes({ ...this.codes, lists: undefined, calibration: undefined })
   }
 
+  /** What was measured of the codes and lists in force, and how much was written since; undefined when nothing was. */
+  get measured(): Calibration | undefined {
+    const { calibration } = this.codes
+    const written = (calibration?.written ?? 0) + this.writes - this.#measuredAt
+    return calibration === undefined || written === 0 ? calibration : { ...calibration, written }
+  }
+
   /** Puts what was measured of the codes and lists in force behind the plans of searches. */
   useCalibration(calibration: Calibration): void {
+    this.#measuredAt = this.writes
     this.#useCodes({ ...this.codes, calibration })
   }
 
@@ -321,6 +333,7 @@ export class Store implements Searchable {
       }
     })
     this.#reserved--
+    this.writes++
     if (replaced >= 0) this.#bury(replaced)
     this.#came(row)
     this.directory.countLive(replaced < 0 ? 1 : 0)

@@ -26,7 +26,7 @@ export const captureStore = async (store: Store) => {
   const { rows } = directory
   const graph: GraphImage | undefined =
     store.graph === undefined || rows === 0 ? undefined : packGraph(store.graph, rows)
-  const description = encodeDescription(shape, codes.calibration)
+  const description = encodeDescription(shape, store.measured)
   const segments = [...store.segments]
   const lives = segments.map(({ live }) => new Uint8Array(Int32Array.from(live).buffer))
   const plan = planImage({
