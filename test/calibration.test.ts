@@ -33,6 +33,13 @@ test("the cheapest setting is taken whose misses are well within those allowed",
   assert.deepEqual(bestSetting(measured, 10), { mode: MODE.flat, nprobe: 0, rerank: 128 })
 })
 
+test("where no setting finds half of the nearest, all are scored", () => {
+  const poor = (recall: number) => ({ ...measured, curves: [{ k: 10, settings: [setting(MODE.flat, 0, 64, recall)] }] })
+  assert.deepEqual(bestSetting(poor(0.5), 10), { mode: MODE.flat, nprobe: 0, rerank: 64 })
+  assert.deepEqual(bestSetting(poor(0.49), 10), { mode: MODE.exact, nprobe: 0, rerank: 0 })
+  assert.equal(bestSetting(poor(0.49), 11), undefined)
+})
+
 test("a margin goes with its setting", () => {
   const narrow = { ...setting(MODE.ivf, 16, 64, 0.98), margin: 0.125 }
   const found = settingFor({ ...measured, curves: [{ k: 10, settings: [narrow] }] }, 10, 0.95)

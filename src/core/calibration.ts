@@ -87,11 +87,18 @@ export const settingFor = (
   return chosen({ ...scanned, rerank }, keep)
 }
 
-/** The setting that was measured to find most of the nearest `keep`, short of an exact search. */
+/** Least share of the nearest that is worth finding: where no setting was measured to find as many, all are scored. */
+const LEAST_FOUND = 0.5
+
+/**
+ * The setting that was measured to find most of the nearest `keep`, short of an exact search; that, where codes tell so
+ * little of the rows that most would be missed, or rows equal one another so often that nothing could be measured.
+ */
 export const bestSetting = ({ curves, walks }: Calibration, keep: number, mayWalk = false): Chosen | undefined => {
   const scanned = curveOf(curves, keep)?.settings.at(-1)
   const walked = mayWalk ? curveOf(walks, keep)?.settings.at(-1) : undefined
   const best = walked !== undefined && walked.recall > (scanned?.recall ?? 0) ? walked : scanned
+  if (best !== undefined && best.recall < LEAST_FOUND) return { mode: MODE.exact, nprobe: 0, rerank: 0 }
   return best && chosen(best, keep)
 }
 
