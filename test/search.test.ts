@@ -20,6 +20,7 @@ import {
 import { failsWith } from "./failures.ts"
 import { randomVectors } from "./property/kernels/random.ts"
 import { newStore } from "./stores.ts"
+import { turnsOf } from "./turns.ts"
 
 const keys = (count: number): ReadonlyArray<string> => Array.from({ length: count }, (_, i) => `k${i}`)
 
@@ -115,6 +116,26 @@ describe("options", () => {
       return true
     })
     assert.deepEqual((await collection.searchMany(new Float32Array())).counts, new Uint32Array())
+  })
+
+  test("a batch of many queries is made ours in turns, and checked as others are", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const collection = await collectionOf(db, 10, 3)
+    const queries = randomVectors(2, 3 * 400_000)
+    queries[3 * 300_000] = Number.NaN
+    const fault = { _tag: "InvalidVector", index: 300_000, reason: "not-a-number" }
+    const turns = await turnsOf(() => assert.rejects(collection.searchMany(queries), fault))
+    assert.ok(turns >= 5, `${turns} turns`)
+    await assert.rejects(collection.searchMany(queries.subarray(1)), failsWith("DimensionMismatch"))
+    await assert.rejects(
+      collection.searchMany(queries, null as unknown as SearchOptions),
+      failsWith("InvalidParameter")
+    )
+    await assert.rejects(collection.search("text", null as unknown as SearchOptions), failsWith("InvalidParameter"))
+    const good = queries.subarray(0, 3 * 50_000)
+    const { keys } = await collection.searchMany(good, { k: 1, mode: "exact" })
+    const last = await collection.search(good.subarray(-3), { k: 1, mode: "exact" })
+    assert.deepEqual([keys.length, keys.at(-1)], [50_000, last[0]!.key])
   })
 
   test("a batch of no queries finds nothing and teaches nothing about costs", async () => {

@@ -1,7 +1,7 @@
 /** What every thread can do with a collection: search it and read it. */
 import * as Effect from "effect/Effect"
 import { object } from "../checked.ts"
-import { DimensionMismatch, InvalidParameter, type SabineError } from "../errors.ts"
+import { InvalidParameter, type SabineError } from "../errors.ts"
 import { abortable, attempt, direct, limited, type Start } from "../lift.ts"
 import { checkLimits } from "../limits.ts"
 import type { ScanCost } from "../search/cost.ts"
@@ -21,7 +21,7 @@ import { filterOfNamespace, type Namespace, passingNamespace, scopeOfNamespace }
 import { type Hit, type HitColumns, type HitSink, type HitSource, hitColumns, hitList, readEntry } from "./read.ts"
 import { RowWalk } from "./row-walk.ts"
 import { checkedText, type EmbedTexts } from "./texts.ts"
-import { checkVectors, ownVector } from "./vectors.ts"
+import { areMany, ownVector, ownVectors, ownVectorsInTurns } from "./vectors.ts"
 
 /** A vector, or a text for the collection's embedder. */
 export type Query = ArrayLike<number> | string
@@ -33,7 +33,10 @@ export interface Reading {
   readonly size: () => number
   /** The nearest entries, best first; ties go to the older row. */
   readonly search: (query: Query, options?: SearchOptions) => Effect.Effect<ReadonlyArray<Hit>, SabineError>
-  /** The nearest entries of many vectors (row-major) or texts, in flat arrays. Batches share each pass over memory. */
+  /**
+   * The nearest entries of many vectors (row-major) or texts, in flat arrays. Batches share each pass over memory. More than
+   * 131,072 components are read in turns of the event loop: they are to stay what they are until the call settles.
+   */
   readonly searchMany: (
     queries: Float32Array | ReadonlyArray<string>,
     options?: SearchOptions
@@ -83,16 +86,6 @@ export const makeReading = (
     return { choice, passing: passingOf(filter === undefined ? undefined : parseFilter(filter, shape.fields ?? {})) }
   }
 
-  /** Vectors as they are now: the caller may change its own at any time. */
-  const ownVectors = (queries: Float32Array): Float32Array => {
-    if (queries.length % shape.dimensions !== 0) {
-      throw new DimensionMismatch({ expected: shape.dimensions, got: queries.length })
-    }
-    const own = queries.slice()
-    checkVectors(kernels, shape, own)
-    return own
-  }
-
   const startVectors =
     <A>(vectors: () => Float32Array, isBatch: boolean, options: SearchOptions, sink: MakeSink<A>): Start<A> =>
     (done, fail) => {
@@ -110,6 +103,16 @@ export const makeReading = (
       }
     }
 
+  /** Limits of `options` over all that is done by the others. */
+  const limitedTogether = <A>(
+    options: SearchOptions,
+    run: (others: SearchOptions) => Effect.Effect<A, SabineError>
+  ): Effect.Effect<A, SabineError> =>
+    Effect.flatMap(
+      attempt(() => object("options", options)),
+      ({ signal, timeout, ...others }) => limited(run(others), { signal, timeout })
+    )
+
   /** Once texts of the dictionary that another thread wrote are read here, of which `effect` may meet any. */
   const caughtUp = <A>(effect: Effect.Effect<A, SabineError>): Effect.Effect<A, SabineError> =>
     memory.tags.isFarBehind()
@@ -126,31 +129,37 @@ export const makeReading = (
     sink: MakeSink<A>
   ): Effect.Effect<A, SabineError> => {
     if (!memory.tags.isFarBehind()) return direct(startVectors(vectors, isBatch, options, sink))
-    return Effect.flatMap(
-      attempt(() => {
-        const { signal, timeout, ...others } = object("options", options)
-        return { own: vectors(), limits: { signal, timeout }, others }
-      }),
-      ({ own, limits, others }) => limited(caughtUp(direct(startVectors(() => own, isBatch, others, sink))), limits)
+    return limitedTogether(options, (others) =>
+      Effect.flatMap(attempt(vectors), (own) => caughtUp(direct(startVectors(() => own, isBatch, others, sink))))
     )
   }
 
-  /** The limits hold for embedding and searching together. */
-  const searchTexts = <A>(
-    texts: ReadonlyArray<string>,
+  /** As `searchVectors`, of vectors that are made first; the limits hold for both together. */
+  const searchMade = <A>(
+    make: (signal: AbortSignal) => Promise<Float32Array>,
     isBatch: boolean,
     options: SearchOptions,
     sink: MakeSink<A>
   ): Effect.Effect<A, SabineError> => {
-    const { signal, timeout, ...others } = options
-    const embedded = abortable(async (signal) => {
+    const made = abortable(async (signal) => {
       checked(options)
-      for (const text of texts) checkedText("query", text)
-      return texts.length === 0 ? new Float32Array() : ownVectors(await embed([...texts], "query", signal))
+      return make(signal)
     })
-    const search = Effect.flatMap(embedded, (vectors) => searchVectors(() => vectors, isBatch, others, sink))
-    return limited(search, { signal, timeout })
+    return limitedTogether(options, (others) =>
+      Effect.flatMap(made, (vectors) => searchVectors(() => vectors, isBatch, others, sink))
+    )
   }
+
+  const embedded = async (texts: ReadonlyArray<string>, signal: AbortSignal): Promise<Float32Array> => {
+    for (const text of texts) checkedText("query", text)
+    if (texts.length === 0) return new Float32Array()
+    return ownVectorsInTurns(kernels, shape, await embed([...texts], "query", signal), signal)
+  }
+
+  const searchMatrix = (queries: unknown, options: SearchOptions): Effect.Effect<HitColumns, SabineError> =>
+    queries instanceof Float32Array && areMany(queries)
+      ? searchMade((signal) => ownVectorsInTurns(kernels, shape, queries, signal), true, options, hitColumns)
+      : searchVectors(() => ownVectors(kernels, shape, matrix(queries)), true, options, hitColumns)
 
   const rowOf = (key: string): number => {
     // Checked first, so that a wrong key is told in a namespace without entries too.
@@ -164,7 +173,7 @@ export const makeReading = (
   /** A query as a vector of ours. */
   const queryVector = (query: Query): Effect.Effect<Float32Array, SabineError> =>
     typeof query === "string"
-      ? abortable(async (signal) => ownVectors(await embed([checkedText("query", query)], "query", signal)))
+      ? abortable((signal) => embedded([query], signal))
       : attempt(() => ownVector(kernels, shape, query))
 
   /** The decoded vector of an entry. Called under a claim. */
@@ -181,12 +190,12 @@ export const makeReading = (
     },
     search: (query, options = {}) =>
       typeof query === "string"
-        ? searchTexts([query], false, options, oneList)
+        ? searchMade((signal) => embedded([query], signal), false, options, oneList)
         : searchVectors(() => ownVector(kernels, shape, query), false, options, oneList),
     searchMany: (queries, options = {}) =>
       Array.isArray(queries)
-        ? searchTexts(queries, true, options, hitColumns)
-        : searchVectors(() => ownVectors(matrix(queries)), true, options, hitColumns),
+        ? searchMade((signal) => embedded(queries, signal), true, options, hitColumns)
+        : searchMatrix(queries, options),
     get: (key) =>
       caughtUp(
         readNow(() => {

@@ -1,6 +1,7 @@
 /** Vectors as callers give them, checked and made ours. */
 import { DimensionMismatch, InvalidParameter, InvalidVector } from "../errors.ts"
 import type { Kernels } from "../kernels/contract.ts"
+import { forEachSliced } from "../slice.ts"
 import type { StoreShape } from "../store/memory.ts"
 
 /** Largest magnitude of a component: beyond it f16 has no number, and products of f32 no sum. */
@@ -33,5 +34,44 @@ export const ownVector = (kernels: Kernels, shape: StoreShape, vector: ArrayLike
   checkForm(shape, vector)
   const own = new Float32Array(vector)
   checkVectors(kernels, shape, own)
+  return own
+}
+
+/** Components that are copied and checked in some tenths of a millisecond. */
+const COMPONENTS_A_STEP = 1 << 17
+
+/** Whether many vectors take so long to be made ours that it is done in turns. */
+export const areMany = (vectors: Float32Array): boolean => vectors.length > COMPONENTS_A_STEP
+
+const checkWhole = ({ dimensions }: StoreShape, vectors: Float32Array): void => {
+  if (vectors.length % dimensions === 0) return
+  throw new DimensionMismatch({ expected: dimensions, got: vectors.length })
+}
+
+/** Vectors of ours, row-major, as the caller's are now: it may change its own at any time. */
+export const ownVectors = (kernels: Kernels, shape: StoreShape, vectors: Float32Array): Float32Array => {
+  checkWhole(shape, vectors)
+  const own = vectors.slice()
+  checkVectors(kernels, shape, own)
+  return own
+}
+
+/** As `ownVectors`, in turns: the caller may change its own once this has settled. */
+export const ownVectorsInTurns = async (
+  kernels: Kernels,
+  shape: StoreShape,
+  vectors: Float32Array,
+  signal: AbortSignal
+): Promise<Float32Array> => {
+  checkWhole(shape, vectors)
+  const { dimensions } = shape
+  const own = new Float32Array(vectors.length)
+  const rows = Math.ceil(COMPONENTS_A_STEP / dimensions)
+  const ownStep = (step: number) => {
+    const [from, to] = [step * rows * dimensions, (step + 1) * rows * dimensions]
+    own.set(vectors.subarray(from, to), from)
+    checkVectors(kernels, shape, own.subarray(from, to), step * rows)
+  }
+  await forEachSliced(Math.ceil(own.length / dimensions / rows), signal, ownStep, 1)
   return own
 }
