@@ -7,8 +7,8 @@ import type { ImagePaths } from "./store/image-pair.ts"
 
 const IMAGE = ".image"
 const PREVIOUS_IMAGE = ".previous.image"
-/** Files that take another name once they are whole. */
-const UNFINISHED = /\.(image|clean)\.tmp$/
+/** Files that take another name once they are whole, and what is left of those that wanted the lock. */
+const UNFINISHED = /\.(image|clean)\.tmp$|^lock\.[\da-f-]+$/
 const NAME = /^[A-Za-z0-9_-]{1,64}$/
 
 /** The files of a collection; `InvalidParameter` when the name could leave the folder. */
@@ -39,6 +39,6 @@ export const removeUnfinished = async (folder: string): Promise<void> => {
   const names = await readdir(folder).catch(fails("read", folder))
   for (const name of names.filter((name) => UNFINISHED.test(name))) {
     const path = join(folder, name)
-    await rm(path).catch(fails("remove", path))
+    await rm(path, { force: true }).catch(fails("remove", path))
   }
 }

@@ -4,25 +4,22 @@
  */
 import { randomUUID } from "node:crypto"
 import { existsSync, readFileSync, readlinkSync, rmSync } from "node:fs"
-import { link, mkdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises"
+import { mkdir, realpath, rm } from "node:fs/promises"
 import { uptime } from "node:os"
 import { join } from "node:path"
-import { setTimeout } from "node:timers/promises"
 import { isMainThread, threadId } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import { FolderLocked, StorageFailure } from "./errors.ts"
 import { abortable } from "./lift.ts"
 import { fails } from "./store/file-failure.ts"
+import { follow, lineOf, madeFirst } from "./store/succession.ts"
 
 const LOCK = "lock"
 /** Where the system has no name for a boot, clocks and uptimes tell one from another to this many seconds. */
 const CLOCK_TOLERANCE_S = 10
 const START_TOLERANCE_S = 0.5
-/** Times a lock of a thread that ended is removed before somebody else is given the folder. */
+/** Times a lock is asked for while others come and go. */
 const TAKE_TRIES = 4
-/** A lock is made and written in two steps: how often, and how far apart, one that is empty is read again. */
-const WRITE_TRIES = 20
-const WRITE_WAIT_MS = 25
 
 /** Which start of the machine this is: by name on Linux, where no change of the clock moves it. */
 const boot = (): string => {
@@ -114,21 +111,15 @@ const acquire = async (folder: string): Promise<string> => {
 }
 
 const makeLock = async (folder: string, path: string): Promise<void> => {
-  for (let tries = 1; ; tries++) {
-    try {
-      await writeFile(path, `${process.pid} ${boot()} ${startTime()} ${threadId} ${systemThread()}\n`, { flag: "wx" })
-      return
-    } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException
-      if (code !== "EEXIST" || tries === TAKE_TRIES) {
-        throw new StorageFailure({ operation: "lock", path, code: String(code), cause })
-      }
-      const text = await lockText(path).catch(fails("read", path))
-      const pid = holder(text)
-      if (pid !== undefined) throw new FolderLocked({ path: folder, pid })
-      await removeEnded(path, text).catch(fails("remove", path))
-    }
+  const mine = `${process.pid} ${boot()} ${startTime()} ${threadId} ${systemThread()} ${randomUUID()}\n`
+  for (let tries = 1; tries <= TAKE_TRIES; tries++) {
+    if (await madeFirst(path, mine).catch(fails("lock", path))) return
+    const line = await lineOf(path).catch(fails("read", path))
+    const pid = line.map(holder).find((found) => found !== undefined)
+    if (pid !== undefined) throw new FolderLocked({ path: folder, pid })
+    if (line.length > 0 && (await follow(path, line, mine).catch(fails("lock", path)))) return
   }
+  throw new StorageFailure({ operation: "lock", path, code: "EEXIST", cause: "others come and go" })
 }
 
 /** The process that holds a lock of this text; undefined when it, or its thread, has ended. */
@@ -148,34 +139,6 @@ const holder = (text: string): number | undefined => {
 const isSameBoot = (its: string): boolean => {
   const ours = boot()
   return its === ours || Math.abs(Number(its) - Number(ours)) <= CLOCK_TOLERANCE_S
-}
-
-/** Removes a lock that was read as `text`. Another that took its place meanwhile is put back. */
-const removeEnded = async (path: string, text: string): Promise<void> => {
-  const aside = `${path}.${randomUUID()}`
-  try {
-    await rename(path, aside)
-    if ((await readFile(aside, "utf8")) !== text) await link(aside, path)
-  } catch (error) {
-    // Somebody else removed it, or locked the folder again: the next try tells.
-    const { code } = error as NodeJS.ErrnoException
-    if (code !== "ENOENT" && code !== "EEXIST") throw error
-  } finally {
-    await rm(aside, { force: true })
-  }
-}
-
-/** What a lock says: nothing when it is gone, or when its maker ended before writing to it. */
-const lockText = async (path: string): Promise<string> => {
-  for (let tries = 0; ; tries++) {
-    const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined
-      throw error
-    })
-    if (text === undefined) return ""
-    if (text !== "" || tries === WRITE_TRIES) return text
-    await setTimeout(WRITE_WAIT_MS)
-  }
 }
 
 const isRunning = (pid: number): boolean => {

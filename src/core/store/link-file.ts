@@ -5,14 +5,16 @@ import { fails } from "./file-failure.ts"
 /** What file systems without links, or with too many to one file, answer. */
 const WITHOUT_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EXDEV", "EMLINK"])
 
+/** Whether a link was refused with the code of a file system that has none. */
+export const withoutLinks = (code: string | undefined): boolean => code !== undefined && WITHOUT_LINKS.has(code)
+
 /** Gives `from` the name `to` as well, or copies it there. What had that name is gone. */
 export const linkFile = async (from: string, to: string): Promise<void> => {
   await rm(to, { force: true }).catch(fails("remove", to))
   try {
     await link(from, to)
   } catch (error) {
-    const { code = "" } = error as NodeJS.ErrnoException
-    if (!WITHOUT_LINKS.has(code)) return fails("link", to)(error as NodeJS.ErrnoException)
+    if (!withoutLinks((error as NodeJS.ErrnoException).code)) return fails("link", to)(error as NodeJS.ErrnoException)
     await duplicate(from, to, constants.COPYFILE_FICLONE)
   }
 }
