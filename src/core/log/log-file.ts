@@ -12,6 +12,8 @@ import { type CleanLog, mark, unmark } from "./clean.ts"
 import { decodeFrame, encodeFrame, type Frame, numberOf, setNumber } from "./frame.ts"
 import { type LoggedCollection, MIGRATIONS, type RestoredCollection, SCHEMA_VERSION } from "./schema.ts"
 
+/** The way of `auto_vacuum` that gives free pages back when it is told to. */
+const INCREMENTAL = 2
 /** Pages of the write-ahead log before they are moved into the file: 16 MiB. */
 const CHECKPOINT_PAGES = 4096
 /** Frames that are folded in one transaction, fewer where they have this many entries: writes wait for no longer. */
@@ -70,9 +72,12 @@ export class LogFile {
     unmark(path)
     this.#db = new DatabaseSync(path)
     try {
+      // Before anything is read: then SQLite keeps the index of its write-ahead log in memory, and a full disk opens.
+      this.#db.exec("PRAGMA locking_mode = EXCLUSIVE")
+      const { auto_vacuum: vacuums } = this.#get("PRAGMA auto_vacuum") as { readonly auto_vacuum: number }
+      // To say it again would be a write.
+      if (vacuums !== INCREMENTAL) this.#db.exec(`PRAGMA auto_vacuum = ${INCREMENTAL}`)
       this.#db.exec(`
-        PRAGMA auto_vacuum = INCREMENTAL;
-        PRAGMA locking_mode = EXCLUSIVE;
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = ${relaxed ? "NORMAL" : "FULL"};
         PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
