@@ -69,11 +69,12 @@ export class LogFile {
     this.#path = path
     this.#relaxed = relaxed
     this.#acknowledged = new Acknowledged(kernels, path)
-    unmark(path)
     this.#db = new DatabaseSync(path)
     try {
       // Before anything is read: then SQLite keeps the index of its write-ahead log in memory, and a full disk opens.
       this.#db.exec("PRAGMA locking_mode = EXCLUSIVE")
+      const version = this.#knownVersion()
+      unmark(path)
       const { auto_vacuum: vacuums } = this.#get("PRAGMA auto_vacuum") as { readonly auto_vacuum: number }
       // To say it again would be a write.
       if (vacuums !== INCREMENTAL) this.#db.exec(`PRAGMA auto_vacuum = ${INCREMENTAL}`)
@@ -83,7 +84,7 @@ export class LogFile {
         PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
         PRAGMA cell_size_check = ON;
         PRAGMA trusted_schema = OFF;`)
-      this.#migrate()
+      this.#migrate(version)
     } catch (error) {
       this.#db.close()
       throw error
@@ -294,11 +295,14 @@ export class LogFile {
     this.#acknowledged.remove()
   }
 
-  #migrate(): void {
+  /** Which version the file is of; fails for one that is newer, of which nothing has been touched yet. */
+  #knownVersion(): number {
     const { user_version: version } = this.#get("PRAGMA user_version") as { readonly user_version: number }
-    if (version > SCHEMA_VERSION) {
-      throw new LogDamage(`its version ${version} is newer than ${SCHEMA_VERSION}, the newest known`)
-    }
+    if (version <= SCHEMA_VERSION) return version
+    throw new LogDamage(`its version ${version} is newer than ${SCHEMA_VERSION}, the newest known`)
+  }
+
+  #migrate(version: number): void {
     if (version === SCHEMA_VERSION) return
     this.#transaction(() =>
       this.#db.exec(`${MIGRATIONS.slice(version).join("")} PRAGMA user_version = ${SCHEMA_VERSION};`)

@@ -118,6 +118,11 @@ export class LogReader {
     const faults: Array<LogFault> = []
     const collections: Array<ReadCollection> = []
     const note = (fault: LogFault) => faults.push(fault)
+    const version = this.#version
+    // Its tables may be others: not to find those of this version is no damage.
+    if (version > SCHEMA_VERSION) {
+      return { version, newest: SCHEMA_VERSION, complaints: [], highest: undefined, collections, faults }
+    }
     for (const row of this.#scan<CollectionRow & { readonly number: number }>("collections", 0, note)) {
       const { id, name, shape, folded, crc } = row
       if (crc === describeCollection(this.#kernels, row)) collections.push({ id, name, shape, folded })
@@ -127,7 +132,7 @@ export class LogReader {
       note({ table: "restoring", from: 1, to: 1, reason: "its checksum does not hold" })
     }
     return {
-      version: this.#version,
+      version,
       newest: SCHEMA_VERSION,
       complaints: this.#complaints(),
       highest: this.#highest(),

@@ -152,8 +152,10 @@ const verifyLog = async (
     for (const complaint of survey.complaints) note(complaint)
     for (const fault of survey.faults) noteRows(fault)
     for (const { id, folded } of survey.collections) chains.start(id, folded)
-    for await (const frame of log.frames("log", noteRows)) chains.take(numberOf(frame))
-    for await (const _ of log.frames("entries", noteRows));
+    if (survey.version <= survey.newest) {
+      for await (const frame of log.frames("log", noteRows)) chains.take(numberOf(frame))
+      for await (const _ of log.frames("entries", noteRows));
+    }
   } catch (error) {
     if (!(error instanceof LogInvalid || error instanceof StorageFailure)) throw error
     note(error instanceof StorageFailure ? String(error.cause) : error.reason)

@@ -17,9 +17,12 @@ interface ChosenImage extends LoadedImage {
   readonly isNewest: boolean
 }
 
+/** Whether an image is whole and of a version that this program does not know: its place is not for an older one to take. */
+const isOfAnotherVersion = (error: unknown): boolean => error instanceof ImageInvalid && error.field === "version"
+
 /**
  * Reads the newest image that is whole, or else whole but for its indexes; undefined when there is none at all. Fails as
- * `loadImage` does when there are some and none is.
+ * `loadImage` does when there are some and none is, or the newest is of a version that is not known.
  */
 export const loadNewest = async (
   kernels: Kernels,
@@ -32,7 +35,7 @@ export const loadNewest = async (
     try {
       return { ...(await loadImage(kernels, path, accept)), fault, isNewest: path === newest }
     } catch (error) {
-      if (!(error instanceof ImageInvalid || error instanceof StorageFailure)) throw error
+      if (!(error instanceof ImageInvalid || error instanceof StorageFailure) || isOfAnotherVersion(error)) throw error
       fault ??= error
     }
   }
