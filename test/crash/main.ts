@@ -8,7 +8,7 @@ import { buildFaultfs } from "./faultfs.ts"
 import { faultRuns } from "./faults.ts"
 import { killRounds, totalled } from "./kill-rounds.ts"
 import { powerRounds } from "./power.ts"
-import { overBounds, soak } from "./soak.ts"
+import { isTold, overBounds, soak } from "./soak.ts"
 
 const SOAKED_ENTRIES = 20_000
 /** Rounds that run side by side: most of the time one process waits for another to start. */
@@ -75,7 +75,7 @@ if (values.faults) {
 if (seconds > 0) {
   const counts = await soak({ seconds, entries: SOAKED_ENTRIES, seed })
   const reasons = overBounds(counts)
-  say("soak", { ...counts, reasons })
+  say("soak", { ...counts, reasons, isGrowthBounded: isTold(counts) })
   failures += reasons.length
 }
 process.exitCode = failures === 0 ? 0 : 1
