@@ -1,5 +1,4 @@
 /** A database: a folder, or memory alone, with the threads and collections that live in it. */
-import { existsSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { isDeepStrictEqual } from "node:util"
 import * as Context from "effect/Context"
@@ -41,6 +40,7 @@ import { makeSaving, type SnapshotOptions, type SnapshotSettings, snapshotsOf } 
 import { Dispatcher } from "./search/dispatch.ts"
 import type { ImageIdentity } from "./store/image.ts"
 import { loadNewest } from "./store/image-pair.ts"
+import { isThere } from "./store/is-there.ts"
 import { Store } from "./store/store.ts"
 
 /** The path of a database that is never saved. */
@@ -130,7 +130,7 @@ const openLog = Effect.fnUntraced(function* (folder: string, durability: Durabil
   yield* abortable(() => removeUnfinished(folder))
   const path = logPath(folder)
   const saved = yield* abortable(() => savedCollections(folder))
-  if (saved.length > 0 && !existsSync(path)) {
+  if (saved.length > 0 && !(yield* abortable(() => isThere(path)))) {
     const reason = `it is missing, and the folder has images of ${saved.join(", ")}: open it with salvage, or repair it`
     return yield* new LogInvalid({ path, reason })
   }

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
-import { program } from "../programs.ts"
+import { inRepository, program, run } from "../programs.ts"
 
 const WRITES = 20
 const WAL = "records.sqlite-wal"
@@ -71,6 +71,46 @@ const eventsOf = (lines: ReadonlyArray<string>): ReadonlyArray<"write" | "flush"
   }
   return events
 }
+
+test("the event loop asks nothing of the disk", { skip: reason() }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "sabine-strace-"))
+  t.after(() => rm(folder, { recursive: true }))
+  const code = `
+    import { writeSync } from "node:fs"
+    import { open, repair, verify } from ${JSON.stringify(import.meta.resolve("../../src/index.ts"))}
+    const session = async (path) => {
+      const db = await open(path)
+      const notes = await db.collection("notes", { dimensions: 2 })
+      await notes.add({ key: "a", vector: [1, 0], payload: { text: "a" } })
+      await db.save()
+      await notes.delete("a")
+      await db.checkpoint("kept")
+      await db.listCheckpoints()
+      await db.compact()
+      await db.export(path + ".archive")
+      await db.restore("kept")
+      await db.import(path + ".archive")
+      await db.deleteCheckpoint("kept")
+      await db.close()
+      await verify(path)
+      await repair(path)
+      await (await open(path, { salvage: true })).close()
+    }
+    // What is loaded with the first use is no part of it.
+    await session(${JSON.stringify(join(folder, "before"))})
+    writeSync(1, "begin")
+    await session(${JSON.stringify(join(folder, "data"))})`
+  const output = join(folder, "trace")
+  const node = [process.execPath, "--input-type=module", "--eval", code]
+  await run("strace", ["-f", "-y", "-e", "trace=%file,%desc", "-o", output, ...node], inRepository("."))
+  const lines = (await readFile(output, "utf8")).split("\n").map((line) => /^(\d+) +(.*)$/.exec(line) ?? [])
+  const [, main] = lines[0]!
+  const begin = lines.findIndex(([, , text]) => text?.includes('"begin"'))
+  const asked = lines.slice(begin).filter(([, , text]) => text?.includes(join(folder, "data")))
+  assert.ok(begin > 0 && asked.length > 100)
+  const byMain = asked.filter(([, thread]) => thread === main).map(([line]) => line)
+  assert.deepEqual(byMain, [])
+})
 
 test("a write is in the log and flushed before it is acknowledged", { skip: reason() }, async (t) => {
   const events = await traceOf("full")

@@ -277,6 +277,12 @@ extern "C" fn mkdir(name: *const c_char, mode: u32) -> c_int {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn access(name: *const c_char, mode: c_int) -> c_int {
+    let call = || real!(access(name, mode) as extern "C" fn(*const c_char, c_int) -> c_int);
+    changing(of_name(name).as_deref(), |_, _| {}, call)
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn link(from: *const c_char, to: *const c_char) -> c_int {
     let call = || real!(link(from, to) as extern "C" fn(*const c_char, *const c_char) -> c_int);
     let Some(path) = of_name(to) else { return call() };

@@ -2,7 +2,7 @@
  * Checkpoints: a folder of images under a name. Images are never changed in place, so a checkpoint is a link to each
  * of the newest ones, and a manifest, written last, without which there is no checkpoint.
  */
-import { createReadStream, existsSync } from "node:fs"
+import { createReadStream } from "node:fs"
 import { mkdir, readdir, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { buffer } from "node:stream/consumers"
@@ -10,6 +10,7 @@ import { CheckpointNotFound, ImageInvalid, InvalidParameter } from "../errors.ts
 import { checkName, imagePaths } from "../folder.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import { fails } from "../store/file-failure.ts"
+import { isThere } from "../store/is-there.ts"
 import { replaceFile, syncFolder } from "../store/replace-file.ts"
 import { MANIFEST } from "./archive.ts"
 import { type Checkpoint, decodeManifest, encodeManifest } from "./manifest.ts"
@@ -36,7 +37,7 @@ export class Checkpoints {
     saveTo: (collection: string, path: string) => Promise<void>
   ): Promise<Checkpoint> {
     const path = this.#pathOf(name)
-    if (existsSync(join(path, MANIFEST))) {
+    if (await isThere(join(path, MANIFEST))) {
       throw new InvalidParameter({ parameter: "name", reason: `there is a checkpoint ${name}: delete it first` })
     }
     try {
@@ -63,17 +64,17 @@ export class Checkpoints {
   /** All of them, oldest first; fails with `ImageInvalid` when the manifest of one is damaged. */
   async list(): Promise<ReadonlyArray<Checkpoint>> {
     const folder = join(this.#folder, this.kind)
-    if (!existsSync(folder)) return []
+    if (!(await isThere(folder))) return []
     const names = await readdir(folder).catch(fails("read", folder))
     const found: Array<Checkpoint> = []
-    for (const name of names) if (existsSync(join(folder, name, MANIFEST))) found.push(await this.read(name))
+    for (const name of names) if (await isThere(join(folder, name, MANIFEST))) found.push(await this.read(name))
     return found.sort((a, b) => a.time - b.time || (a.name < b.name ? -1 : 1))
   }
 
   /** One of them; fails with `CheckpointNotFound`, or with `ImageInvalid` when its manifest is damaged. */
   async read(name: string): Promise<Checkpoint> {
     const path = join(this.#pathOf(name), MANIFEST)
-    if (!existsSync(path)) throw new CheckpointNotFound({ name })
+    if (!(await isThere(path))) throw new CheckpointNotFound({ name })
     // `readFile` takes a read that returns less than it asked for as the end of the file.
     const bytes = await buffer(createReadStream(path)).catch(fails("read", path))
     const invalid = (reason: string) => new ImageInvalid({ path, field: "checksum", from: 0, to: bytes.length, reason })
@@ -86,7 +87,7 @@ export class Checkpoints {
   async delete(name: string): Promise<void> {
     const path = this.#pathOf(name)
     const manifest = join(path, MANIFEST)
-    if (!existsSync(manifest)) throw new CheckpointNotFound({ name })
+    if (!(await isThere(manifest))) throw new CheckpointNotFound({ name })
     await rm(manifest).catch(fails("remove", manifest))
     await syncFolder(path)
     await rm(path, { recursive: true, force: true }).catch(fails("remove", path))

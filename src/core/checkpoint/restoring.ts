@@ -3,7 +3,6 @@
  * every frame out of it and says what the images of the checkpoint hold; then the images take their places; then the
  * name is taken out. Up to the transaction nothing has changed, after it nothing can be lost.
  */
-import { existsSync } from "node:fs"
 import { rename, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { shapeOfImage } from "../collection/encoding.ts"
@@ -14,6 +13,7 @@ import type { RestoredCollection } from "../log/schema.ts"
 import type { Storage } from "../log/storage.ts"
 import { fails } from "../store/file-failure.ts"
 import { loadImage } from "../store/image.ts"
+import { isThere } from "../store/is-there.ts"
 import { duplicate, linkFile } from "../store/link-file.ts"
 import { syncFolder } from "../store/replace-file.ts"
 import { type CheckpointKind, Checkpoints } from "./checkpoints.ts"
@@ -71,7 +71,7 @@ export class Restoring {
       await this.#storage.restored()
     }
     const transfer = join(this.#folder, "transfer" satisfies CheckpointKind)
-    if (!this.#isTidy && existsSync(transfer)) {
+    if (!this.#isTidy && (await isThere(transfer))) {
       await rm(transfer, { recursive: true, force: true }).catch(fails("remove", transfer))
     }
     this.#isTidy = true

@@ -2,12 +2,12 @@
  * Puts the files that salvaging made in the place of those there were, which stay in a folder beside them. Until then
  * nothing of the old is touched, and whenever it is interrupted salvaging can be done again: images first, the log last.
  */
-import { existsSync } from "node:fs"
 import { constants, copyFile, link, mkdir, open, readdir, rename, rm } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { imagePaths, logPath } from "../folder.ts"
 import { fails } from "../store/file-failure.ts"
 import type { ImagePaths } from "../store/image-pair.ts"
+import { thereOf } from "../store/is-there.ts"
 import { syncFolder } from "../store/replace-file.ts"
 
 /** Ends the name of a file that was made and is not in its place yet. */
@@ -45,10 +45,7 @@ export const putInForce = async (
 ): Promise<string> => {
   const log = logPath(folder)
   const images = before.flatMap((name) => Object.values(imagePaths(folder, name)))
-  const aside = await keep(
-    folder,
-    [log, `${log}-wal`, ...images].filter((path) => existsSync(path))
-  )
+  const aside = await keep(folder, await thereOf([log, `${log}-wal`, ...images]))
   for (const name of rebuilt) {
     const { newest, previous } = imagePaths(folder, name)
     for (const path of [newest, previous]) await rename(made(path), path).catch(fails("rename", path))

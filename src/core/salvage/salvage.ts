@@ -1,5 +1,4 @@
 /** A damaged folder made whole again of what it still holds. */
-import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type { Builder } from "../builder.ts"
 import { object, optionalFunction } from "../checked.ts"
@@ -17,6 +16,7 @@ import { Storage } from "../log/storage.ts"
 import { kernels } from "../native.ts"
 import type { Pool } from "../pool.ts"
 import { saveImage } from "../store/image.ts"
+import { isThere } from "../store/is-there.ts"
 import { addressOf, fieldsOf, NO_NAMESPACE, scopeOf } from "../store/rows.ts"
 import type { Store } from "../store/store.ts"
 import { embedAgain } from "./embedding.ts"
@@ -110,7 +110,7 @@ export const salvageLocked = Effect.fnUntraced(function* (
 /** Finishes going back to a checkpoint that was interrupted, where the log tells of one. */
 const finishRestoring = Effect.fnUntraced(function* (folder: string) {
   const path = logPath(folder)
-  if (!existsSync(path)) return
+  if (!(yield* abortable(() => isThere(path)))) return
   const isRestoring = yield* Effect.scoped(
     Effect.flatMap(LogReading.scoped(path), (log) =>
       // What cannot be read is said, and dealt with, later.

@@ -1,5 +1,4 @@
 /** What images still hold of a collection, newest first. */
-import { existsSync } from "node:fs"
 import { shapeOfImage } from "../collection/encoding.ts"
 import type { CollectionShape } from "../collection/options.ts"
 import { ImageInvalid, StorageFailure } from "../errors.ts"
@@ -8,6 +7,7 @@ import type { GraphOptions } from "../store/graph-columns.ts"
 import type { RowParts } from "../store/image/survivors.ts"
 import { loadImage } from "../store/image.ts"
 import type { ImagePaths } from "../store/image-pair.ts"
+import { isThere } from "../store/is-there.ts"
 import type { FieldTypes } from "../store/layout.ts"
 import { salvageImage } from "../store/salvage-image.ts"
 import type { Store } from "../store/store.ts"
@@ -36,7 +36,7 @@ export const sourcesOf = async (
 ): Promise<ReadonlyArray<Source>> => {
   const found: Array<Source> = []
   for (const path of [newest, previous]) {
-    const source = existsSync(path) ? await sourceOf(path, fields) : undefined
+    const source = (await isThere(path)) ? await sourceOf(path, fields) : undefined
     if (source !== undefined) found.push(source)
     if (source?.isWhole) break
   }

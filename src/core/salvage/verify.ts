@@ -1,5 +1,4 @@
 /** What is wrong with the folder of a database, told without changing it. */
-import { existsSync } from "node:fs"
 import { stat } from "node:fs/promises"
 import * as Effect from "effect/Effect"
 import { object, optionalFunction } from "../checked.ts"
@@ -13,6 +12,7 @@ import { LogReading } from "../log/reading.ts"
 import { kernels } from "../native.ts"
 import { fails } from "../store/file-failure.ts"
 import { loadImage } from "../store/image.ts"
+import { thereOf } from "../store/is-there.ts"
 import { salvageImage } from "../store/salvage-image.ts"
 import { Chains } from "./chains.ts"
 
@@ -84,8 +84,7 @@ export const verifyLocked = Effect.fnUntraced(function* (
   const { path } = log
   return yield* abortable(async () => {
     const faults: Array<Fault> = []
-    const paths = (name: string) => Object.values(imagePaths(folder, name)).filter((image) => existsSync(image))
-    const files = [...(existsSync(path) ? [path] : []), ...images.flatMap(paths)]
+    const files = await thereOf([path, ...images.flatMap((name) => Object.values(imagePaths(folder, name)))])
     const sizes = new Map(await Promise.all(files.map(async (file) => [file, (await stat(file)).size] as const)))
     const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0)
     let done = 0
@@ -94,7 +93,7 @@ export const verifyLocked = Effect.fnUntraced(function* (
       onProgress?.(done, bytes)
     }
 
-    const found = await verifyLog(log, { isThere: existsSync(path), hasImages: images.length > 0 }, faults)
+    const found = await verifyLog(log, { isThere: sizes.has(path), hasImages: images.length > 0 }, faults)
     advance(sizes.get(path) ?? 0)
     // Until the images of a checkpoint are in place, which opening does first, the log does not speak of those that are.
     const isRestoring = found.survey !== undefined && (await log.isRestoring())
@@ -102,7 +101,7 @@ export const verifyLocked = Effect.fnUntraced(function* (
     for (const name of names) {
       /** Of the images that are whole. */
       const watermarks: Array<number> = []
-      for (const image of paths(name)) {
+      for (const image of Object.values(imagePaths(folder, name)).filter((image) => sizes.has(image))) {
         const { meta, invalid } = await loaded(image)
         if (invalid === undefined) watermarks.push(meta?.watermark ?? 0)
         for (const { reason, from, to } of invalid ?? []) faults.push({ path: image, reason, bytes: { from, to } })

@@ -1,8 +1,8 @@
 /** The two newest images of a collection: the log reaches back to the older, so either alone loses nothing. */
-import { existsSync } from "node:fs"
 import { ImageInvalid, StorageFailure } from "../errors.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import { type ImageIdentity, type LoadedImage, loadImage } from "./image.ts"
+import { isThere } from "./is-there.ts"
 
 /** Where the images of a collection are. */
 export interface ImagePaths {
@@ -31,7 +31,7 @@ export const loadNewest = async (
 ): Promise<ChosenImage | undefined> => {
   let fault: ImageInvalid | StorageFailure | undefined
   for (const path of [newest, previous]) {
-    if (!existsSync(path)) continue
+    if (!(await isThere(path))) continue
     try {
       return { ...(await loadImage(kernels, path, accept)), fault, isNewest: path === newest }
     } catch (error) {
@@ -42,7 +42,7 @@ export const loadNewest = async (
   if (fault === undefined) return undefined
   // Lists and graph can be made anew of the rows: where nothing else is damaged they are left behind.
   for (const path of [newest, previous]) {
-    if (!existsSync(path)) continue
+    if (!(await isThere(path))) continue
     const loaded = await loadImage(kernels, path, accept, false).catch((error) => {
       if (!(error instanceof ImageInvalid || error instanceof StorageFailure)) throw error
       return undefined
