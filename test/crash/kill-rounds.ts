@@ -1,7 +1,7 @@
 /** Rounds of killing a writer at random moments and looking what is there. */
 import { mkdtemp, readdir, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, parse } from "node:path"
 import { open } from "../../src/index.ts"
 import { randomBits } from "../property/kernels/random.ts"
 import { Oracle } from "./oracle.ts"
@@ -31,7 +31,7 @@ export interface KillCounts {
   entries: number
   /** Rounds that found an image. */
   images: number
-  /** Checkpoints that were acknowledged, and restores that were begun. */
+  /** Checkpoints that were acknowledged, and restores and imports that were begun. */
   checkpoints: number
   restores: number
   lost: number
@@ -98,6 +98,9 @@ export const killRounds = async (options: KillOptions): Promise<KillCounts> => {
     counts.checkpoints += oracle.kept
     counts.restores += oracle.restores
     await rm(folder, { recursive: true })
+    const { dir, base } = parse(folder)
+    const archives = (await readdir(dir)).filter((name) => name.startsWith(`${base}.archive`))
+    for (const name of archives) await rm(join(dir, name), { force: true })
   }
   return counts
 }

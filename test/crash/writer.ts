@@ -1,6 +1,6 @@
 /**
- * A process that writes, deletes, updates, snapshots and reopens at random until it is killed. It says on descriptor 3
- * what it begins, before it does, and what was acknowledged, after.
+ * A process that writes, deletes, updates, snapshots, compacts, restores, exports, imports and reopens at random until it
+ * is killed. It says on descriptor 3 what it begins, before it does, and what was acknowledged, after.
  */
 
 import assert from "node:assert/strict"
@@ -35,6 +35,9 @@ const TRAINED_ENTRIES = 2300
 /** Checkpoints that are kept, and one session in so many that makes one, or goes back to one. */
 const CHECKPOINTS = 2
 const CHECKPOINT_SESSIONS = 4
+/** Entries that are written between an export and the import of it, and one save in so many that is a compaction. */
+const TRAVEL_WRITES = 5
+const COMPACTIONS = 3
 
 const say = (event: Event): void => {
   writeSync(EVENTS, `${JSON.stringify(event)}\n`)
@@ -85,25 +88,34 @@ const session = async (): Promise<void> => {
     say({ kept: name, states: [...states] })
   }
 
-  /** Goes back to a checkpoint: it has what it had, also when processes were killed since. */
-  const restore = async (): Promise<void> => {
-    const [name, entries] = [...known][bits() % known.size]!
+  /** All entries become those of `entries`, whatever process is killed meanwhile. */
+  const replace = async (entries: Kept["states"], work: () => Promise<unknown>, what: string): Promise<void> => {
     const wanted = new Map(entries)
     const numbers = [...new Set([...states.keys(), ...wanted.keys()])]
     const changed = numbers.filter((number) => states.get(number) !== wanted.get(number))
     const changes = changed.map((number) => [number, wanted.get(number) ?? null] as const)
-    const going = Promise.resolve().then(() => db.restore(name))
-    await told(changes, going, true)
+    await told(changes, Promise.resolve().then(work), true)
     collection = await openRows(db)
     states.clear()
     for (const [number, state] of await statesOf(collection)) states.set(number, state)
-    assert.deepEqual([...states].sort(), [...wanted].sort(), `checkpoint ${name} holds something else`)
+    assert.deepEqual([...states].sort(), [...wanted].sort(), `${what} holds something else`)
   }
 
-  // What is flushed when the system pleases may lose checkpoints as well.
-  const chance = durability === "full" ? bits() % CHECKPOINT_SESSIONS : CHECKPOINT_SESSIONS
-  if (chance === 0) await checkpoint()
-  else if (chance === 1 && known.size > 0) await restore()
+  /** Goes back to a checkpoint: it has what it had, also when processes were killed since. */
+  const restore = async (): Promise<void> => {
+    const [name, entries] = [...known][bits() % known.size]!
+    await replace(entries, () => db.restore(name), `checkpoint ${name}`)
+  }
+
+  /** Writes an archive, goes on, and goes back to it. */
+  const travel = async (): Promise<void> => {
+    const archive = `${folder}.archive`
+    const exported = [...states]
+    await db.export(archive)
+    for (let i = 0; i < TRAVEL_WRITES; i++) await one(LANES * (bits() % LANE_ENTRIES))
+    await replace(exported, () => db.import(archive), "an archive")
+  }
+
   const rounds = 5 + (bits() % 200)
 
   const one = async (number: number): Promise<void> => {
@@ -128,6 +140,11 @@ const session = async (): Promise<void> => {
     }
   }
 
+  // What is flushed when the system pleases may lose checkpoints as well.
+  const chance = durability === "full" ? bits() % CHECKPOINT_SESSIONS : CHECKPOINT_SESSIONS
+  if (chance === 0) await checkpoint()
+  else if (chance === 1 && known.size > 0) await restore()
+  else if (chance === 2) await travel()
   const lane = async (first: number): Promise<void> => {
     for (let i = 0; i < rounds; i++) await one(first + LANES * (bits() % LANE_ENTRIES))
   }
@@ -155,7 +172,7 @@ const session = async (): Promise<void> => {
 
   const snapshots = async (): Promise<void> => {
     for (let i = 0; i < rounds / 40; i++) {
-      await db.save()
+      await (bits() % COMPACTIONS === 0 ? db.compact() : db.save())
       await one(LANES * LANE_ENTRIES + 2 * (bits() % 5))
     }
   }
