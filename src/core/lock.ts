@@ -3,12 +3,13 @@
  * nobody up, so a lock that could not be removed, by a process that was killed, is taken over.
  */
 import { randomUUID } from "node:crypto"
-import { existsSync, readFileSync, readlinkSync, rmSync } from "node:fs"
+import { existsSync, readlinkSync, rmSync } from "node:fs"
 import { mkdir, realpath, rm } from "node:fs/promises"
 import { uptime } from "node:os"
 import { join } from "node:path"
 import { isMainThread, threadId } from "node:worker_threads"
 import * as Effect from "effect/Effect"
+import { bootName } from "./boot.ts"
 import { FolderLocked, StorageFailure } from "./errors.ts"
 import { abortable } from "./lift.ts"
 import { fails } from "./store/file-failure.ts"
@@ -21,14 +22,8 @@ const START_TOLERANCE_S = 0.5
 /** Times a lock is asked for while others come and go. */
 const TAKE_TRIES = 4
 
-/** Which start of the machine this is: by name on Linux, where no change of the clock moves it. */
-const boot = (): string => {
-  try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
-  } catch {
-    return String(Math.round(Date.now() / 1000 - uptime()))
-  }
-}
+/** Which start of the machine this is. */
+const boot = (): string => bootName() ?? String(Math.round(Date.now() / 1000 - uptime()))
 /**
  * When this process began, in seconds since the machine did: no change of the clock moves it. Process numbers come
  * again, in a container at every start.

@@ -1,17 +1,21 @@
 /**
- * How far a log was flushed, in a file beside it. SQLite takes whatever follows the first page of its write-ahead log that
+ * How far a log reached, in a file beside it. SQLite takes whatever follows the first page of its write-ahead log that
  * does not agree for writes that a loss of power interrupted: where such a page was damaged, this alone tells that more
  * had been there.
  *
- * It is written after each flush and not flushed itself: what a crash leaves of it may say less than the log holds and
- * never more, and then it tells nothing.
+ * It is written after each commit and not flushed itself: what a crash leaves of it may say less than the log holds and
+ * never more, and then it tells nothing. Of commits that were not flushed it tells until the machine starts again: the
+ * system has them, and only a loss of power takes them.
  */
 import { closeSync, constants, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from "node:fs"
+import { bootName } from "../boot.ts"
 import type { Kernels } from "../kernels/contract.ts"
 
-/** Number of a frame, u64, and the CRC32C of these bytes. */
-const BYTES = 12
-const NUMBER_BYTES = 8
+/** Number of a frame, u64, of which start of the machine it tells, u32, and the CRC32C of these bytes. */
+const BYTES = 16
+const [BOOT, CHECKSUM] = [8, 12]
+/** In place of a start: the log was flushed, and it tells of every one. */
+const FLUSHED = 0
 
 const pathOf = (log: string): string => `${log}.flushed`
 
@@ -19,31 +23,39 @@ export class Acknowledged {
   readonly #kernels: Pick<Kernels, "crc32c">
   readonly #path: string
   readonly #bytes = Buffer.alloc(BYTES)
+  /** This start of the machine; undefined where it has no name. */
+  readonly #boot: number | undefined
   #file: number | undefined
   #isLost = false
 
   constructor(kernels: Pick<Kernels, "crc32c">, log: string) {
     this.#kernels = kernels
     this.#path = pathOf(log)
+    const name = bootName()
+    this.#boot = name === undefined ? undefined : kernels.crc32c(Buffer.from(name)) || 1
   }
 
-  /** Number of a frame that the log had on the disk; 0 where nothing tells. */
+  /** Number of a frame that the log had; 0 where nothing tells. */
   read(): number {
     try {
       const bytes = readFileSync(this.#path)
-      const number = bytes.subarray(0, NUMBER_BYTES)
-      const holds = bytes.length === BYTES && bytes.readUInt32LE(NUMBER_BYTES) === this.#kernels.crc32c(number)
-      return holds ? Number(number.readBigUInt64LE()) : 0
+      if (bytes.length !== BYTES) return 0
+      const boot = bytes.readUInt32LE(BOOT)
+      const holds =
+        bytes.readUInt32LE(CHECKSUM) === this.#kernels.crc32c(bytes.subarray(0, CHECKSUM)) &&
+        (boot === FLUSHED || boot === this.#boot)
+      return holds ? Number(bytes.readBigUInt64LE()) : 0
     } catch {
       return 0
     }
   }
 
-  /** The log has everything up to a frame on the disk. */
-  note(number: number): void {
-    if (this.#isLost) return
+  /** The log has everything up to a frame, on the disk when that was flushed. */
+  note(number: number, isFlushed: boolean): void {
+    const boot = isFlushed ? FLUSHED : this.#boot
+    if (this.#isLost || boot === undefined) return
     try {
-      this.#write(number)
+      this.#write(number, boot)
     } catch {
       // The log has it, and that is what was asked for: what this says stays true.
       this.#isLost = true
@@ -52,7 +64,7 @@ export class Acknowledged {
 
   /** Numbers will start anew: nothing may be left that says otherwise, whatever happens. */
   forget(): void {
-    this.#write(0)
+    this.#write(0, FLUSHED)
     fdatasyncSync(this.#file!)
   }
 
@@ -66,10 +78,11 @@ export class Acknowledged {
     rmSync(this.#path, { force: true })
   }
 
-  #write(number: number): void {
+  #write(number: number, boot: number): void {
     this.#file ??= openSync(this.#path, constants.O_RDWR | constants.O_CREAT, 0o644)
     this.#bytes.writeBigUInt64LE(BigInt(number))
-    this.#bytes.writeUInt32LE(this.#kernels.crc32c(this.#bytes.subarray(0, NUMBER_BYTES)), NUMBER_BYTES)
+    this.#bytes.writeUInt32LE(boot, BOOT)
+    this.#bytes.writeUInt32LE(this.#kernels.crc32c(this.#bytes.subarray(0, CHECKSUM)), CHECKSUM)
     const written = writeSync(this.#file, this.#bytes, 0, BYTES, 0)
     if (written < BYTES) throw new Error("the file took half of it")
   }

@@ -137,8 +137,7 @@ export class LogFile {
       }
     })
     const newest = frames.at(-1)
-    // A loss of power may take from the log what was not flushed, and leave this.
-    if (newest !== undefined && !this.#relaxed) this.#acknowledged.note(numberOf(newest).number)
+    if (newest !== undefined) this.#acknowledged.note(numberOf(newest).number, !this.#relaxed)
   }
 
   /** The next frames of a collection after `number`, some `bytes` of them; none at the end. */
