@@ -78,6 +78,8 @@ interface SharedWriting extends WritingParts {
 interface Prepared<A> {
   /** What the log is to keep of it; absent for a write that changes nothing. */
   readonly frame?: Frame
+  /** Does early what `commit` does otherwise, while the log is written. */
+  readonly meanwhile?: () => void
   /** Puts it in force; nothing is left that could fail but memory for the key index. */
   readonly commit: () => A
   /** Takes back what was set aside. */
@@ -118,10 +120,10 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
   /** Makes one write durable, then findable. Nobody else writes the key meanwhile, and many others wait for the same flush. */
   const write = <A>(key: string, prepare: () => Prepared<A>): Effect.Effect<A, SabineError> => {
     if (log === undefined) return exclusively(attempt(() => prepare().commit()))
-    const logged = Effect.flatMap(attempt(prepare), ({ frame, commit, abort }) => {
+    const logged = Effect.flatMap(attempt(prepare), ({ frame, meanwhile, commit, abort }) => {
       if (frame === undefined) return attempt(commit)
       return Effect.matchEffect(
-        awaited(() => log.append([encodeFrame(frame)])),
+        awaited(() => log.append([encodeFrame(frame)], meanwhile)),
         {
           onFailure: (error) => {
             abort?.()
@@ -276,11 +278,10 @@ const preparedRow = (
   replaced: number
 ): Prepared<void> => {
   fields.intern(0, store)
-  // Normalising writes into the vector; the log keeps what was given.
-  const given = Float32Array.from(vector)
   const rows = store.reserve(1)
   const address = recordOf(store, () => checkedKey(key, scope), payload, rows)
-  const lists = writeVectors(store.kernels, store.columns, rows, vector)
+  // Normalising writes into the vector; the log keeps what was given, and has it before this runs.
+  const encoded = early(() => writeVectors(store.kernels, store.columns, rows, vector))
   const row = rows[0]!
   return {
     frame: {
@@ -289,10 +290,11 @@ const preparedRow = (
       keys: [key],
       payloads: [payload],
       fields: fields.values(0, 1),
-      vectors: given
+      vectors: vector
     },
+    meanwhile: encoded.begin,
     commit: () => {
-      store.enlist(row, lists?.[0])
+      store.enlist(row, encoded.result()?.[0])
       store.writeFields(row, fields.columns, 0)
       store.publish(row, checkedKey(key, scope), address, replaced)
     },
@@ -301,6 +303,23 @@ const preparedRow = (
       store.unreserve(rows)
     }
   }
+}
+
+/** Work that is done once, when it is begun or when its result is wanted; what it throws is met by whoever wants that. */
+const early = <A>(work: () => A) => {
+  let done: { readonly value: A } | undefined
+  const result = (): A => {
+    done ??= { value: work() }
+    return done.value
+  }
+  const begin = (): void => {
+    try {
+      result()
+    } catch {
+      done = undefined
+    }
+  }
+  return { begin, result }
 }
 
 /** The record of a reserved row, which is given back when there is no room for it. */

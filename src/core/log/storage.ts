@@ -21,6 +21,8 @@ const SHARED_BYTES = 1 << 14
 interface Pending {
   readonly collection: CollectionLog
   readonly frames: ReadonlyArray<Uint8Array<ArrayBuffer>>
+  /** Run once the worker has the frames, while it writes them. */
+  readonly meanwhile: (() => void) | undefined
   readonly done: () => void
   readonly fail: (error: unknown) => void
 }
@@ -128,9 +130,13 @@ export class Storage {
     while (await this.call((storage) => storage.compact()));
   }
 
-  append(collection: CollectionLog, frames: ReadonlyArray<Uint8Array<ArrayBuffer>>): Promise<void> {
+  append(
+    collection: CollectionLog,
+    frames: ReadonlyArray<Uint8Array<ArrayBuffer>>,
+    meanwhile?: () => void
+  ): Promise<void> {
     return new Promise((done, fail) => {
-      this.#waiting.push({ collection, frames, done, fail })
+      this.#waiting.push({ collection, frames, meanwhile, done, fail })
       if (!this.#flushing) void this.#flush()
     })
   }
@@ -167,7 +173,9 @@ export class Storage {
       }
       const frames = shareBuffer(group.flatMap(({ frames }) => frames))
       const buffers = [...new Set(frames.map(({ buffer }) => buffer))]
-      await this.call((storage) => storage.append(Comlink.transfer(frames, buffers)))
+      const written = this.call((storage) => storage.append(Comlink.transfer(frames, buffers)))
+      for (const { meanwhile } of group) meanwhile?.()
+      await written
     } catch (error) {
       for (const [collection, last] of previous) collection.last = last
       // A worker that died may have written the frames: their numbers are not given again.
@@ -231,11 +239,11 @@ export class CollectionLog {
     this.last = Math.max(last, folded)
   }
 
-  /** Writes frames, all or none; they are durable when this resolves. */
-  async append(frames: ReadonlyArray<Uint8Array<ArrayBuffer>>): Promise<void> {
+  /** Writes frames, all or none; they are durable when this resolves. `meanwhile` runs while the disk does, and must not throw. */
+  async append(frames: ReadonlyArray<Uint8Array<ArrayBuffer>>, meanwhile?: () => void): Promise<void> {
     if (this.isReplaced) throw new CollectionReplaced({ collection: this.name })
     const bytes = frames.reduce((sum, frame) => sum + frame.length, 0)
-    await this.#storage.append(this, frames)
+    await this.#storage.append(this, frames, meanwhile)
     this.bytes += bytes
     this.onAppend()
   }
