@@ -193,6 +193,21 @@ describe("the log", () => {
     }
   })
 
+  test("of somebody whom the lock does not show, as from another container, is busy, and had once that has ended", async () => {
+    const path = await folder()
+    await withDatabase(path, async (db) => void (await db.collection("notes", OPTIONS)))
+    const other = new DatabaseSync(join(path, "records.sqlite"))
+    other.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT")
+    await withDatabase(path, async (db) => {
+      const notes = await db.collection("notes")
+      const refused = await notes.add({ key: "a", vector: [1, 0] }).catch((error) => error)
+      assert.deepEqual([refused._tag, refused.code, notes.size()], ["StorageFailure", "EBUSY", 0])
+      other.close()
+      await notes.add({ key: "a", vector: [1, 0] })
+      assert.equal(notes.size(), 1)
+    })
+  })
+
   test("a newer version, or something else than a log, is refused", async () => {
     const path = await folder()
     await withDatabase(path, async (db) => void (await db.collection("notes", OPTIONS)))

@@ -28,7 +28,13 @@ export interface Answer<A> {
 }
 
 /** Primary result codes of SQLite that have a name in the system. */
-const CODES: Readonly<Record<number, string>> = { 8: "EROFS", 10: "EIO", 13: "ENOSPC", 14: "SQLITE_CANTOPEN" }
+const CODES: Readonly<Record<number, string>> = {
+  5: "EBUSY",
+  8: "EROFS",
+  10: "EIO",
+  13: "ENOSPC",
+  14: "SQLITE_CANTOPEN"
+}
 const DAMAGED = [11, 26]
 
 const faultOf = (error: unknown): StorageFault => {
