@@ -90,6 +90,27 @@ describe("after a close", () => {
     assert.ok(!(await readdir(path)).includes("lock"))
   })
 
+  test("again and again, memory is given back without being asked for", async () => {
+    const stdout = await program(`
+      import { open } from SABINE
+      const path = ${JSON.stringify(await folder())}
+      const [dimensions, count] = [512, 30_000]
+      const vectors = Float32Array.from({ length: dimensions * count }, (_, i) => Math.sin(i))
+      const session = async (use) => {
+        const db = await open(path, { snapshots: false })
+        await use(await db.collection("notes", { dimensions, index: "none" }), db)
+        await db.close()
+      }
+      const keys = Array.from({ length: count }, (_, i) => "k" + i)
+      await session((notes, db) => notes.addMany({ keys, vectors }).then(() => db.save()))
+      const before = process.memoryUsage.rss()
+      for (let i = 0; i < 14; i++) await session((notes) => notes.search(vectors.subarray(0, dimensions), { k: 1 }))
+      console.log((process.memoryUsage.rss() - before) / vectors.byteLength)
+    `)
+    // Without a look at what is left of them it has all fourteen.
+    assert.ok(Number(stdout) < 7, stdout)
+  })
+
   test("of a scope that is interrupted while it opens, the folder is free", async () => {
     const path = await folder()
     const opening = open(path)

@@ -14,6 +14,7 @@ import type { CollectionLog } from "../log/storage.ts"
 import type { Pool } from "../pool.ts"
 import { initialCost } from "../search/cost.ts"
 import type { Dispatcher } from "../search/dispatch.ts"
+import { forsake } from "../store/forsaken.ts"
 import type { GraphOptions } from "../store/graph-columns.ts"
 import type { Store } from "../store/store.ts"
 import { type CompactionResult, makeCompacting } from "./compacting.ts"
@@ -178,7 +179,12 @@ export const makeCollection = Effect.fnUntraced(function* (
     last.add(work)
     return () => last.delete(work)
   }
-  yield* Effect.addFinalizer(() => Effect.promise(() => Promise.allSettled([...last].map((work) => work()))))
+  yield* Effect.addFinalizer(() =>
+    Effect.promise(async () => {
+      await Promise.allSettled([...last].map((work) => work()))
+      forsake(collectionStats(store, shape, undefined).bytes.allocated)
+    })
+  )
   const atRest: typeof exclusively = (effect) => whileAtRest(exclusively(effect))
   const dropIndex = (index: "hnsw" | "ivf") =>
     atRest(attempt(() => (index === "hnsw" ? store.useGraph(undefined) : store.dropLists())))
