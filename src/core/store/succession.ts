@@ -26,6 +26,14 @@ export const madeFirst = async (path: string, text: string): Promise<boolean> =>
   const aside = `${path}.${randomUUID()}`
   try {
     await writeFile(aside, text, { flag: "wx" })
+    return await linkedFirst(aside, path, text)
+  } finally {
+    await rm(aside, { force: true }).catch(() => undefined)
+  }
+}
+
+const linkedFirst = async (aside: string, path: string, text: string): Promise<boolean> => {
+  try {
     await link(aside, path)
     return true
   } catch (error) {
@@ -34,8 +42,6 @@ export const madeFirst = async (path: string, text: string): Promise<boolean> =>
     if (code === "EEXIST" || code === "ENOENT") return false
     if (!withoutLinks(code)) throw error
     return await writtenFirst(path, text)
-  } finally {
-    await rm(aside, { force: true }).catch(() => undefined)
   }
 }
 
