@@ -9,6 +9,7 @@ import { after, describe, test } from "node:test"
 import * as fc from "fast-check"
 import { crc32c } from "../src/core/kernels/crc32c.ts"
 import { type Collection, type Database, LogInvalid, open, verify } from "../src/index.ts"
+import { program } from "./programs.ts"
 
 const folders: Array<string> = []
 const folder = async (): Promise<string> => {
@@ -206,6 +207,30 @@ describe("the log", () => {
       await notes.add({ key: "a", vector: [1, 0] })
       assert.equal(notes.size(), 1)
     })
+  })
+
+  test("that somebody else wrote since the folder was opened takes no number twice", async () => {
+    const path = await folder()
+    await withDatabase(path, async (db) => {
+      const notes = await db.collection("notes", OPTIONS)
+      await notes.add({ key: "a", vector: [1, 0] })
+      await db.save()
+    })
+    await using db = await open(path)
+    const notes = await db.collection("notes")
+    await unlink(join(path, "lock"))
+    await program(`
+      import { open } from SABINE
+      const db = await open(${JSON.stringify(path)})
+      const notes = await db.collection("notes")
+      for (const key of ["b", "c"]) {
+        await notes.add({ key, vector: [0, 1] })
+        for (let i = 0; i < 3; i++) await db.save()
+      }
+      await db.close()
+    `)
+    await assert.rejects(notes.add({ key: "d", vector: [1, 1] }), LogInvalid)
+    assert.equal(notes.size(), 1)
   })
 
   test("a newer version, or something else than a log, is refused", async () => {

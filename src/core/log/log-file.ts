@@ -63,6 +63,8 @@ export class LogFile {
   readonly #statements = new Map<string, StatementSync>()
   readonly #relaxed: boolean
   readonly #acknowledged: Acknowledged
+  /** Whether the numbers of who writes are known to go on from those of the file. */
+  #isFollowed = false
 
   constructor(kernels: Pick<Kernels, "crc32c">, path: string, relaxed: boolean) {
     this.#kernels = kernels
@@ -130,6 +132,7 @@ export class LogFile {
 
   /** Writes frames, all or none. */
   append(frames: ReadonlyArray<Uint8Array>): void {
+    if (frames.length > 0 && !this.#isFollowed) this.#checkFollows(numberOf(frames[0]!).number)
     this.#transaction(() => {
       for (const frame of frames) {
         const { number, collection } = numberOf(frame)
@@ -292,6 +295,16 @@ export class LogFile {
     if (clean === undefined) return
     mark(this.#kernels, this.#path, clean)
     this.#acknowledged.remove()
+  }
+
+  /**
+   * Who opened a folder by the mark of its log has not read the log. Where the lock did not keep others out, as between
+   * containers, they may have written since: a number that they gave is not given again.
+   */
+  #checkFollows(number: number): void {
+    const highest = this.highest()
+    if (number <= highest) throw new LogDamage(`somebody else wrote frames up to ${highest} since it was opened`)
+    this.#isFollowed = true
   }
 
   /** Which version the file is of; fails for one that is newer, of which nothing has been touched yet. */
