@@ -34,7 +34,7 @@ const refused = (call: Promise<unknown>, parameter: string, reason = /./): Promi
 const keysOf = async (collection: Pick<Collection, "search">, filter: Filter): Promise<ReadonlyArray<string>> =>
   (await collection.search([1, 1], { filter, k: 100 })).map(({ key }) => key).sort()
 
-type Reading = (reader: Pick<Collection, "search" | "get" | "entries">) => Promise<void>
+type Reading = (reader: Pick<Collection, "search" | "get" | "has" | "entries">) => Promise<void>
 
 describe("fields", () => {
   test("come back with hits, entries and iteration, a date in milliseconds", async () => {
@@ -336,8 +336,9 @@ describe("filters", () => {
       const entries = reader.entries()
       assert.equal((await entries.next()).value.fields.lang, "tag 0")
     }
-    for (const read of [get, walk]) {
-      await using reader = attach(notes.share().handle)
+    const has: Reading = async (reader) => assert.equal(await reader.has("0"), false)
+    for (const [read, namespace] of [[get], [walk], [has, "nobody's"]] as const) {
+      await using reader = attach(notes.share().handle, { namespace })
       const turns = await turnsOf(() => read(reader))
       assert.ok(turns >= lang.length / 8 - 2, `${turns} turns`)
     }

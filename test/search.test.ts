@@ -132,6 +132,12 @@ describe("options", () => {
       failsWith("InvalidParameter")
     )
     await assert.rejects(collection.search("text", null as unknown as SearchOptions), failsWith("InvalidParameter"))
+    const taken = queries.slice()
+    await turnsOf(() => {
+      const searching = collection.searchMany(taken)
+      setImmediate(() => structuredClone(taken.buffer, { transfer: [taken.buffer] }))
+      return assert.rejects(searching, failsWith("InvalidParameter", "queries"))
+    })
     const good = queries.subarray(0, 3 * 50_000)
     const { keys } = await collection.searchMany(good, { k: 1, mode: "exact" })
     const last = await collection.search(good.subarray(-3), { k: 1, mode: "exact" })

@@ -170,6 +170,10 @@ export const makeReading = (
 
   const readNow = <A>(read: () => A): Effect.Effect<A, SabineError> => attempt(() => underClaim(memory, read))
 
+  /** As `readNow`, of what meets no text of the dictionary but the name of the namespace. */
+  const readKeyed = <A>(read: () => A): Effect.Effect<A, SabineError> =>
+    namespace === undefined ? readNow(read) : caughtUp(readNow(read))
+
   /** A query as a vector of ours. */
   const queryVector = (query: Query): Effect.Effect<Float32Array, SabineError> =>
     typeof query === "string"
@@ -203,15 +207,15 @@ export const makeReading = (
           return row < 0 ? undefined : readEntry(memory, row)
         })
       ),
-    reconstruct: (key) => readNow(() => decoded(key)),
+    reconstruct: (key) => readKeyed(() => decoded(key)),
     approximateDistance: (query, key) =>
       Effect.flatMap(queryVector(query), (vector) =>
-        readNow(() => {
+        readKeyed(() => {
           const found = decoded(key)
           return found && distanceFrom(vector, found, memory)
         })
       ),
-    has: (key) => readNow(() => rowOf(key) >= 0),
+    has: (key) => readKeyed(() => rowOf(key) >= 0),
     entries: async function* () {
       if (memory.tags.isFarBehind()) await memory.tags.catchUp()
       const walk = new RowWalk(memory)

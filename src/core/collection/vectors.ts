@@ -69,6 +69,10 @@ export const ownVectorsInTurns = async (
   const rows = Math.ceil(COMPONENTS_A_STEP / dimensions)
   const ownStep = (step: number) => {
     const [from, to] = [step * rows * dimensions, (step + 1) * rows * dimensions]
+    // Transferred to another thread, or of a buffer that was resized.
+    if (vectors.length !== own.length) {
+      throw new InvalidParameter({ parameter: "queries", reason: "were taken away while they were read" })
+    }
     own.set(vectors.subarray(from, to), from)
     checkVectors(kernels, shape, own.subarray(from, to), step * rows)
   }
