@@ -128,6 +128,7 @@ reaches("clusters in many dimensions", { precision: "f16" }, () => clustered(500
 reaches("uniform", { metric: "dot" }, () => uniform(6000, 32))
 reaches("duplicates", { precision: "int8" }, () => duplicates(5000, 24, 150))
 reaches("many copies of each", {}, () => duplicates(12_000, 24, 16))
+reaches("more copies of each in less precision", { precision: "f16" }, () => duplicates(12_000, 24, 8))
 reaches("a few", {}, () => uniform(40, 16))
 
 test("a call that measures recall can be cancelled, leaves nothing half measured, and another one does it", async () => {

@@ -68,10 +68,11 @@ export const truthOf = (exact: Hits, vectors: Float32Array, metric: number, aske
 
 /**
  * The score of a query with itself, as that of an equal says it, where those are so many that it was not found itself;
- * NaN where none was found either, as with inner products of short vectors.
+ * NaN where none was found either, as with inner products of short vectors. With cosine it is the length of the row as it
+ * is stored, near 1 in few bits: searches bring the query alone to length 1.
  */
 const scoreOfEqual = ({ scores }: Hits, places: ReadonlyArray<number>, squared: number, metric: number): number => {
-  const own = metric === METRIC.l2 ? 0 : squared
+  const own = metric === METRIC.l2 ? 0 : metric === METRIC.cosine ? Math.sqrt(squared) : squared
   const equal = places.find((at) => Math.abs(scores[at]! - own) <= LARGER_ROUNDING * squared)
   return equal === undefined ? Number.NaN : scores[equal]!
 }
