@@ -238,6 +238,30 @@ test("a batch that is refused leaves the encoder of the collection alone", async
   assert.deepEqual([items.size(), items.stats().encoder], [0, "projection"])
 })
 
+test("a batch whose vectors change under its training is refused, and leaves the encoder alone too", async () => {
+  await using db = await open(":memory:", { threads: 1 })
+  for (const codes of ["trained", { pq: { m: 4 } }] as const) {
+    const collection = await db.collection(`changing-${typeof codes}`, { dimensions: 8, metric: "l2", codes })
+    const vectors = randomVectors(1, 2048 * 8)
+    const vectorOf = (i: number) => vectors.subarray(8 * i, 8 * i + 8)
+    const changing = (change: number) => {
+      let readings = 0
+      return Array.from({ length: 2048 }, (_, i) => ({
+        key: `k${i}`,
+        get vector() {
+          return i === 5 && ++readings >= change ? new Float32Array(8).fill(Number.POSITIVE_INFINITY) : vectorOf(i)
+        }
+      }))
+    }
+    for (const change of [2, 3, 4]) {
+      await assert.rejects(collection.addMany(changing(change)), { _tag: "InvalidVector", index: 5 })
+    }
+    await collection.addMany(changing(5))
+    const found = await collection.search(vectorOf(7), { k: 1, mode: codes === "trained" ? "flat" : "pq" })
+    assert.equal(found[0]?.key, "k7")
+  }
+})
+
 test("iteration lets the event loop turn", async () => {
   await using db = await open(":memory:")
   const items = await db.collection("items", { dimensions: 2 })

@@ -167,6 +167,11 @@ test("train takes a sample: checked, with progress, cancelled, and again where v
   await assert.rejects(train(sample.subarray(1)), failsWith("DimensionMismatch"))
   await assert.rejects(train(new Float32Array(300 * DIMENSIONS)), failsWith("InvalidVector"))
   await assert.rejects(collection.train(sample, { signal: AbortSignal.abort() }), failsWith("Cancelled"))
+  const changed = sample.slice()
+  const adding = collection.addMany({ keys: keys(9, 600), vectors: clustered(2, 9) })
+  const changing = assert.rejects(train(changed), failsWith("InvalidVector"))
+  changed.fill(Number.POSITIVE_INFINITY, 700 * DIMENSIONS)
+  await Promise.all([adding, changing])
   const controller = new AbortController()
   const cancelled = assert.rejects(
     collection.train(sample, { signal: controller.signal, onProgress: () => controller.abort() }),

@@ -61,7 +61,7 @@ interface Ingestion {
   readonly namespace: Namespace
   /** Code of the namespace. */
   readonly scope: number
-  /** Puts the encoder in force; by then nothing that the caller gave can be refused any more. */
+  /** Puts the encoder in force; by then nothing that the caller gave can be refused any more, unless it changed since. */
   readonly encode: () => Promise<void>
   readonly onProgress?: OnProgress | undefined
 }

@@ -6,6 +6,7 @@ import { isLive } from "../store/memory.ts"
 import type { Store } from "../store/store.ts"
 import type { Batch } from "./batch.ts"
 import { trainingRows } from "./encoding.ts"
+import { checkVectors } from "./vectors.ts"
 
 /** Live rows to train on, evenly spread. */
 export const storedSample = async (store: Store): Promise<Float32Array> =>
@@ -55,7 +56,10 @@ export const batchSample = async (
   const count = sample.length / dimensions
   await forEachSliced(count, signal, (i) => {
     const from = Math.floor((i * batch.count) / count)
-    batch.copyVectors(from, from + 1, sample.subarray(i * dimensions))
+    const vector = sample.subarray(i * dimensions, (i + 1) * dimensions)
+    batch.copyVectors(from, from + 1, vector)
+    // The caller may have changed its own since the whole batch was checked: one number that is none spoils all codes.
+    checkVectors(store.kernels, store.shape, vector, from)
     if (metric === "cosine") normalise(sample, i * dimensions, dimensions)
   })
   return sample
