@@ -148,6 +148,21 @@ test("lists that were made of few entries while many came are not those that bui
   assert.ok(lists > 230 && lists <= 256, `${lists} lists`)
 })
 
+test("lists and recall come back after a training, though nothing is written", async () => {
+  await using db = await open(":memory:", { threads: 1 })
+  const collection = await db.collection("read", { dimensions: DIMENSIONS, index: "ivf" })
+  const rows = 4000
+  await collection.addMany({ keys: keysOf("k", 0, rows), vectors: about(11, 200, 0.5, rows, 1) })
+  await collection.buildIndex()
+  const before = collection.stats().calibration?.curves
+  await collection.train(about(77, 200, 0.5, rows, 3))
+  const isBack = () => {
+    const { lists, calibration } = collection.stats()
+    return lists > 0 && calibration !== undefined && calibration.curves !== before
+  }
+  assert.ok(await comes(isBack))
+})
+
 test("recall is measured again once half of the entries were written anew, though there are no more of them", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "sabine-drift-"))
   t.after(() => rm(folder, { recursive: true }))

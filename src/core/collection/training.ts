@@ -97,7 +97,7 @@ export const backgroundTraining = ({
 
 const done = Promise.resolve()
 
-/** Trains on a sample of the caller's while writers wait and readers do not. */
+/** Trains on a sample of the caller's while writers wait and readers do not; lists and calibration follow. */
 export const trainOn =
   (parts: WritingParts): Training["train"] =>
   (sample, options = {}) =>
@@ -109,14 +109,18 @@ export const trainOn =
       ({ onProgress, signal, vectors }) =>
         limited(
           Effect.andThen(
-            parts.exclusively(
-              abortable(async (aborted) => {
-                const { store, builder, pool } = parts
-                requireRetrainable(parts)
-                const encoder = await train(store, builder, await batchSample(store, vectors, aborted), onProgress)
-                aborted.throwIfAborted()
-                await reencode(store, pool, encoder)
-              })
+            // Lists and what was measured went with the codes before, and the next write may be far.
+            Effect.tap(
+              parts.exclusively(
+                abortable(async (aborted) => {
+                  const { store, builder, pool } = parts
+                  requireRetrainable(parts)
+                  const encoder = await train(store, builder, await batchSample(store, vectors, aborted), onProgress)
+                  aborted.throwIfAborted()
+                  await reencode(store, pool, encoder)
+                })
+              ),
+              parts.indexInBackground
             ),
             abortable(async () => parts.log?.save())
           ),
