@@ -3,12 +3,13 @@ import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { once } from "node:events"
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, describe, test } from "node:test"
 import { Worker } from "node:worker_threads"
 import { open } from "../src/index.ts"
+import { program } from "./programs.ts"
 
 const THREADS = 6
 const ROUNDS = 60
@@ -59,4 +60,22 @@ describe("a lock that was left", () => {
     await db.close()
     assert.deepEqual(await locks(), [])
   })
+})
+
+test("a lock that somebody else made meanwhile stays theirs, when one closes and when one ends", async () => {
+  const path = join(folder, "lock")
+  const db = await open(folder)
+  await rm(path)
+  await writeFile(path, leftBy("close"))
+  await db.close()
+  assert.equal(await readFile(path, "utf8"), leftBy("close"))
+  await program(`
+    import { rmSync, writeFileSync } from "node:fs"
+    import { open } from SABINE
+    await open(${JSON.stringify(folder)})
+    rmSync(${JSON.stringify(path)})
+    writeFileSync(${JSON.stringify(path)}, ${JSON.stringify(leftBy("exit"))})
+    process.exit()
+  `)
+  assert.equal(await readFile(path, "utf8"), leftBy("exit"))
 })

@@ -3,8 +3,8 @@
  * nobody up, so a lock that could not be removed, by a process that was killed, is taken over.
  */
 import { randomUUID } from "node:crypto"
-import { existsSync, readlinkSync, rmSync } from "node:fs"
-import { mkdir, realpath, rm } from "node:fs/promises"
+import { existsSync, readFileSync, readlinkSync, rmSync } from "node:fs"
+import { mkdir, readFile, realpath, rm } from "node:fs/promises"
 import { uptime } from "node:os"
 import { join } from "node:path"
 import { isMainThread, threadId } from "node:worker_threads"
@@ -39,12 +39,20 @@ const systemThread = (): number => {
   }
 }
 
-/** Folders that this thread has or takes, by their paths without links, and whether the file there is its own. */
-const taken = new Map<string, boolean>()
+/** Locks that this thread has or takes, by their paths without links, and what its own file says once it has it. */
+const taken = new Map<string, string | undefined>()
 
 /** Removes what this thread holds: it is about to end without closing. */
 const releaseAll = (): void => {
-  for (const [path, isOurs] of taken) if (isOurs) rmSync(path, { force: true })
+  for (const [path, mine] of taken) if (mine !== undefined && textAt(path) === mine) rmSync(path, { force: true })
+}
+
+const textAt = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, "utf8")
+  } catch {
+    return undefined
+  }
 }
 
 /** The first process of a container is not ended by signals that it does not listen for. */
@@ -68,7 +76,7 @@ const take = (path: string): void => {
     process.on("exit", releaseAll)
     if (isMainThread) process.prependListener("SIGTERM", onTerminate)
   }
-  taken.set(path, false)
+  taken.set(path, undefined)
 }
 const letGo = (path: string): void => {
   taken.delete(path)
@@ -84,9 +92,13 @@ export const lockFolder = (folder: string) =>
     (path) => Effect.promise(() => release(path))
   )
 
-/** A file that cannot be removed holds nobody of this thread up, nor anybody once it has ended. */
+/**
+ * A file that cannot be removed holds nobody of this thread up, nor anybody once it has ended. One that says something
+ * else is of whoever was let in without this thread, as where somebody took its file away.
+ */
 const release = async (path: string): Promise<void> => {
-  await rm(path, { force: true }).catch(() => undefined)
+  const text = await readFile(path, "utf8").catch(() => undefined)
+  if (text !== undefined && text === taken.get(path)) await rm(path, { force: true }).catch(() => undefined)
   letGo(path)
 }
 
@@ -96,8 +108,7 @@ const acquire = async (folder: string): Promise<string> => {
   if (taken.has(path)) throw new FolderLocked({ path: folder, pid: process.pid })
   take(path)
   try {
-    await makeLock(folder, path)
-    taken.set(path, true)
+    taken.set(path, await makeLock(folder, path))
     return path
   } catch (error) {
     letGo(path)
@@ -105,14 +116,22 @@ const acquire = async (folder: string): Promise<string> => {
   }
 }
 
-const makeLock = async (folder: string, path: string): Promise<void> => {
+/** What the lock says that was made. */
+const makeLock = async (folder: string, path: string): Promise<string> => {
   const mine = `${process.pid} ${boot()} ${startTime()} ${threadId} ${systemThread()} ${randomUUID()}\n`
   for (let tries = 1; tries <= TAKE_TRIES; tries++) {
-    if (await madeFirst(path, mine).catch(fails("lock", path))) return
+    let refused: NodeJS.ErrnoException | undefined
+    const isFirst = await madeFirst(path, mine).catch((error) => {
+      refused = error
+      return false
+    })
+    if (isFirst) return mine
     const line = await lineOf(path).catch(fails("read", path))
     const pid = line.map(holder).find((found) => found !== undefined)
     if (pid !== undefined) throw new FolderLocked({ path: folder, pid })
-    if (line.length > 0 && (await follow(path, line, mine).catch(fails("lock", path)))) return
+    // Where nothing can be written, somebody else may have the folder for all that.
+    if (refused !== undefined) fails("lock", path)(refused)
+    if (line.length > 0 && (await follow(path, line, mine).catch(fails("lock", path)))) return mine
   }
   throw new StorageFailure({ operation: "lock", path, code: "EEXIST", cause: "others come and go" })
 }
