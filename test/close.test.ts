@@ -212,6 +212,36 @@ describe("when opening fails", { concurrency: 2 }, () => {
     await chmod(path, 0o700)
     await assertOpensWhole(path)
   })
+
+  test("a folder that may not be written to is verified, its write-ahead log too, unless somebody has it", {
+    skip: process.platform === "win32"
+  }, async (t) => {
+    const path = await folder()
+    await program(
+      `import { open } from SABINE; const db = await open(${JSON.stringify(path)}); ${WRITING}
+       process.kill(process.pid, "SIGKILL")`
+    ).catch(() => undefined)
+    const before = await readdir(path)
+    assert.ok(before.includes("records.sqlite-wal") && !before.includes("records.sqlite-shm"))
+    const verified = () =>
+      program(`
+        import { verify } from SABINE
+        ${isRoot ? "process.setgroups([]); process.setgid(65534); process.setuid(65534)" : ""}
+        await verify(${JSON.stringify(path)}).then(
+          ({ faults }) => console.log(JSON.stringify(faults)),
+          (error) => console.log(error._tag)
+        )
+      `)
+    t.after(() => chmod(path, 0o700))
+    await chmod(path, isRoot ? 0o555 : 0o500)
+    assert.equal((await verified()).trim(), "[]")
+    assert.deepEqual(await readdir(path), before)
+    await chmod(path, 0o700)
+    await using _ = await open(path)
+    await chmod(path, isRoot ? 0o555 : 0o500)
+    assert.equal((await verified()).trim(), "FolderLocked")
+    await chmod(path, 0o700)
+  })
 })
 
 describe("a process that does not close", { concurrency: 2 }, () => {

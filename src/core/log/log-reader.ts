@@ -73,6 +73,13 @@ const ROWS = {
 const INDEXED = `SELECT rowid AS number FROM entries INDEXED BY sqlite_autoindex_entries_1
   WHERE collection = ? AND namespace = ? AND key = ?`
 
+/** What SQLite says where it may not make a file. */
+const CANNOT_OPEN = 14
+const isWithoutIndex = (error: unknown): boolean =>
+  ((error as { readonly errcode?: number }).errcode ?? 0) % 256 === CANNOT_OPEN
+/** The files of the system without its locks. */
+const WITHOUT_LOCKS = process.platform === "win32" ? "win32-none" : "unix-none"
+
 /** Whether an error is of the row that is read; node:sqlite has one of its own for numbers that no double holds. */
 const isUnreadable = (error: unknown): boolean =>
   isDamage(error) || (error as NodeJS.ErrnoException).code === "ERR_OUT_OF_RANGE"
@@ -82,6 +89,34 @@ const collectionOf = ({ collection, frame }: Row): number | undefined =>
   frame instanceof Uint8Array && frame.length >= FRAME_HEAD && numberOf(frame).collection === collection
     ? collection
     : undefined
+
+/** The file, read only, in a way that SQLite has words for. */
+const opened = (path: string, way: Readonly<Record<string, string>> = {}, first = ""): DatabaseSync => {
+  const url = pathToFileURL(path)
+  for (const [name, value] of Object.entries(way)) url.searchParams.set(name, value)
+  const db = new DatabaseSync(url, { readOnly: true })
+  try {
+    db.exec(`${first} PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;`)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/** The file and what its write-ahead log has. Where no index of that can be made beside it, it is made in memory. */
+const openedWithWal = (path: string): DatabaseSync => {
+  const db = opened(path)
+  try {
+    db.prepare("PRAGMA user_version").get()
+  } catch (error) {
+    if (!isWithoutIndex(error)) return db
+    db.close()
+    // That takes the file for its own, which a reader cannot say to the system. It was not told that somebody writes.
+    return opened(path, { vfs: WITHOUT_LOCKS }, "PRAGMA locking_mode = EXCLUSIVE;")
+  }
+  return db
+}
 
 export class LogReader {
   readonly #kernels: Pick<Kernels, "crc32c">
@@ -98,15 +133,7 @@ export class LogReader {
     const hasWal = existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0
     this.#shared = hasWal && !existsSync(`${path}-shm`) ? `${path}-shm` : undefined
     // Without a write-ahead log the file is all there is, and nothing is made beside it.
-    const url = pathToFileURL(path)
-    if (!hasWal) url.searchParams.set("immutable", "1")
-    this.#db = new DatabaseSync(url, { readOnly: true })
-    try {
-      this.#db.exec("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")
-    } catch (error) {
-      this.close()
-      throw error
-    }
+    this.#db = hasWal ? openedWithWal(path) : opened(path, { immutable: "1" })
   }
 
   close(): void {
