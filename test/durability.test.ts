@@ -209,14 +209,14 @@ describe("the log", () => {
     })
   })
 
-  test("that somebody else wrote since the folder was opened takes no number twice", async () => {
+  test("that somebody else wrote since the folder was opened takes no number twice, and no image of those who did not see it", async () => {
     const path = await folder()
     await withDatabase(path, async (db) => {
       const notes = await db.collection("notes", OPTIONS)
       await notes.add({ key: "a", vector: [1, 0] })
       await db.save()
     })
-    await using db = await open(path)
+    const db = await open(path)
     const notes = await db.collection("notes")
     await unlink(join(path, "lock"))
     await program(`
@@ -229,8 +229,11 @@ describe("the log", () => {
       }
       await db.close()
     `)
+    for (let i = 0; i < 2; i++) await assert.rejects(db.save(), LogInvalid)
     await assert.rejects(notes.add({ key: "d", vector: [1, 1] }), LogInvalid)
     assert.equal(notes.size(), 1)
+    await db.close()
+    await withDatabase(path, async (after) => assert.equal((await after.collection("notes")).size(), 3))
   })
 
   test("a newer version, or something else than a log, is refused", async () => {

@@ -82,6 +82,7 @@ const storage = {
   collection: answering((name: string) => logFile().collection(name)),
   create: answering((name: string, shape: string) => logFile().create(name, shape)),
   highest: answering(() => logFile().highest()),
+  follows: answering((last: number) => logFile().follows(last)),
   append: answering((frames: ReadonlyArray<Uint8Array>) => logFile().append(frames)),
   frames: answering((collection: number, after: number, bytes: number) => logFile().frames(collection, after, bytes)),
   fold: answering((name: string, number: number) => logFile().fold(name, number)),

@@ -121,8 +121,7 @@ export class LogFile {
 
   /** Highest number that any frame is known to have had; fails when that frame is neither in the log nor folded. */
   highest(): number {
-    const row = this.#get("SELECT seq FROM sqlite_sequence WHERE name = 'log'") as { readonly seq: number } | undefined
-    const highest = Math.max(row?.seq ?? 0, this.#acknowledged.read())
+    const highest = Math.max(this.#given(), this.#acknowledged.read())
     const { last } = this.#get(
       "SELECT max(coalesce((SELECT max(number) FROM log), 0), coalesce((SELECT max(folded) FROM collections), 0)) AS last"
     ) as { readonly last: number }
@@ -130,9 +129,24 @@ export class LogFile {
     return highest
   }
 
+  /**
+   * Fails where frames have numbers beyond the last that its writer knows of. Who opened a folder by the mark of its log
+   * has not read the log: where the lock did not keep others out, as between containers, they may have written since. A
+   * number that they gave is not given again, and no image takes the place of theirs.
+   */
+  follows(last: number): void {
+    if (this.#isFollowed) return
+    const given = this.#given()
+    if (given > last) throw new LogDamage(`somebody else wrote frames up to ${given} since it was opened`)
+    this.#isFollowed = true
+  }
+
   /** Writes frames, all or none. */
   append(frames: ReadonlyArray<Uint8Array>): void {
-    if (frames.length > 0 && !this.#isFollowed) this.#checkFollows(numberOf(frames[0]!).number)
+    if (frames.length > 0 && !this.#isFollowed) {
+      this.highest()
+      this.follows(numberOf(frames[0]!).number - 1)
+    }
     this.#transaction(() => {
       for (const frame of frames) {
         const { number, collection } = numberOf(frame)
@@ -297,14 +311,10 @@ export class LogFile {
     this.#acknowledged.remove()
   }
 
-  /**
-   * Who opened a folder by the mark of its log has not read the log. Where the lock did not keep others out, as between
-   * containers, they may have written since: a number that they gave is not given again.
-   */
-  #checkFollows(number: number): void {
-    const highest = this.highest()
-    if (number <= highest) throw new LogDamage(`somebody else wrote frames up to ${highest} since it was opened`)
-    this.#isFollowed = true
+  /** Highest number that a row was given. */
+  #given(): number {
+    const row = this.#get("SELECT seq FROM sqlite_sequence WHERE name = 'log'") as { readonly seq: number } | undefined
+    return row?.seq ?? 0
   }
 
   /** Which version the file is of; fails for one that is newer, of which nothing has been touched yet. */

@@ -120,6 +120,13 @@ export class Storage {
     return answered(this.path, await this.#remote.call(use))
   }
 
+  /** Fails when somebody else wrote since the folder was opened. */
+  async follows(): Promise<void> {
+    if (this.#last === undefined) await this.open()
+    const last = this.#last!
+    await this.call((storage) => storage.follows(last))
+  }
+
   /** Makes durable what was acknowledged before it was. */
   async flush(): Promise<void> {
     if (this.#relaxed) await this.call((storage) => storage.flush())
@@ -248,9 +255,13 @@ export class CollectionLog {
     this.onAppend()
   }
 
-  /** Before an image is written: it must not know of frames that a loss of power could take from the log. */
-  flush(): Promise<void> {
-    return this.#storage.flush()
+  /**
+   * Before an image is written: it must not know of frames that a loss of power could take from the log, nor take the
+   * place of images that know of more.
+   */
+  async flush(): Promise<void> {
+    await this.#storage.follows()
+    await this.#storage.flush()
   }
 
   /** The file that the frames are in. */
