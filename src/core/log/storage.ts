@@ -8,6 +8,7 @@ import type { Answer, StorageSettings, StorageWorker } from "../../workers/stora
 import { CollectionReplaced, LogInvalid, StorageFailure } from "../errors.ts"
 import { kernels } from "../native.ts"
 import { Remote } from "../remote.ts"
+import { forEachSliced } from "../slice.ts"
 import { type CleanLog, readMark } from "./clean.ts"
 import { numberOf, setNumber } from "./frame.ts"
 import type { LoggedCollection, RestoredCollection } from "./schema.ts"
@@ -21,7 +22,7 @@ const SHARED_BYTES = 1 << 14
 interface Pending {
   readonly collection: CollectionLog
   readonly frames: ReadonlyArray<Uint8Array<ArrayBuffer>>
-  /** Run once the worker has the frames, while it writes them. */
+  /** Run once the worker has the frames, while it writes them, and never once `done` or `fail` was. */
   readonly meanwhile: (() => void) | undefined
   readonly done: () => void
   readonly fail: (error: unknown) => void
@@ -180,9 +181,12 @@ export class Storage {
       }
       const frames = shareBuffer(group.flatMap(({ frames }) => frames))
       const buffers = [...new Set(frames.map(({ buffer }) => buffer))]
-      const written = this.call((storage) => storage.append(Comlink.transfer(frames, buffers)))
-      for (const { meanwhile } of group) meanwhile?.()
-      await written
+      const [written] = await Promise.allSettled([
+        this.call((storage) => storage.append(Comlink.transfer(frames, buffers))),
+        // Many may have gathered. Of a write that fails nothing may run any more: then its rows are those of others.
+        forEachSliced(group.length, undefined, (i) => group[i]!.meanwhile?.(), 1)
+      ])
+      if (written.status === "rejected") throw written.reason
     } catch (error) {
       for (const [collection, last] of previous) collection.last = last
       // A worker that died may have written the frames: their numbers are not given again.

@@ -1,0 +1,79 @@
+/** What is done of writes while the log is flushed. */
+import assert from "node:assert/strict"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { after, describe, test } from "node:test"
+import * as Effect from "effect/Effect"
+import { StorageFailure } from "../src/core/errors.ts"
+import { encodeFrame } from "../src/core/log/frame.ts"
+import { CollectionLog, Storage } from "../src/core/log/storage.ts"
+
+const WRITES = 60
+/** Of one write, in milliseconds: so many as these do not fit into a turn. */
+const WORK_MS = 0.4
+
+const folder = await mkdtemp(join(tmpdir(), "sabine-storage-"))
+after(() => rm(folder, { recursive: true }))
+
+const spin = (): void => {
+  for (const end = performance.now() + WORK_MS; performance.now() < end; );
+}
+
+/** Writes that wait for one flush: what came of each, the turns that their work ran in, and how many ran when the first settled. */
+const written = (path: string) =>
+  Effect.runPromise(
+    Effect.scoped(
+      Effect.flatMap(Storage.scoped({ path, relaxed: false }), (storage) =>
+        Effect.promise(async () => {
+          // Its thread is there, whatever it answers.
+          await storage.call((worker) => worker.check()).catch(() => undefined)
+          const log = new CollectionLog(storage, "notes", { id: 1, shape: "{}", folded: 0, last: 0 })
+          let turn = 0
+          let isOver = false
+          const count = (): void => {
+            turn++
+            if (!isOver) setImmediate(count)
+          }
+          setImmediate(count)
+          const turns: Array<number> = []
+          let ranBefore: number | undefined
+          const outcomes = await Promise.all(
+            Array.from({ length: WRITES }, async (_, i) => {
+              const frame = encodeFrame({ operation: "delete", namespace: undefined, keys: [`k${i}`] })
+              const outcome = await log
+                .append([frame], () => {
+                  spin()
+                  turns.push(turn)
+                })
+                .catch((error) => error)
+              ranBefore ??= turns.length
+              return outcome
+            })
+          )
+          isOver = true
+          return { outcomes, turns, ranBefore }
+        })
+      )
+    )
+  )
+
+describe("work of writes that wait for one flush", () => {
+  test("leaves turns of the event loop to others, and is done when the first of them is", async () => {
+    const { outcomes, turns, ranBefore } = await written(join(folder, "records.sqlite"))
+    assert.deepEqual(new Set(outcomes), new Set([undefined]))
+    assert.equal(ranBefore, WRITES)
+    assert.ok(new Set(turns).size > WRITES / 10, `${turns}`)
+  })
+
+  test("is over when the log refuses them", async (t) => {
+    const path = join(folder, "records.sqlite")
+    const other = new DatabaseSync(path)
+    t.after(() => other.close())
+    other.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT")
+    const { outcomes, turns, ranBefore } = await written(path)
+    for (const outcome of outcomes) assert.ok(outcome instanceof StorageFailure, String(outcome))
+    assert.deepEqual([turns.length, ranBefore], [WRITES, WRITES])
+  })
+})
