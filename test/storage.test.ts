@@ -1,16 +1,19 @@
-/** What is done of writes while the log is flushed. */
+/** What is done of writes while the log is flushed, and what becomes of them when the thread that flushes it dies. */
 import assert from "node:assert/strict"
+import { statSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { after, describe, test } from "node:test"
+import type { Worker } from "node:worker_threads"
 import * as Effect from "effect/Effect"
-import { StorageFailure } from "../src/core/errors.ts"
-import { encodeFrame } from "../src/core/log/frame.ts"
+import { StorageFailure, WorkerCrashed } from "../src/core/errors.ts"
+import { decodeFrame, encodeFrame } from "../src/core/log/frame.ts"
 import { CollectionLog, Storage } from "../src/core/log/storage.ts"
 
 const WRITES = 60
+const DEATHS = 12
 /** Of one write, in milliseconds: so many as these do not fit into a turn. */
 const WORK_MS = 0.4
 
@@ -76,4 +79,44 @@ describe("work of writes that wait for one flush", () => {
     for (const outcome of outcomes) assert.ok(outcome instanceof StorageFailure, String(outcome))
     assert.deepEqual([turns.length, ranBefore], [WRITES, WRITES])
   })
+})
+
+test("a write that a worker died over is done where the log has it, and not where it has not", async () => {
+  const path = join(folder, "deaths.sqlite")
+  const workers = new Set<Worker>()
+  const onWorker = (worker: Worker) => void workers.add(worker)
+  process.on("worker", onWorker)
+  const walBytes = () => statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  const use = async (storage: Storage) => {
+    const log = await storage.create("notes", "{}")
+    const done: Array<number> = []
+    const found: Array<number> = []
+    for (let i = 0; i < DEATHS; i++) {
+      const before = walBytes()
+      const die = () => {
+        // Half of them while the log is being flushed.
+        for (const end = performance.now() + 1000; i % 2 === 0 && walBytes() === before && performance.now() < end; );
+        for (const worker of workers) void worker.terminate()
+        workers.clear()
+      }
+      const frame = encodeFrame({ operation: "delete", namespace: undefined, keys: [`${i}`] })
+      const isDone = await log.append([frame], die).then(
+        () => true,
+        (error) => assert.ok(error instanceof WorkerCrashed, String(error))
+      )
+      if (isDone) done.push(i)
+    }
+    const { id, shape } = log
+    const whole = new CollectionLog(storage, "notes", { id, shape, folded: 0, last: log.last })
+    for await (const frame of whole.after(0)) found.push(Number(decodeFrame(frame).keys[0]))
+    return { done, found }
+  }
+  const { done, found } = await Effect.runPromise(
+    Effect.scoped(
+      Effect.flatMap(Storage.scoped({ path, relaxed: false }), (storage) => Effect.promise(() => use(storage)))
+    )
+  )
+  process.off("worker", onWorker)
+  assert.deepEqual(done, found)
+  assert.ok(done.length > 0 && done.length < DEATHS, `${done}`)
 })

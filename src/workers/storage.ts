@@ -84,6 +84,7 @@ const storage = {
   highest: answering(() => logFile().highest()),
   follows: answering((last: number) => logFile().follows(last)),
   append: answering((frames: ReadonlyArray<Uint8Array>) => logFile().append(frames)),
+  has: answering((number: number) => logFile().has(number)),
   frames: answering((collection: number, after: number, bytes: number) => logFile().frames(collection, after, bytes)),
   fold: answering((name: string, number: number) => logFile().fold(name, number)),
   adopt: answering((name: string, number: number, frames: ReadonlyArray<Uint8Array>) =>

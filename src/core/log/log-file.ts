@@ -157,6 +157,14 @@ export class LogFile {
     if (newest !== undefined) this.#acknowledged.note(numberOf(newest).number, !this.#relaxed)
   }
 
+  /** Whether a frame was written, by a thread that has ended since: from then on it is as durable as it was to be. */
+  has(number: number): boolean {
+    if (this.#given() < number) return false
+    if (!this.#relaxed) this.flush()
+    this.#acknowledged.note(number, !this.#relaxed)
+    return true
+  }
+
   /** The next frames of a collection after `number`, some `bytes` of them; none at the end. */
   frames(collection: number, number: number, bytes: number): ReadonlyArray<Uint8Array> {
     const found: Array<Uint8Array> = []

@@ -5,7 +5,7 @@
 import * as Comlink from "comlink"
 import * as Effect from "effect/Effect"
 import type { Answer, StorageSettings, StorageWorker } from "../../workers/storage.ts"
-import { CollectionReplaced, LogInvalid, StorageFailure } from "../errors.ts"
+import { CollectionReplaced, LogInvalid, StorageFailure, WorkerCrashed } from "../errors.ts"
 import { kernels } from "../native.ts"
 import { Remote } from "../remote.ts"
 import { forEachSliced } from "../slice.ts"
@@ -17,6 +17,9 @@ import type { LoggedCollection, RestoredCollection } from "./schema.ts"
 const READ_BYTES = 1 << 23
 /** Frames of fewer bytes go to the worker in one buffer: handing over a buffer takes longer than copying them. */
 const SHARED_BYTES = 1 << 14
+
+/** Workers that are asked, one after the other has died, what the first one did. */
+const ASK_TRIES = 3
 
 /** Frames of one write, which become durable together. */
 interface Pending {
@@ -44,6 +47,8 @@ export class Storage {
   #flushing = false
   /** Number of the last frame; undefined until the log was asked. */
   #last: number | undefined
+  /** Whether the log itself was seen to end with that: what it has beyond is of this thread. */
+  #isFollowed = false
   /** What the log was when it was closed in order, until a collection is made: the worker is not needed to tell. */
   #clean: CleanLog | undefined
 
@@ -64,7 +69,9 @@ export class Storage {
 
   /** Opens the file, or makes it, unless what it was when it was closed tells all there is to know. */
   async open(): Promise<void> {
-    this.#last ??= await this.call((storage) => storage.highest())
+    if (this.#last !== undefined) return
+    this.#last = await this.call((storage) => storage.highest())
+    this.#isFollowed = true
   }
 
   async names(): Promise<ReadonlyArray<string>> {
@@ -187,12 +194,29 @@ export class Storage {
         forEachSliced(group.length, undefined, (i) => group[i]!.meanwhile?.(), 1)
       ])
       if (written.status === "rejected") throw written.reason
+      this.#isFollowed = true
     } catch (error) {
+      // A worker that died may have written the frames first: then they are what the next opening finds, and the write is done.
+      const isRefused = error instanceof StorageFailure || error instanceof LogInvalid
+      const wasWritten = error instanceof WorkerCrashed ? await this.#has(this.#last!) : isRefused ? false : undefined
+      if (wasWritten === true) return
       for (const [collection, last] of previous) collection.last = last
-      // A worker that died may have written the frames: their numbers are not given again.
-      if (error instanceof StorageFailure || error instanceof LogInvalid) this.#last = before
+      // Where nobody could tell, their numbers are not given again.
+      if (wasWritten === false) this.#last = before
       throw error
     }
+  }
+
+  /** Whether the log has a frame, and everything before it, as durable as it is to be; undefined where nobody can tell. */
+  async #has(number: number): Promise<boolean | undefined> {
+    for (let tries = 1; this.#isFollowed && tries <= ASK_TRIES; tries++) {
+      try {
+        return await this.call((storage) => storage.has(number))
+      } catch (error) {
+        if (!(error instanceof WorkerCrashed)) return undefined
+      }
+    }
+    return undefined
   }
 
   async #close(): Promise<void> {
