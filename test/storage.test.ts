@@ -14,6 +14,7 @@ import { CollectionLog, Storage } from "../src/core/log/storage.ts"
 
 const WRITES = 60
 const DEATHS = 12
+const TURNS = 8
 /** Of one write, in milliseconds: so many as these do not fit into a turn. */
 const WORK_MS = 0.4
 
@@ -119,4 +120,28 @@ test("a write that a worker died over is done where the log has it, and not wher
   process.off("worker", onWorker)
   assert.deepEqual(done, found)
   assert.ok(done.length > 0 && done.length < DEATHS, `${done}`)
+})
+
+test("the end of the log that somebody asked for before a write takes none of its numbers back", async () => {
+  const use = async (storage: Storage) => {
+    const log = await storage.create("notes", "{}")
+    const append = (key: string) =>
+      log.append([encodeFrame({ operation: "delete", namespace: undefined, keys: [key] })])
+    await append("before")
+    for (let turns = 0; turns < TURNS; turns++) {
+      // It is not known any more, and asked for by the write and by somebody else.
+      await storage.restore("checkpoint", [{ name: "notes", shape: "{}", folded: turns }])
+      const written = append("first")
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+      await Promise.all([written, storage.open()])
+      await append("second")
+    }
+  }
+  await Effect.runPromise(
+    Effect.scoped(
+      Effect.flatMap(Storage.scoped({ path: join(folder, "asked.sqlite"), relaxed: false }), (storage) =>
+        Effect.promise(() => use(storage))
+      )
+    )
+  )
 })

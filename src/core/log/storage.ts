@@ -70,7 +70,9 @@ export class Storage {
   /** Opens the file, or makes it, unless what it was when it was closed tells all there is to know. */
   async open(): Promise<void> {
     if (this.#last !== undefined) return
-    this.#last = await this.call((storage) => storage.highest())
+    const highest = await this.call((storage) => storage.highest())
+    // Who asked at the same time may have written since.
+    this.#last ??= highest
     this.#isFollowed = true
   }
 
