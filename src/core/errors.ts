@@ -72,7 +72,7 @@ export class KeyNotFound extends Data.TaggedError("KeyNotFound")<{ readonly key:
   }
 }
 
-/** The collection exists with other settings, or was encoded by another embedder. */
+/** The collection exists with other settings, or was encoded by another embedder, or items of a pool by another encoder. */
 export class CollectionMismatch extends Data.TaggedError("CollectionMismatch")<{
   readonly collection: string
   readonly field: string

@@ -12,7 +12,16 @@ import { settled } from "../../src/core/collection/settled.ts"
 import { kernels } from "../../src/core/native.ts"
 import { loadImage } from "../../src/core/store/image.ts"
 import { open } from "../../src/index.ts"
-import { type RecallIndex, recallPool } from "../../src/recall.ts"
+import {
+  type Coherence,
+  chromaticCoherence,
+  chromaticEncoder,
+  type Encoder,
+  type RecallIndex,
+  recallPool,
+  spectralCoherence,
+  tensorFromSeed
+} from "../../src/recall.ts"
 import { DIMENSIONS, vectorsOf } from "./pools.ts"
 
 const items = vectorsOf(60, 100).map((embedding, i) => ({ key: `${i}`, embedding, class: `c${i % 3}`, payload: { i } }))
@@ -124,6 +133,75 @@ describe("a pool in a folder", () => {
       const restored = await recallPool(db)
       assert.equal(restored.stats().items, 100)
       assert.deepEqual((await restored.similar(items[3]!.embedding, { k: 1 }))[0]?.key, "3")
+    })
+  })
+})
+
+describe("a pool whose items were encoded", () => {
+  const tensor = (seed: number) => tensorFromSeed(seed, { rows: 4, columns: 4, channels: 3 })
+  const { dimensions } = chromaticEncoder()
+  const other: Encoder = { ...chromaticEncoder(), id: "other-64" }
+  const wider: Encoder = { id: "wider-80", dimensions: 80, encode: () => new Float32Array(80).fill(1) }
+
+  test("refuses another encoder when it is opened again, and is what it was", async () => {
+    await inFolder(async (folder) => {
+      for (const isSaved of [false, true]) {
+        {
+          await using db = await open(folder, { threads: 1 })
+          const pool = await recallPool(db, { encoder: chromaticEncoder() })
+          if (!isSaved) await pool.addMany([1, 2, 3].map((seed) => ({ key: `${seed}`, tensor: tensor(seed) })))
+          if (isSaved) await db.save()
+        }
+        await using db = await open(folder, { threads: 1 })
+        const encoder = { field: "encoder", expected: "chromatic-64", got: "other-64" }
+        await assert.rejects(recallPool(db, { encoder: other }), { _tag: "CollectionMismatch", ...encoder })
+        const components = { field: "dimensions", expected: "64", got: "80" }
+        await assert.rejects(recallPool(db, { encoder: wider }), { _tag: "CollectionMismatch", ...components })
+        const pool = await recallPool(db, { encoder: chromaticEncoder() })
+        assert.equal(pool.stats().items, 3)
+        assert.equal((await pool.similar({ tensor: tensor(2) }, { k: 1 }))[0]?.key, "2")
+        assert.deepEqual((await pool.get("2"))?.tensor?.data, tensor(2).data)
+      }
+    })
+  })
+
+  test("takes another one once none of them is left, and never for embeddings that were given", async () => {
+    await inFolder(async (folder) => {
+      await using db = await open(folder, { threads: 1 })
+      const pool = await recallPool(db, { encoder: chromaticEncoder() })
+      await pool.add({ key: "given", embedding: new Float32Array(dimensions).fill(1), tensor: tensor(1) })
+      const second = await recallPool(db, { encoder: other })
+      await pool.add({ key: "encoded", tensor: tensor(2) })
+      // That which was open before meets it when it is to encode.
+      const wrong = { _tag: "CollectionMismatch", field: "encoder" }
+      await assert.rejects(second.add({ tensor: tensor(3) }), wrong)
+      await assert.rejects(second.similar({ tensor: tensor(3) }), wrong)
+      assert.equal(second.stats().items, 2)
+      await pool.remove("encoded")
+      await second.add({ key: "encoded", tensor: tensor(2) })
+      await assert.rejects(recallPool(db, { encoder: chromaticEncoder() }), wrong)
+    })
+  })
+
+  test("takes an encoder that agrees with itself alone", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const wrong = { _tag: "InvalidConfiguration", parameter: "encoder" }
+    for (const id of ["", "x".repeat(1025)]) await assert.rejects(recallPool(db, { encoder: { ...other, id } }), wrong)
+    await assert.rejects(recallPool(db, { encoder: other, dimensions: 80 }), wrong)
+    assert.deepEqual(await db.collections(), [])
+  })
+
+  test("is judged by any measure of coherence: none has a state beyond the pool that is open", async () => {
+    await inFolder(async (folder) => {
+      const shared: ReadonlyArray<Coherence | undefined> = [undefined, chromaticCoherence(), spectralCoherence()]
+      for (const [i, coherence] of shared.entries()) {
+        await using db = await open(folder, { threads: 1 })
+        const pool = await recallPool(db, { encoder: chromaticEncoder(), coherence, coherenceThreshold: 0 })
+        const tensors = Array.from({ length: 8 }, (_, j) => ({ tensor: tensor(10 * i + j) }))
+        const verdicts = await pool.addManyIfCoherent(tensors)
+        assert.deepEqual(new Set(verdicts.map(({ measure }) => measure)), new Set([coherence?.id ?? "neighbourhood-5"]))
+        assert.equal(pool.stats().items, 8 * (i + 1))
+      }
     })
   })
 })

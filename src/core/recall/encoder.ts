@@ -14,7 +14,7 @@ export interface Encodable {
 
 /** Equal inputs give equal embeddings, of `dimensions` finite numbers that are not all zero. */
 export interface Encoder {
-  /** Identity. */
+  /** Identity, 1 to 1,024 bytes of UTF-8, kept with each item: another one for whatever makes other embeddings. */
   readonly id: string
   readonly dimensions: number
   readonly encode: (item: Encodable) => Float32Array

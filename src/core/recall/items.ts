@@ -5,8 +5,9 @@ import type { FieldInput } from "../collection/fields.ts"
 import { insideOf } from "../collection/inside.ts"
 import { settled } from "../collection/settled.ts"
 import { checkVectors, ownVector } from "../collection/vectors.ts"
-import { EmptyEmbedding } from "../errors.ts"
+import { CollectionMismatch, EmptyEmbedding } from "../errors.ts"
 import { forEachSliced } from "../slice.ts"
+import type { Encodable, Encoder } from "./encoder.ts"
 import { inGroups } from "./in-groups.ts"
 import { PoolRows } from "./pool-rows.ts"
 import { Tally } from "./tally.ts"
@@ -67,6 +68,20 @@ export class PoolItems extends PoolRows {
   /** An embedding of ours with the caller's components. */
   ownVector(vector: ArrayLike<number>): Float32Array {
     return ownVector(this.store.kernels, this.store.shape, vector)
+  }
+
+  /** Throws `CollectionMismatch` where there are embeddings that another encoder made: no two agree on what is near. */
+  checkEncoder(encoder: Encoder): void {
+    for (const expected of this.tally.encoders.keys()) {
+      if (expected === encoder.id) continue
+      throw new CollectionMismatch({ collection: this.collection.name, field: "encoder", expected, got: encoder.id })
+    }
+  }
+
+  /** The embedding that an encoder makes of a tensor, as ours. */
+  encode(encoder: Encoder, item: Encodable): Float32Array {
+    this.checkEncoder(encoder)
+    return this.ownVector(encoder.encode(item))
   }
 
   /** Embeddings of texts of items, each at a position among them: an empty text is named by that. */

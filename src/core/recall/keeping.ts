@@ -197,7 +197,7 @@ export class Keeping {
     if (settings.encoder === undefined) {
       throw new FeatureUnavailable({ feature: "encoding a tensor", reason: "the pool has no encoder" })
     }
-    return items.ownVector(settings.encoder.encode({ tensor, spectrum, utility, bias: biasOf(label) }))
+    return items.encode(settings.encoder, { tensor, spectrum, utility, bias: biasOf(label) })
   }
 
   /** The parts of an item as they are now, but for what must be waited for. */
@@ -222,11 +222,12 @@ export class Keeping {
     }
     const own = tensor === undefined ? undefined : ownTensor(tensor)
     const numbers = own && spectrumOfTensor(own)
+    const encoder = embedding === undefined && text === undefined ? this.#parts.settings.encoder?.id : undefined
     return {
       key,
       vector: embedding === undefined ? undefined : this.#parts.items.ownVector(embedding),
       text,
-      packed: packItem(payload === undefined && text !== undefined ? { text } : payload, own, numbers),
+      packed: packItem(payload === undefined && text !== undefined ? { text } : payload, own, numbers, encoder),
       label,
       utility,
       tensor: own,

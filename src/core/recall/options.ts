@@ -21,7 +21,10 @@ export interface RecallOptions {
   readonly dimensions?: number | undefined
   /** Embeds texts; the same each time the pool is opened. */
   readonly embedder?: CollectionOptions["embedder"]
-  /** Makes embeddings of tensors, for items and queries that have no other. */
+  /**
+   * Makes embeddings of tensors, for items and queries that have no other. A pool with items that another one encoded,
+   * told by its `id`, is `CollectionMismatch`.
+   */
   readonly encoder?: Encoder | undefined
   /** How embeddings are kept: 4, 2 or 1 bytes a component. Default `"f32"`. */
   readonly precision?: Exclude<Precision, "none"> | undefined
@@ -89,6 +92,8 @@ const INDEX_OF: Readonly<Record<RecallIndex, IndexChoice>> = { auto: "auto", fla
 const MIB = 2 ** 20
 const MAX_SIZE = 2 ** 31
 const MAX_RETRIEVED = 1024
+/** Bytes of the identity of an encoder, which each item that it encoded has. */
+const MAX_ID_BYTES = 1024
 
 /** A number from 0 to 1. */
 export const share = (parameter: string, value: unknown): number => {
@@ -113,6 +118,16 @@ const configured = <A>(check: () => A): A => {
 /** Options with every default; throws `InvalidConfiguration`. */
 export const settingsOf = (options: RecallOptions): RecallSettings => configured(() => settings(options))
 
+const checkEncoder = (encoder: Encoder, dimensions: number | undefined): void => {
+  const wrong = (reason: string) => new InvalidParameter({ parameter: "encoder", reason })
+  if (typeof encoder?.encode !== "function") throw wrong("it has no function encode")
+  const idBytes = typeof encoder.id === "string" ? Buffer.byteLength(encoder.id) : 0
+  if (idBytes < 1 || idBytes > MAX_ID_BYTES) throw wrong(`its id must be 1 to ${MAX_ID_BYTES} bytes of text`)
+  if (dimensions !== undefined && dimensions !== encoder.dimensions) {
+    throw wrong(`it makes ${encoder.dimensions} components, and the pool is to have ${dimensions}`)
+  }
+}
+
 const settings = (options: RecallOptions): RecallSettings => {
   const {
     name = "recall",
@@ -130,8 +145,7 @@ const settings = (options: RecallOptions): RecallSettings => {
   if (!(finite("memoryBudgetMb", memoryBudgetMb) > 0)) throw wrong("memoryBudgetMb", "wanted more than 0")
   if (typeof clock !== "function") throw wrong("clock", "wanted a function")
   if (typeof coherence?.measure !== "function") throw wrong("coherence", "it has no function measure")
-  if (encoder !== undefined && typeof encoder?.encode !== "function")
-    throw wrong("encoder", "it has no function encode")
+  if (encoder !== undefined) checkEncoder(encoder, options.dimensions)
   if (typeof eviction !== "object") oneOf("eviction", eviction, EVICTIONS)
   else if (typeof eviction?.victims !== "function") throw wrong("eviction", "it has no function victims")
   const dimensions = options.dimensions ?? encoder?.dimensions

@@ -1,10 +1,10 @@
 /**
  * What the record of an item holds beside its key: the payload as the caller gave it, then the tensor and its spectral
- * features, which are computed once.
+ * features, which are computed once, and what encoded it where its embedding was made of it.
  *
- * Little endian: kind of the payload (u8: 0 none, 1 JSON, 2 bytes), whether there is a tensor (u8), 0 (u16), length of
- * the payload (u32), the payload, zeros to a multiple of four; then rows, columns, layers and channels (u32 each),
- * certainty (f32), the features (f32 each) and the values (f32 each).
+ * Little endian: kind of the payload (u8: 0 none, 1 JSON, 2 bytes), whether there is a tensor (u8), length of the
+ * encoder's identity (u16), length of the payload (u32), the payload, zeros to a multiple of four; then rows, columns,
+ * layers and channels (u32 each), certainty (f32), the features (f32 each), the values (f32 each) and the identity.
  */
 import { storedPayload } from "../collection/entries.ts"
 import { SPECTRAL_FEATURES, type SpectralFeatures, spectralOf } from "./spectral.ts"
@@ -19,25 +19,28 @@ const TENSOR_HEADER_BYTES = 4 * (SIDES + 1 + SPECTRAL_FEATURES)
 
 const padded = (bytes: number): number => Math.ceil(bytes / 4) * 4
 
-/** Packs a payload, and a tensor with its features; throws `InvalidParameter` for what is no payload. */
+/** Packs a payload, and a tensor with its features and its encoder; throws `InvalidParameter` for what is no payload. */
 export const packItem = (
   payload: unknown,
   tensor: OwnTensor | undefined,
-  spectrum: Float32Array = new Float32Array(SPECTRAL_FEATURES)
+  spectrum: Float32Array = new Float32Array(SPECTRAL_FEATURES),
+  encoder = ""
 ): Uint8Array => {
   const stored = storedPayload({ payload })
   const bytes =
     stored === undefined ? new Uint8Array() : "json" in stored ? Buffer.from(stored.json, "utf8") : stored.bytes
   const tensorAt = HEADER_BYTES + padded(bytes.length)
-  const packed = new Uint8Array(
-    tensor === undefined ? HEADER_BYTES + bytes.length : tensorAt + TENSOR_HEADER_BYTES + tensor.data.byteLength
-  )
+  const identity = Buffer.from(encoder, "utf8")
+  const identityAt = tensorAt + TENSOR_HEADER_BYTES + (tensor?.data.byteLength ?? 0)
+  const packed = new Uint8Array(tensor === undefined ? HEADER_BYTES + bytes.length : identityAt + identity.length)
   const view = new DataView(packed.buffer)
   view.setUint8(0, stored === undefined ? NONE : "json" in stored ? JSON_TEXT : BYTES)
   view.setUint32(4, bytes.length, true)
   packed.set(bytes, HEADER_BYTES)
   if (tensor === undefined) return packed
   view.setUint8(1, 1)
+  view.setUint16(2, identity.length, true)
+  packed.set(identity, identityAt)
   const sides = [tensor.rows, tensor.columns, tensor.layers, tensor.channels]
   for (const [i, side] of sides.entries()) view.setUint32(tensorAt + 4 * i, side, true)
   const numbers = [tensor.certainty, ...spectrum]
@@ -58,6 +61,12 @@ export const payloadOf = (packed: Buffer): unknown => {
     default:
       return undefined
   }
+}
+
+/** Identity of what encoded the item; undefined where its embedding was given, or is of a text. */
+export const encoderOf = (packed: Buffer): string | undefined => {
+  const bytes = packed.length < HEADER_BYTES ? 0 : packed.readUInt16LE(2)
+  return bytes === 0 ? undefined : packed.toString("utf8", packed.length - bytes)
 }
 
 const tensorStart = (packed: Buffer): number | undefined =>

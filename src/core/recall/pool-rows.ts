@@ -10,7 +10,7 @@ import { isLive, type Segment } from "../store/memory.ts"
 import { addressOf, encodeKey, fieldsOf, isCurrent } from "../store/rows.ts"
 import type { Store } from "../store/store.ts"
 import { OWN_FIELDS } from "./options.ts"
-import { payloadOf, spectrumOf, tensorOf } from "./packed.ts"
+import { encoderOf, payloadOf, spectrumOf, tensorOf } from "./packed.ts"
 import type { SpectralFeatures } from "./spectral.ts"
 import { liveRows, spread, sweep } from "./sweep.ts"
 import type { OwnTensor } from "./tensor.ts"
@@ -177,6 +177,13 @@ export class PoolRows {
 
   tensorOf(row: number): OwnTensor | undefined {
     return tensorOf(this.store.records.bytesAt(addressOf(this.store, row))!)
+  }
+
+  /** Identity of the encoder that made the embedding of an item, if one did. */
+  encoderOf(row: number): string | undefined {
+    // What was written to the collection itself may have another payload.
+    const packed = this.store.records.bytesAt(addressOf(this.store, row))
+    return packed && encoderOf(packed)
   }
 
   /** Bytes that an item takes. */

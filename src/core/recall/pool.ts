@@ -86,9 +86,19 @@ export class RecallPool {
     this.retrieving = new Retrieving({ items, index, settings, memory, generation, biasOf })
   }
 
-  /** Counts what is there: before this, nothing may be asked of the pool. */
+  /**
+   * Counts what is there: before this, nothing may be asked of the pool. Throws `CollectionMismatch` for an encoder that
+   * is not the one that what is there was encoded by.
+   */
   async open(): Promise<void> {
-    await this.#items.open()
+    try {
+      await this.#items.open()
+      const { encoder } = this.#settings
+      if (encoder !== undefined) this.#items.checkEncoder(encoder)
+    } catch (error) {
+      this.#items.close()
+      throw error
+    }
     this.#left = this.#items.beforeEnd(() => this.#keepUses())
   }
 

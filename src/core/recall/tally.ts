@@ -1,4 +1,4 @@
-/** Bytes and classes of the items of a pool, to the item, whoever adds and removes them. */
+/** Bytes, classes and encoders of the items of a pool, to the item, whoever adds and removes them. */
 import type { RowWatcher, Store } from "../store/store.ts"
 import { sweep } from "./sweep.ts"
 
@@ -6,6 +6,7 @@ interface Readable {
   readonly store: Store
   readonly bytesOf: (row: number) => number
   readonly classOf: (row: number) => string | undefined
+  readonly encoderOf: (row: number) => string | undefined
 }
 
 export class Tally implements RowWatcher {
@@ -15,6 +16,8 @@ export class Tally implements RowWatcher {
   bytes = 0
   /** Items of each class; those without one are not counted. */
   readonly classes = new Map<string, number>()
+  /** Items that each encoder made the embeddings of. */
+  readonly encoders = new Map<string, number>()
 
   constructor(items: Readable) {
     this.#items = items
@@ -43,10 +46,14 @@ export class Tally implements RowWatcher {
 
   #count(row: number, sign: 1 | -1): void {
     this.bytes += sign * this.#items.bytesOf(row)
-    const label = this.#items.classOf(row)
-    if (label === undefined) return
-    const count = (this.classes.get(label) ?? 0) + sign
-    if (count === 0) this.classes.delete(label)
-    else this.classes.set(label, count)
+    tallied(this.classes, this.#items.classOf(row), sign)
+    tallied(this.encoders, this.#items.encoderOf(row), sign)
   }
+}
+
+const tallied = (counts: Map<string, number>, name: string | undefined, sign: 1 | -1): void => {
+  if (name === undefined) return
+  const count = (counts.get(name) ?? 0) + sign
+  if (count === 0) counts.delete(name)
+  else counts.set(name, count)
 }

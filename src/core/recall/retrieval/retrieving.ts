@@ -216,7 +216,7 @@ export class Retrieving {
       throw new FeatureUnavailable({ feature: "a query that is a tensor", reason: "the pool has no encoder" })
     }
     const spectrum = spectralOf(spectrumOfTensor(tensor))
-    return items.ownVector(settings.encoder.encode({ tensor, spectrum, utility: 0, bias: 0 }))
+    return items.encode(settings.encoder, { tensor, spectrum, utility: 0, bias: 0 })
   }
 }
 
