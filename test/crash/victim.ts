@@ -5,7 +5,7 @@ import { createInterface } from "node:readline"
 import type { Readable } from "node:stream"
 import { setTimeout } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
-import type { Event, Oracle } from "./oracle.ts"
+import type { Event } from "./oracle.ts"
 import type { Start } from "./writer.ts"
 
 const WRITER = fileURLToPath(new URL("./writer.ts", import.meta.url))
@@ -16,19 +16,27 @@ export interface Moment {
   readonly ms: number
 }
 
-export interface Victim {
+/** Whom it reaches what a writer says. */
+interface Hearer<Said> {
+  readonly take: (event: Said) => void
+}
+
+export interface Victim<Begin = Start, Said = Event> {
   /**
    * Starts the writing and kills the process without a warning once it has said so much and some time went by after
    * that; what it said until then reaches the oracle. Fails when the process ended by itself.
    */
-  readonly run: (start: Start, oracle: Oracle, moment: Moment) => Promise<void>
+  readonly run: (start: Begin, oracle: Hearer<Said>, moment: Moment) => Promise<void>
   /** Ends it unused. */
   readonly discard: () => void
 }
 
-/** Starts a process that has its modules loaded when it is needed. */
-export const startVictim = (environment: NodeJS.ProcessEnv = {}): Victim => {
-  const child: ChildProcess = spawn(process.execPath, [WRITER], {
+/** Starts a process that has its modules loaded when it is needed; `program` writes something else than rows. */
+export const startVictim = <Begin extends { readonly seed: number } = Start, Said extends object = Event>(
+  environment: NodeJS.ProcessEnv = {},
+  program = WRITER
+): Victim<Begin, Said> => {
+  const child: ChildProcess = spawn(process.execPath, [program], {
     stdio: ["pipe", "ignore", "pipe", "pipe"],
     env: { ...process.env, ...environment }
   })
@@ -38,14 +46,14 @@ export const startVictim = (environment: NodeJS.ProcessEnv = {}): Victim => {
   })
   const closed = once(child, "close")
   const lines = createInterface({ input: child.stdio[3] as Readable })
-  let oracle: Oracle | undefined
+  let oracle: Hearer<Said> | undefined
   let left = 0
   let heard: () => void = () => undefined
   const ready = new Promise<void>((resolve) => {
     lines.on("line", (line) => {
       // The last line may be cut short by the end: it was not said then.
       if (!line.endsWith("}")) return
-      const event = JSON.parse(line) as Event
+      const event = JSON.parse(line) as Said
       if ("acked" in event && event.acked === 0) resolve()
       else {
         oracle?.take(event)
