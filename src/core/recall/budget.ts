@@ -1,5 +1,6 @@
 /** How many items and bytes a pool may hold, and who gives way when more are to come. */
 import { CapacityExceeded, MemoryExceeded } from "../errors.ts"
+import { forEachSliced } from "../slice.ts"
 import { diversity } from "./eviction/diversity.ts"
 import type { EvictableItems, EvictionName, EvictionPolicy } from "./eviction/policy.ts"
 import { leastRecentlyUsed, leastUseful, oldest } from "./eviction/ranked.ts"
@@ -76,18 +77,25 @@ export class Budget {
       if (count === 0 && surplus === 0) return []
       const moved = this.#items.moved()
       const rows = await this.#policy.victims(this.#items, { count, bytes: surplus })
+      const { keys, freed } = await this.#named(rows)
       if (this.#items.moved() !== moved && choice < MAX_CHOICES) continue
-      return this.#keysOf(rows, count, surplus)
+      if (keys.length >= count && freed >= surplus) return keys
+      throw new CapacityExceeded({ resource: "what gives way in the pool", limit: keys.length })
     }
   }
 
-  /** A policy of the caller's own may name a row twice, or one that is not there. */
-  #keysOf(rows: ReadonlyArray<number>, count: number, surplus: number): ReadonlyArray<string> {
-    const victims = [...new Set(rows)].filter((row) => this.#items.has(row))
-    const freed = victims.reduce((sum, row) => sum + this.#items.bytesOf(row), 0)
-    if (victims.length < count || freed < surplus) {
-      throw new CapacityExceeded({ resource: "what gives way in the pool", limit: victims.length })
-    }
-    return victims.map((row) => this.#items.keyOf(row))
+  /** Keys and bytes of rows: a policy of the caller's own may name one twice, or one that is not there. */
+  async #named(rows: ReadonlyArray<number>) {
+    const items = this.#items
+    const victims = [...new Set(rows)]
+    const keys: Array<string> = []
+    let freed = 0
+    await forEachSliced(victims.length, undefined, (i) => {
+      const row = victims[i]!
+      if (!items.has(row)) return
+      keys.push(items.keyOf(row))
+      freed += items.bytesOf(row)
+    })
+    return { keys, freed }
   }
 }

@@ -6,6 +6,7 @@ import type { FieldInput } from "../collection/fields.ts"
 import { DuplicateKey, FeatureUnavailable, InvalidParameter } from "../errors.ts"
 import { forEachSliced } from "../slice.ts"
 import { NO_NAMESPACE } from "../store/rows.ts"
+import { roomInTurn } from "../turn.ts"
 import type { Budget } from "./budget.ts"
 import type { Candidate, Surroundings } from "./coherence/coherence.ts"
 import { inGroups } from "./in-groups.ts"
@@ -100,6 +101,9 @@ export class Keeping {
       await this.#checkKeys(items, signal)
       const verdicts: Array<Verdict> = []
       for (const item of items) {
+        // In memory, and by a measure that waits for nothing, many would settle in one turn.
+        const room = roomInTurn()
+        if (room !== undefined) await room
         signal.throwIfAborted()
         verdicts.push(await this.#judged(item, signal))
       }

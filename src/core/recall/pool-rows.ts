@@ -5,6 +5,7 @@
 import { bytesAnEntry } from "../collection/bytes.ts"
 import type { FieldValues } from "../collection/fields.ts"
 import { InvalidParameter } from "../errors.ts"
+import { forEachSliced } from "../slice.ts"
 import { SLOTS } from "../store/layout.ts"
 import { isLive, type Segment } from "../store/memory.ts"
 import { addressOf, encodeKey, fieldsOf, isCurrent } from "../store/rows.ts"
@@ -32,6 +33,9 @@ export interface RecallItem {
   /** Absent without a tensor. */
   readonly spectrum?: SpectralFeatures
 }
+
+/** Components that are read in a tenth of a millisecond. */
+const COMPONENTS_A_LOOK = 2 ** 16
 
 const NO_FIELDS: FieldValues = Object.freeze({})
 
@@ -147,6 +151,16 @@ export class PoolRows {
       const out = vectors.subarray(from * dimensions, to * dimensions)
       store.kernels.readVectors(layout, slots, store.segments[number]!.rows, out)
     }
+    return vectors
+  }
+
+  /** The same of many rows, in shares of the event loop: by its end, some may hold another item. */
+  async vectorsInTurns(rows: ReadonlyArray<number>): Promise<Float32Array> {
+    const { dimensions } = this
+    const vectors = new Float32Array(rows.length * dimensions)
+    const step = Math.max(1, Math.floor(COMPONENTS_A_LOOK / dimensions))
+    const read = (i: number) => vectors.set(this.vectorsOf(rows.slice(i * step, (i + 1) * step)), i * step * dimensions)
+    await forEachSliced(Math.ceil(rows.length / step), undefined, read, 1)
     return vectors
   }
 

@@ -5,8 +5,8 @@ import type { Store } from "../store/store.ts"
 import { inNextTurn, leftInTurn } from "../turn.ts"
 
 const WORD = 32
-/** Words of live bits between two looks at the clock. */
-const WORDS_A_LOOK = 16
+/** Words of live bits between two looks at the clock: a policy may take microseconds to rank a row. */
+const WORDS_A_LOOK = 2
 
 interface SweepOptions {
   /** Bits of rows: those whose bit is not set are left out. */

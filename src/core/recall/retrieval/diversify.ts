@@ -3,10 +3,12 @@ import type { Kernels } from "../../kernels/contract.ts"
 import { forEachSliced } from "../../slice.ts"
 
 /** Vectors of one length as columns, so that the products of one with all are a product of matrices. */
-const transposed = (vectors: Float32Array, count: number): Float32Array => {
+const transposed = async (vectors: Float32Array, count: number): Promise<Float32Array> => {
   const d = count === 0 ? 0 : vectors.length / count
   const columns = new Float32Array(vectors.length)
-  for (let i = 0; i < count; i++) for (let c = 0; c < d; c++) columns[c * count + i] = vectors[i * d + c]!
+  await forEachSliced(count, undefined, (i) => {
+    for (let c = 0; c < d; c++) columns[c * count + i] = vectors[i * d + c]!
+  })
   return columns
 }
 
@@ -18,7 +20,7 @@ export const similarities = async (kernels: Kernels, vectors: Float32Array, coun
   const alike = new Float32Array(count * count)
   if (count === 0) return alike
   const d = vectors.length / count
-  const columns = transposed(vectors, count)
+  const columns = await transposed(vectors, count)
   const rows = Math.max(1, Math.floor(PRODUCTS_A_LOOK / (d * count)))
   const step = (i: number) => {
     const [from, to] = [i * rows, Math.min(count, (i + 1) * rows)]
@@ -58,7 +60,7 @@ export const diversified = async (
 ): Promise<ReadonlyArray<Pick>> => {
   const count = worth.length
   const d = count === 0 ? 0 : vectors.length / count
-  const columns = transposed(vectors, count)
+  const columns = await transposed(vectors, count)
   const alike = new Float32Array(count)
   const nearest = new Float32Array(count).fill(Number.NEGATIVE_INFINITY)
   const isChosen = new Uint8Array(count)
@@ -80,11 +82,13 @@ export const diversified = async (
  * How many of the items chosen in this order stay, when none may bring the mean distance of their pairs, one less the
  * similarity, under `least`.
  */
-export const dispersed = (alike: Float32Array, count: number, least: number): number => {
+export const dispersed = async (alike: Float32Array, count: number, least: number): Promise<number> => {
   let sum = 0
-  for (let last = 1; last < count; last++) {
+  let kept = count
+  await forEachSliced(count, undefined, (last) => {
+    if (kept < count) return
     for (let other = 0; other < last; other++) sum += 1 - alike[last * count + other]!
-    if (sum / ((last * (last + 1)) / 2) < least) return last
-  }
-  return count
+    if (last > 0 && sum / ((last * (last + 1)) / 2) < least) kept = last
+  })
+  return kept
 }

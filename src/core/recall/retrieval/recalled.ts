@@ -61,17 +61,13 @@ export interface Chosen {
 }
 
 /**
- * The items of rows that were chosen, as callers see them. Retrievals are remembered and returned again: they are frozen,
- * so that nobody changes what others get.
+ * The item of a row that was chosen, as callers see it. Retrievals are remembered and returned again: they are frozen, so
+ * that nobody changes what others get.
  */
-export const recalled = (items: PoolItems, chosen: ReadonlyArray<Chosen>): ReadonlyArray<Recalled> => {
-  const found: Array<Recalled> = []
-  for (const { row, score, explanation } of chosen) {
-    const item = items.read(row)
-    for (const part of [item.payload, item.fields, item.spectrum]) freezeDeeply(part)
-    found.push(Object.freeze(Object.assign(item, { score, explanation: Object.freeze(explanation) })))
-  }
-  return Object.freeze(found)
+export const recalled = (items: PoolItems, { row, score, explanation }: Chosen): Recalled => {
+  const item = items.read(row)
+  for (const part of [item.payload, item.fields, item.spectrum]) freezeDeeply(part)
+  return Object.freeze(Object.assign(item, { score, explanation: Object.freeze(explanation) }))
 }
 
 /** Freezes a JSON value; bytes, which cannot be frozen, stay as they are. */

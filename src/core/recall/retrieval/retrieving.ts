@@ -1,6 +1,7 @@
 /** The retrievals: each finds candidates, ranks them, and says what made up every score. */
 import { object } from "../../checked.ts"
 import { FeatureUnavailable, InvalidParameter } from "../../errors.ts"
+import { forEachSliced } from "../../slice.ts"
 import type { PoolItems } from "../items.ts"
 import { limitOf, type RecallSettings } from "../options.ts"
 import type { Neighbour, SimilarityIndex, Wanted } from "../similarity-index.ts"
@@ -119,14 +120,18 @@ export class Retrieving {
     return this.#found("diverse", query, options, signal, (embedding) =>
       this.#neighbours(embedding, { ...wanted, signal }, async (near) => {
         const { kernels } = items.store
-        const alike = await similarities(kernels, items.vectorsOf(near.map(({ row }) => row)), near.length)
-        const kept = minDispersion > 0 ? dispersed(alike, near.length, minDispersion) : near.length
-        return near.slice(0, kept).map(({ row, generation, similarity }, i) => {
-          if (i === 0) return { row, generation, score: lambda * similarity, explanation: { similarity } }
+        const vectors = await items.vectorsInTurns(near.map(({ row }) => row))
+        const alike = await similarities(kernels, vectors, near.length)
+        const kept = minDispersion > 0 ? await dispersed(alike, near.length, minDispersion) : near.length
+        const chosen: Array<Chosen> = []
+        await forEachSliced(kept, signal, (i) => {
+          const { row, generation, similarity } = near[i]!
+          if (i === 0) return chosen.push({ row, generation, score: lambda * similarity, explanation: { similarity } })
           const nearestChosen = alike.subarray(i * near.length, i * near.length + i).reduce((a, b) => Math.max(a, b))
           const score = lambda * similarity - (1 - lambda) * nearestChosen
-          return { row, generation, score, explanation: { similarity, nearestChosen } }
+          return chosen.push({ row, generation, score, explanation: { similarity, nearestChosen } })
         })
+        return chosen
       })
     )
   }
@@ -153,7 +158,7 @@ export class Retrieving {
           }
         })
         const explained = relevances(candidates, { weights, decay })
-        const vectors = items.vectorsOf(near.map(({ row }) => row))
+        const vectors = await items.vectorsInTurns(near.map(({ row }) => row))
         const worth = explained.map(({ relevance }) => relevance)
         const picks = await diversified(items.store.kernels, { worth, vectors, k, lambda })
         return picks.map(({ at, value, nearest }) => ({
@@ -183,14 +188,23 @@ export class Retrieving {
     // As it is now: by the time that something was found, the caller may have another query in it.
     const asked = isVector ? Float32Array.from(query) : undefined
     const embedding = query === NO_EMBEDDING ? NO_EMBEDDING : await this.#embedded(query, signal)
+    const isStill = ({ row, generation }: Chosen): boolean => items.isStill(row, generation)
     for (let run = 1; ; run++) {
       const before = generation()
       const chosen = await find(embedding)
-      const still = chosen.filter(({ row, generation }) => items.isStill(row, generation))
-      if (still.length < chosen.length && run < MAX_RUNS) continue
-      const rows = still.map(({ row }) => row)
+      const read: Array<Chosen> = []
+      const found: Array<Recalled> = []
+      const take = (i: number) => {
+        if (!isStill(chosen[i]!)) return
+        read.push(chosen[i]!)
+        found.push(recalled(items, chosen[i]!))
+      }
+      // Many items, or long ones, take longer than a turn: each is read while it is what was found.
+      await forEachSliced(chosen.length, signal, take, 1)
+      if (read.length < chosen.length && run < MAX_RUNS) continue
+      const rows = read.filter(isStill).map(({ row }) => row)
       items.used(rows)
-      const found = recalled(items, still)
+      Object.freeze(found)
       if (before === generation()) memory.set(asked ?? embedding, text, before, { found, rows })
       return found
     }

@@ -1,0 +1,63 @@
+/** Calls on many items leave room for others between any two parts of a millisecond. */
+import assert from "node:assert/strict"
+import { describe, test } from "node:test"
+import { open } from "../../src/index.ts"
+import { type Coherence, type RecallPool, recallPool } from "../../src/recall.ts"
+import { turnsOf } from "../turns.ts"
+import { DIMENSIONS, vectorsOf } from "./pools.ts"
+
+const COUNT = 1000
+const vectors = vectorsOf(90, COUNT)
+const itemsOf = (prefix: string, count: number) =>
+  vectors.slice(0, count).map((embedding, i) => ({ key: `${prefix}${i}`, embedding, class: `c${i % 100}` }))
+
+/** Runs `use` with a pool that is as full as it may be. */
+const withFull = async (use: (pool: RecallPool) => Promise<void>, coherence?: Coherence): Promise<void> => {
+  await using db = await open(":memory:", { threads: 1 })
+  const options = { dimensions: DIMENSIONS, maxSize: COUNT, coherence, queryCache: false, index: "flat" } as const
+  const pool = await recallPool(db, options)
+  await pool.addMany(itemsOf("", COUNT))
+  await use(pool)
+}
+
+describe("others have their turns", { timeout: 60_000 }, () => {
+  test("between two items that are judged, though neither measure nor memory waits", async () => {
+    const coherence: Coherence = { id: "always", measure: () => ({ score: 0, reason: "never" }) }
+    await withFull(async (pool) => {
+      const turns = await turnsOf(() => pool.addManyIfCoherent(itemsOf("new ", 200)))
+      // The items are checked and looked up in some 250.
+      assert.ok(turns >= 400, `${turns}`)
+    }, coherence)
+  })
+
+  test("between two items that are read, of one class or of many", async () => {
+    await withFull(async (pool) => {
+      const turns = await turnsOf(() => pool.similar(vectors[0]!, { k: 500 }))
+      assert.ok(turns >= 499, `${turns}`)
+      const ofMany = await turnsOf(() => pool.balanced(vectors[0]!, { perClass: 10 }))
+      assert.ok(ofMany >= 999, `${ofMany}`)
+    })
+  })
+
+  test("while candidates are compared and what was chosen is explained", async () => {
+    await withFull(async (pool) => {
+      const hybrid = await turnsOf(() => pool.hybrid(vectors[0]!, { k: 1, candidates: 1000 }))
+      assert.ok(hybrid >= 120, `${hybrid}`)
+      const diverse = await turnsOf(() => pool.diverse(vectors[0]!, { k: 400, minDispersion: 1e-6 }))
+      assert.ok(diverse >= 399 + 3 * 49, `${diverse}`)
+    })
+  })
+
+  test("while those are found that give way, and while all are walked over", async () => {
+    await withFull(async (pool) => {
+      const walked = await turnsOf(() => pool.byUtility({ k: 1 }))
+      assert.ok(walked >= 14, `${walked}`)
+      await using db = await open(":memory:", { threads: 1 })
+      const empty = await recallPool(db, { dimensions: DIMENSIONS, index: "flat" })
+      const alone = await turnsOf(() => empty.addMany(itemsOf("new ", 800)))
+      const instead = await turnsOf(() => pool.addMany(itemsOf("new ", 800)))
+      // A hundred to name those that give way, and the walk that finds them.
+      assert.ok(instead - alone >= 110, `${instead} and ${alone}`)
+    })
+  })
+})
