@@ -227,6 +227,10 @@ describe("numbers and texts at their ends", () => {
         await assert.rejects(pool.byUtility({ k }), { _tag: "InvalidParameter" })
         await assert.rejects(pool.balanced(vectors[0]!, { perClass: k }), { _tag: "InvalidParameter" })
       }
+      assert.equal((await pool.diverse(vectors[0]!, { minDispersion: 2 })).length, 1)
+      for (const minDispersion of [-0.01, 2.01, Number.NaN]) {
+        await assert.rejects(pool.diverse(vectors[0]!, { minDispersion }), { _tag: "InvalidParameter" })
+      }
       for (const key of ["", 5, "k".repeat(1025)] as ReadonlyArray<string>) {
         await assert.rejects(async () => pool.get(key), { _tag: "InvalidParameter" })
         await assert.rejects(pool.remove(key), { _tag: "InvalidParameter" })

@@ -48,6 +48,14 @@ describe("others have their turns", { timeout: 60_000 }, () => {
     })
   })
 
+  test("while outcomes are looked through, of one item too", async () => {
+    await withFull(async (pool) => {
+      const outcomes = Array.from({ length: 800 }, () => ({ key: "1", deltaLoss: 0.5 }))
+      const turns = await turnsOf(() => pool.feedback(outcomes))
+      assert.ok(turns >= 99, `${turns}`)
+    })
+  })
+
   test("while those are found that give way, and while all are walked over", async () => {
     await withFull(async (pool) => {
       const walked = await turnsOf(() => pool.byUtility({ k: 1 }))

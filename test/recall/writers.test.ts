@@ -25,6 +25,18 @@ describe("a writer", () => {
     })
   })
 
+  test("takes outcomes as they were when it was called, whoever is before it", async () => {
+    await withPool({}, async (pool) => {
+      await pool.add({ key: "used", embedding: vectors[0]! })
+      const outcome = { key: "used", deltaLoss: -0.5 }
+      const before = pool.add({ embedding: vectors[1]! })
+      const learning = pool.feedback([outcome])
+      outcome.deltaLoss = 1
+      await Promise.all([before, learning])
+      assert.equal((await pool.get("used"))?.utility, 0.5)
+    })
+  })
+
   test("of a text without words names it by its place among the items", async () => {
     await withPool({ dimensions: undefined, embedder }, async (pool) => {
       const items = [{ embedding: vectorsOf(81, 1, 64)[0]! }, { text: "words" }, { text: "" }]

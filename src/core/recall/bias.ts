@@ -2,6 +2,7 @@
 import { finite, object, wholeNumber } from "../checked.ts"
 import { checkedKey } from "../collection/entries.ts"
 import { InvalidParameter, KeyNotFound } from "../errors.ts"
+import { forEachSliced } from "../slice.ts"
 import { NO_NAMESPACE } from "../store/rows.ts"
 import { inGroups } from "./in-groups.ts"
 import type { PoolItems } from "./items.ts"
@@ -35,6 +36,12 @@ const PRIOR = 5
 /** The utility that an outcome stands for: `-clamp(deltaLoss, -1, 1)`. */
 const utilityOf = (deltaLoss: number): number => 0 - Math.min(1, Math.max(-1, deltaLoss))
 
+/** Outcomes as they are now, whatever the caller makes of them while others write. */
+export const ownOutcomes = (outcomes: ReadonlyArray<Outcome>): ReadonlyArray<Outcome> => {
+  if (!Array.isArray(outcomes)) throw new InvalidParameter({ parameter: "outcomes", reason: "wanted an array" })
+  return outcomes.map((outcome) => ({ ...object("outcome", outcome) }))
+}
+
 export class Bias {
   readonly #strength: number
   #classes = new Map<string, ClassBias>()
@@ -58,16 +65,15 @@ export class Bias {
    * Rejects with `KeyNotFound` before anything has changed when there is no such item.
    */
   async learn(items: PoolItems, outcomes: ReadonlyArray<Outcome>): Promise<void> {
-    if (!Array.isArray(outcomes)) throw new InvalidParameter({ parameter: "outcomes", reason: "wanted an array" })
     const observed = new Map<string, Array<number>>()
-    for (const outcome of outcomes) {
-      const { key, deltaLoss } = object("outcome", outcome)
+    await forEachSliced(outcomes.length, undefined, (i) => {
+      const { key, deltaLoss } = outcomes[i]!
       checkedKey(key, NO_NAMESPACE)
       if (items.find(key) < 0) throw new KeyNotFound({ key })
       const ofKey = observed.get(key) ?? []
       observed.set(key, ofKey)
       ofKey.push(utilityOf(finite("deltaLoss", deltaLoss)))
-    }
+    })
     await inGroups([...observed.keys()], async (key) => {
       const row = items.find(key)
       if (row < 0) throw new KeyNotFound({ key })

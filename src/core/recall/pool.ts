@@ -4,7 +4,7 @@ import { checkedKey } from "../collection/entries.ts"
 import { settled } from "../collection/settled.ts"
 import { EmptyCollection } from "../errors.ts"
 import { NO_NAMESPACE } from "../store/rows.ts"
-import { Bias, type BiasProfile, type Outcome } from "./bias.ts"
+import { Bias, type BiasProfile, type Outcome, ownOutcomes } from "./bias.ts"
 import { Budget, type MemoryBudgetStats } from "./budget.ts"
 import type { Surroundings } from "./coherence/coherence.ts"
 import { inGroups } from "./in-groups.ts"
@@ -153,9 +153,10 @@ export class RecallPool {
 
   /** What came of items: each changes the utility of its item and the bias of its class. */
   feedback(outcomes: ReadonlyArray<Outcome>): Promise<void> {
+    const own = ownOutcomes(outcomes)
     return this.#writers.run(async () => {
       try {
-        await this.#bias.learn(this.#items, outcomes)
+        await this.#bias.learn(this.#items, own)
       } finally {
         this.#changed()
       }

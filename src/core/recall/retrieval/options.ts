@@ -48,6 +48,8 @@ export interface HybridOptions extends SimilarOptions {
 
 const USUAL_LAMBDA = 0.7
 const USUAL_DECAY = 0.02
+/** Distance of embeddings that point away from one another. */
+const MOST_DISPERSION = 2
 /** Candidates at least, and by items wanted. */
 const LEAST_CANDIDATES = 50
 const CANDIDATES_AN_ITEM = 4
@@ -63,6 +65,11 @@ const candidatesOf = (candidates: number | undefined, k: number): number =>
 const atLeastZero = (parameter: string, value: number): number => {
   if (finite(parameter, value) >= 0) return value
   throw new InvalidParameter({ parameter, reason: `wanted 0 or more, got ${value}` })
+}
+
+const dispersionOf = (value: number): number => {
+  if (atLeastZero("minDispersion", value) <= MOST_DISPERSION) return value
+  throw new InvalidParameter({ parameter: "minDispersion", reason: `wanted 0 to ${MOST_DISPERSION}, got ${value}` })
 }
 
 /** A limit and the part of the options that the index sees; throws `InvalidParameter`. */
@@ -85,7 +92,7 @@ export const diverseOf = (options: DiverseOptions, usualLimit: number) => {
   return {
     wanted: { ...wanted, mmr: { lambda: share("lambda", lambda), fetchK, fast } },
     lambda,
-    minDispersion: atLeastZero("minDispersion", minDispersion)
+    minDispersion: dispersionOf(minDispersion)
   }
 }
 
