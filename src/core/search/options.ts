@@ -36,8 +36,8 @@ export interface MmrOptions {
   /** Nearest entries that hits are chosen from, k..1024. Default `max(50, 4 k)`. */
   readonly fetchK?: number | undefined
   /**
-   * Chooses hits of nearly the same worth in less time: from those that are near enough to the query to be chosen, compared
-   * with the few hits before that look nearest by their signs. Default false.
+   * Chooses hits of nearly the same worth in less time: from those that are near enough to the query to be chosen, by copies
+   * of one byte a component, and beyond 64 hits compared with a part of those before. Default false.
    */
   readonly fast?: boolean | undefined
 }

@@ -25,8 +25,8 @@ export interface DiverseOptions extends SimilarOptions {
   /** Nearest items that are chosen from, k..1024. Default `max(50, 4 k)`. */
   readonly candidates?: number | undefined
   /**
-   * Chooses items of nearly the same worth in less time: from those that are near enough to the query to be chosen,
-   * compared with the few chosen before that look nearest by their signs. Default false.
+   * Chooses items of nearly the same worth in less time: from those that are near enough to the query to be chosen, by
+   * copies of one byte a component, and beyond 64 items compared with a part of those before. Default false.
    */
   readonly fast?: boolean | undefined
   /** Stops before the mean distance of the pairs, one less their cosine, falls under this, 0..2. Default 0: never. */
