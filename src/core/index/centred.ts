@@ -1,28 +1,28 @@
 /**
- * A sample of vectors seen centred and scaled to unit root-mean-square length, a few rows at a
- * time: neither vectors near 1e-30 nor near 1e30 leave the range of f32 in what follows, and no
- * second copy of the whole sample is made.
+ * A sample of vectors seen less its mean and scaled, a few rows or a few components at a time: neither vectors near 1e-30
+ * nor near 1e30 leave the range of f32 in what follows, and no second copy of the whole sample is made.
  */
 
 /** Rows of a chunk: sums of so many f32 products lose little to rounding. */
 const CHUNK_ROWS = 1024
 
-export interface CentredSample {
+export interface Residuals {
   readonly rows: number
   readonly dimensions: number
-  readonly mean: Float32Array
-  /** Calls `visit` with the centred rows of each chunk, row-major and transposed; both are reused by the next call. */
-  readonly forEachChunk: (visit: (chunk: CentredChunk) => void) => void
+  /** Components `[start, end)` of every row, row-major. */
+  readonly part: (start: number, end: number) => Float32Array
+  /** Calls `visit` with every row, a chunk at a time; what it is given is reused by the next call. */
+  readonly forEachChunk: (visit: (chunk: ResidualChunk) => void) => void
 }
 
-interface CentredChunk {
+export interface ResidualChunk {
   /** Rows before this chunk. */
   readonly from: number
   readonly rows: number
   /** `rows x dimensions`. */
   readonly vectors: Float32Array
-  /** `dimensions x rows`. */
-  readonly transposed: Float32Array
+  /** The same as `dimensions x rows`. */
+  readonly transposed: () => Float32Array
 }
 
 /** The transpose of `matrix`, `rows x columns`, into `out`. */
@@ -33,12 +33,13 @@ export const transpose = (matrix: Float32Array, rows: number, columns: number, o
   return out
 }
 
-const meanOf = (sample: Float32Array, rows: number, dimensions: number): Float32Array => {
+/** Mean of the rows `wanted` of a sample. */
+export const meanOf = (sample: Float32Array, dimensions: number, wanted: ReadonlyArray<number>): Float32Array => {
   const sum = new Float64Array(dimensions)
-  for (let row = 0; row < rows; row++) {
+  for (const row of wanted) {
     for (let i = 0; i < dimensions; i++) sum[i] = sum[i]! + sample[row * dimensions + i]!
   }
-  return Float32Array.from(sum, (x) => x / rows)
+  return Float32Array.from(sum, (x) => x / wanted.length)
 }
 
 /** Root-mean-square length of the rows about `mean`. */
@@ -55,30 +56,51 @@ export const spread = (sample: Float32Array, mean: Float32Array): number => {
   return Math.sqrt(sum / rows)
 }
 
-export const centre = (sample: Float32Array, dimensions: number): CentredSample => {
-  const rows = sample.length / dimensions
-  const mean = meanOf(sample, rows, dimensions)
-  const length = spread(sample, mean)
-  const scale = length > 0 ? 1 / length : 0
-  const forEachChunk = (visit: (chunk: CentredChunk) => void): void => {
-    const size = Math.min(rows, CHUNK_ROWS) * dimensions
-    const vectors = new Float32Array(size)
-    const transposed = new Float32Array(size)
-    for (let from = 0; from < rows; from += CHUNK_ROWS) {
-      const count = Math.min(CHUNK_ROWS, rows - from)
-      for (let row = 0; row < count; row++) {
-        for (let i = 0; i < dimensions; i++) {
-          vectors[row * dimensions + i] = (sample[(from + row) * dimensions + i]! - mean[i]!) * scale
+/** The rows `wanted` of a sample, less its mean and times `scale`. */
+export const residualsOf = (
+  sample: Float32Array,
+  wanted: ReadonlyArray<number>,
+  mean: Float32Array,
+  scale: number
+): Residuals => {
+  const dimensions = mean.length
+  const fill = (from: number, to: number, start: number, end: number, out: Float32Array): Float32Array => {
+    let at = 0
+    for (let i = from; i < to; i++) {
+      const row = wanted[i]! * dimensions
+      for (let j = start; j < end; j++) out[at++] = (sample[row + j]! - mean[j]!) * scale
+    }
+    return out
+  }
+  const rows = wanted.length
+  return {
+    rows,
+    dimensions,
+    part: (start, end) => fill(0, rows, start, end, new Float32Array(rows * (end - start))),
+    forEachChunk: (visit) => {
+      const size = Math.min(rows, CHUNK_ROWS) * dimensions
+      const whole = new Float32Array(size)
+      let turned: Float32Array | undefined
+      for (let from = 0; from < rows; from += CHUNK_ROWS) {
+        const to = Math.min(rows, from + CHUNK_ROWS)
+        const vectors = fill(from, to, 0, dimensions, whole.subarray(0, (to - from) * dimensions))
+        const transposed = () => {
+          turned ??= new Float32Array(size)
+          return transpose(vectors, to - from, dimensions, turned.subarray(0, vectors.length))
         }
+        visit({ from, rows: to - from, vectors, transposed })
       }
-      const chunk = vectors.subarray(0, count * dimensions)
-      visit({
-        from,
-        rows: count,
-        vectors: chunk,
-        transposed: transpose(chunk, count, dimensions, transposed.subarray(0, chunk.length))
-      })
     }
   }
-  return { rows, dimensions, mean, forEachChunk }
+}
+
+/** All rows of a sample about their mean, scaled to unit root-mean-square length. */
+export const centre = (
+  sample: Float32Array,
+  dimensions: number
+): { readonly mean: Float32Array; readonly residuals: Residuals } => {
+  const all = Array.from({ length: sample.length / dimensions }, (_, row) => row)
+  const mean = meanOf(sample, dimensions, all)
+  const length = spread(sample, mean)
+  return { mean, residuals: residualsOf(sample, all, mean, length > 0 ? 1 / length : 0) }
 }

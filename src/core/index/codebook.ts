@@ -2,12 +2,11 @@
 import type { Kernels } from "../kernels/contract.ts"
 import { codebookOffsets, subspaceStart } from "../kernels/pq.ts"
 import { type PqShape, parameterCount } from "../store/layout.ts"
-import { transpose } from "./centred.ts"
+import { meanOf, type Residuals, residualsOf, transpose } from "./centred.ts"
 import { factorScaleOf, type Training } from "./encoder.ts"
 import { halfNormsOf, lloyd, nearest, type Points } from "./kmeans.ts"
 import { optimisedRotation } from "./optimised.ts"
 import { pcg64, type Uint32Source } from "./pcg64.ts"
-import { meanOf, type Residuals, residualsOf } from "./residuals.ts"
 import {
   type Centroids,
   codeLayout,
@@ -69,8 +68,8 @@ export const trainCodebook = (
     kernels,
     dimensions,
     pq,
-    trained: residualsOf(sample, trained, mean, factorScale),
-    heldOut: residualsOf(sample, heldOut, mean, factorScale),
+    trained: residualsOf(sample, trained, mean, 1 / factorScale),
+    heldOut: residualsOf(sample, heldOut, mean, 1 / factorScale),
     random: pcg64(seed),
     progress
   })

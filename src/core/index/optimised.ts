@@ -5,26 +5,16 @@
  */
 import { subspaceStart } from "../kernels/pq.ts"
 import type { PqShape } from "../store/layout.ts"
+import type { Residuals } from "./centred.ts"
 import { nearest, recentre } from "./kmeans.ts"
 import { orthonormalise } from "./orthonormal.ts"
 import type { Uint32Source } from "./pcg64.ts"
-import { polarFactor } from "./polar.ts"
-import type { Residuals } from "./residuals.ts"
-import {
-  type Centroids,
-  codeLayout,
-  correlation,
-  decode,
-  type Matmul,
-  pointsOf,
-  type Rotation,
-  rotate
-} from "./rotation.ts"
+import type { Matmul } from "./polar.ts"
+import { procrustes } from "./procrustes.ts"
+import { type Centroids, codeLayout, correlation, decode, pointsOf, type Rotation, rotate } from "./rotation.ts"
 
 /** Turns of the alternation between codes and rotation. */
 const TURNS = 12
-/** Weight of the rotation before in the next, relative to the root-mean-square singular value, as in `itq.ts`. */
-const INERTIA = 0.1
 
 /** A rotation and the centroids of rows after it. */
 interface Cut {
@@ -34,7 +24,7 @@ interface Cut {
 
 /**
  * Turns `start` until codes lose least: the centroids for the rotation, then the rotation for the codes of the rows
- * (orthogonal Procrustes), which is the polar factor of their correlation with the rows.
+ * (orthogonal Procrustes).
  */
 export const optimisedRotation = (
   kernels: Matmul,
@@ -69,19 +59,4 @@ export const optimisedRotation = (
     progress(turn / TURNS)
   }
   return { rotation: { matrix: orthonormalise(matrix, dimensions, components, random), components }, centroids }
-}
-
-/** Orthonormal columns along `sum`, a little held back by those before. */
-const procrustes = (
-  kernels: Matmul,
-  sum: Float64Array,
-  before: Float32Array,
-  dimensions: number,
-  components: number
-): Float32Array => {
-  const squares = sum.reduce((total, x) => total + x * x, 0)
-  const scale = squares > 0 ? Math.sqrt(components / squares) : 0
-  const next = Float32Array.from(sum, (x, i) => x * scale + INERTIA * before[i]!)
-  polarFactor(kernels, next, dimensions, components)
-  return next
 }

@@ -5,7 +5,7 @@
  */
 import type { Kernels } from "../kernels/contract.ts"
 import { CODE_BITS } from "../store/layout.ts"
-import type { CentredSample } from "./centred.ts"
+import type { Residuals } from "./centred.ts"
 import { orthonormalise } from "./orthonormal.ts"
 import type { Uint32Source } from "./pcg64.ts"
 
@@ -16,12 +16,12 @@ const addTo = (total: Float32Array, part: Float32Array): void => {
 }
 
 /** Multiplies by the covariance, computed once: `n d^2` products, then `256 d^2` each time. */
-const byCovariance = (kernels: Pick<Kernels, "matmul">, sample: CentredSample): Product => {
+const byCovariance = (kernels: Pick<Kernels, "matmul">, sample: Residuals): Product => {
   const d = sample.dimensions
   const covariance = new Float32Array(d * d)
   const part = new Float32Array(d * d)
   sample.forEachChunk(({ rows, vectors, transposed }) => {
-    kernels.matmul(transposed, vectors, part, d, rows, d)
+    kernels.matmul(transposed(), vectors, part, d, rows, d)
     addTo(covariance, part)
   })
   return (directions) => {
@@ -33,7 +33,7 @@ const byCovariance = (kernels: Pick<Kernels, "matmul">, sample: CentredSample): 
 
 /** Multiplies by the sample and by its transpose: `512 n d` products each time. */
 const bySample =
-  (kernels: Pick<Kernels, "matmul">, sample: CentredSample): Product =>
+  (kernels: Pick<Kernels, "matmul">, sample: Residuals): Product =>
   (directions) => {
     const d = sample.dimensions
     const product = new Float32Array(d * CODE_BITS)
@@ -41,7 +41,7 @@ const bySample =
     sample.forEachChunk(({ rows, vectors, transposed }) => {
       const projected = new Float32Array(rows * CODE_BITS)
       kernels.matmul(vectors, directions, projected, rows, d, CODE_BITS)
-      kernels.matmul(transposed, projected, part, d, rows, CODE_BITS)
+      kernels.matmul(transposed(), projected, part, d, rows, CODE_BITS)
       addTo(product, part)
     })
     return product
@@ -53,7 +53,7 @@ const bySample =
  */
 export const principalSubspace = (
   kernels: Pick<Kernels, "matmul">,
-  sample: CentredSample,
+  sample: Residuals,
   start: Float32Array,
   steps: number,
   source: Uint32Source

@@ -5,6 +5,8 @@
 import type { Kernels } from "../kernels/contract.ts"
 import { transpose } from "./centred.ts"
 
+export type Matmul = Pick<Kernels, "matmul">
+
 /** Singular values are expected in [this, 1] of the largest; smaller ones end below 1. */
 const SMALLEST_SINGULAR_VALUE = 0.02
 /** The iteration stops when the interval of singular values is this close to [1, 1]. */
@@ -25,12 +27,7 @@ const eigenvalueBound = (matrix: Float32Array, size: number): number => {
  * Overwrites a `matrix` of no more columns than rows by its polar factor: orthonormal columns within the tolerance, if
  * the matrix is as well conditioned as expected. Magnitudes near 1 are wanted: their squares must stay in f32.
  */
-export const polarFactor = (
-  kernels: Pick<Kernels, "matmul">,
-  matrix: Float32Array,
-  rows: number,
-  columns: number
-): void => {
+export const polarFactor = (kernels: Matmul, matrix: Float32Array, rows: number, columns: number): void => {
   const gram = new Float32Array(rows * rows)
   const transposed = new Float32Array(matrix.length)
   const product = new Float32Array(matrix.length)

@@ -3,16 +3,13 @@
  * parametric solution of optimised product quantisation has it (Ge, He, Ke and Sun, CVPR 2013). Products in the kernels'
  * fixed order and f64 loops of + - * / and square roots: the same sample gives the same bits on every machine.
  */
-import type { Kernels } from "../kernels/contract.ts"
 import { subspaceStart } from "../kernels/pq.ts"
 import type { PqShape } from "../store/layout.ts"
 import { bitsOf } from "./bit-allocation.ts"
-import { transpose } from "./centred.ts"
+import type { ResidualChunk, Residuals } from "./centred.ts"
 import { symmetricEigen } from "./eigen.ts"
 import type { Points } from "./kmeans.ts"
-import type { Residuals } from "./residuals.ts"
-
-export type Matmul = Pick<Kernels, "matmul">
+import type { Matmul } from "./polar.ts"
 
 /** Most dimensions that are rotated: eigenvectors of as many take half a minute, of twice as many eight times that. */
 export const MAX_ROTATED_DIMENSIONS = 2048
@@ -48,18 +45,14 @@ export const rotate = (
 export const correlation = (
   kernels: Matmul,
   residuals: Residuals,
-  other: (chunk: { readonly from: number; readonly rows: number; readonly vectors: Float32Array }) => Float32Array,
+  other: (chunk: ResidualChunk) => Float32Array,
   columns: number
 ): Float64Array => {
   const { dimensions } = residuals
   const sum = new Float64Array(dimensions * columns)
   const part = new Float32Array(sum.length)
-  let transposed = new Float32Array(0)
   residuals.forEachChunk((chunk) => {
-    const { rows, vectors } = chunk
-    if (transposed.length !== vectors.length) transposed = new Float32Array(vectors.length)
-    transpose(vectors, rows, dimensions, transposed)
-    kernels.matmul(transposed, other(chunk), part, dimensions, rows, columns)
+    kernels.matmul(chunk.transposed(), other(chunk), part, dimensions, chunk.rows, columns)
     for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + part[i]!
   })
   return sum
