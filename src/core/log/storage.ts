@@ -198,15 +198,20 @@ export class Storage {
       if (written.status === "rejected") throw written.reason
       this.#isFollowed = true
     } catch (error) {
-      // A worker that died may have written the frames first: then they are what the next opening finds, and the write is done.
-      const isRefused = error instanceof StorageFailure || error instanceof LogInvalid
-      const wasWritten = error instanceof WorkerCrashed ? await this.#has(this.#last!) : isRefused ? false : undefined
+      const wasWritten = await this.#wasWritten(error)
       if (wasWritten === true) return
       for (const [collection, last] of previous) collection.last = last
       // Where nobody could tell, their numbers are not given again.
       if (wasWritten === false) this.#last = before
       throw error
     }
+  }
+
+  /** Whether the log has the frames that an append failed for; undefined where nobody can tell. */
+  async #wasWritten(error: unknown): Promise<boolean | undefined> {
+    if (error instanceof StorageFailure || error instanceof LogInvalid) return false
+    // A worker that died may have written them first: then they are what the next opening finds, and the write is done.
+    return error instanceof WorkerCrashed ? this.#has(this.#last!) : undefined
   }
 
   /** Whether the log has a frame, and everything before it, as durable as it is to be; undefined where nobody can tell. */
