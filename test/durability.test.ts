@@ -49,6 +49,16 @@ const withDatabase = async <A>(path: string, use: (db: Database) => Promise<A>):
   return await use(db)
 }
 
+/** Says of the table `log` that it was made by other words, and returns those that it was made by. */
+const declare = (file: string, words: string): string => {
+  const sqlite = new DatabaseSync(file, { defensive: false })
+  const before = sqlite.prepare("SELECT sql FROM sqlite_schema WHERE name = 'log'").get()?.["sql"]
+  sqlite.exec("PRAGMA writable_schema = ON")
+  sqlite.prepare("UPDATE sqlite_schema SET sql = ? WHERE name = 'log'").run(words)
+  sqlite.close()
+  return String(before)
+}
+
 test("every kind of write is there after a kill, unsaved", async () => {
   const path = await folder()
   await using db = await open(path)
@@ -190,6 +200,27 @@ describe("the log", () => {
       const sqlite = new DatabaseSync(join(copy, "records.sqlite"))
       sqlite.exec(damage)
       sqlite.close()
+      await withDatabase(copy, (db) => assert.rejects(db.collection("notes"), LogInvalid, damage))
+    }
+  })
+
+  test("a row that damage made something else of than a frame and its checksum is noticed", async () => {
+    const path = await folder()
+    await withDatabase(path, async (db) => {
+      await (await db.collection("notes", OPTIONS)).add({ key: "a", vector: [1, 0] })
+    })
+    for (const damage of ["frame = NULL", "frame = 'text'", "frame = 7", "crc = NULL", "crc = 9007199254740993"]) {
+      const copy = await folder()
+      await cp(path, copy, { recursive: true })
+      const file = join(copy, "records.sqlite")
+      const declared = declare(
+        file,
+        "CREATE TABLE log(number INTEGER PRIMARY KEY AUTOINCREMENT, collection, crc, frame)"
+      )
+      const sqlite = new DatabaseSync(file)
+      assert.equal(sqlite.prepare(`UPDATE log SET ${damage}`).run().changes, 1)
+      sqlite.close()
+      declare(file, declared)
       await withDatabase(copy, (db) => assert.rejects(db.collection("notes"), LogInvalid, damage))
     }
   })

@@ -3,7 +3,7 @@ import { constants } from "node:os"
 import { parentPort, workerData } from "node:worker_threads"
 import * as Comlink from "comlink"
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs"
-import { LogDamage, LogFile } from "../core/log/log-file.ts"
+import { isOutOfRange, LogDamage, LogFile } from "../core/log/log-file.ts"
 import { LogReader, type ReadRows } from "../core/log/log-reader.ts"
 import { kernels } from "../core/native.ts"
 
@@ -39,7 +39,7 @@ const DAMAGED = [11, 26]
 
 const faultOf = (error: unknown): StorageFault => {
   const reason = error instanceof Error ? error.message : String(error)
-  if (error instanceof LogDamage) return { kind: "damaged", code: "SABINE_CRC", reason }
+  if (error instanceof LogDamage || isOutOfRange(error)) return { kind: "damaged", code: "SABINE_CRC", reason }
   const { errcode, code } = error as NodeJS.ErrnoException & { readonly errcode?: number }
   if (errcode === undefined) {
     // Of a file beside the log.

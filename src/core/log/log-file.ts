@@ -33,8 +33,11 @@ const DAMAGED: ReadonlyArray<number | undefined> = [10, 11, 26]
 /** Whether an error says that something of the file is damaged or cannot be read. */
 export const isDamage = (error: unknown): boolean => {
   const { errcode } = error as { readonly errcode?: number }
-  return errcode !== undefined && DAMAGED.includes(errcode & 0xff)
+  return (errcode !== undefined && DAMAGED.includes(errcode & 0xff)) || isOutOfRange(error)
 }
+
+/** Whether an error says that a row has a number that no double holds: none was written. */
+export const isOutOfRange = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "ERR_OUT_OF_RANGE"
 
 export interface CollectionRow {
   readonly id: number
@@ -244,7 +247,7 @@ export class LogFile {
       count
     ) as unknown as ReadonlyArray<FrameRow>
     return rows.map(({ number, crc, frame }) => {
-      if (this.#kernels.crc32c(frame) !== crc) throw new LogDamage(`entry ${number}`)
+      if (!this.#isIntact(frame, crc)) throw new LogDamage(`entry ${number}`)
       return { row: number, frame: decodeFrame(frame) }
     })
   }
@@ -376,15 +379,20 @@ export class LogFile {
       scope,
       key
     ) as FrameRow | undefined
-    if (row !== undefined && this.#kernels.crc32c(row.frame) !== row.crc) throw new LogDamage(`entry ${row.number}`)
+    if (row !== undefined && !this.#isIntact(row.frame, row.crc)) throw new LogDamage(`entry ${row.number}`)
     return row && decodeFrame(row.frame)
   }
 
   #checkedFrame({ number, crc, frame }: FrameRow, collection: number): Uint8Array {
-    if (this.#kernels.crc32c(frame) !== crc) throw new LogDamage(`frame ${number}`)
+    if (!this.#isIntact(frame, crc)) throw new LogDamage(`frame ${number}`)
     const found = numberOf(frame)
     if (found.number !== number || found.collection !== collection) throw new LogDamage(`the place of frame ${number}`)
     return frame
+  }
+
+  /** Damage can make anything of a row, a frame that is none included. */
+  #isIntact(frame: unknown, crc: number): boolean {
+    return frame instanceof Uint8Array && this.#kernels.crc32c(frame) === crc
   }
 
   #setCollection(row: CollectionRow): void {

@@ -80,10 +80,6 @@ const isWithoutIndex = (error: unknown): boolean =>
 /** The files of the system without its locks. */
 const WITHOUT_LOCKS = process.platform === "win32" ? "win32-none" : "unix-none"
 
-/** Whether an error is of the row that is read; node:sqlite has one of its own for numbers that no double holds. */
-const isUnreadable = (error: unknown): boolean =>
-  isDamage(error) || (error as NodeJS.ErrnoException).code === "ERR_OUT_OF_RANGE"
-
 /** The collection of a damaged row, where it says so twice. */
 const collectionOf = ({ collection, frame }: Row): number | undefined =>
   frame instanceof Uint8Array && frame.length >= FRAME_HEAD && numberOf(frame).collection === collection
@@ -219,7 +215,7 @@ export class LogReader {
       const found = this.#indexed.get(numberOf(frame).collection, namespace, keys[0]!)
       return found?.["number"] === row
     } catch (error) {
-      if (!isUnreadable(error)) throw error
+      if (!isDamage(error)) throw error
       return false
     }
   }
@@ -243,7 +239,7 @@ export class LogReader {
         }
         return
       } catch (error) {
-        if (!isUnreadable(error)) throw error
+        if (!isDamage(error)) throw error
         const from = at! + 1
         at = this.#readableAfter(table, from)
         note({ table, from, to: at ?? Number.MAX_SAFE_INTEGER, reason: (error as Error).message })
@@ -259,7 +255,7 @@ export class LogReader {
       try {
         return seek.get(after) !== undefined
       } catch (error) {
-        if (!isUnreadable(error)) throw error
+        if (!isDamage(error)) throw error
         return undefined
       }
     }
@@ -283,7 +279,7 @@ export class LogReader {
       const row = this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'log'").get()
       return Math.max(Number(row?.["seq"] ?? 0), new Acknowledged(this.#kernels, this.#path).read())
     } catch (error) {
-      if (!isUnreadable(error)) throw error
+      if (!isDamage(error)) throw error
       return undefined
     }
   }
@@ -293,7 +289,7 @@ export class LogReader {
       const rows = this.#db.prepare(`PRAGMA quick_check(${COMPLAINTS})`).all()
       return rows.map(({ quick_check: text }) => String(text)).filter((text) => text !== "ok")
     } catch (error) {
-      if (!isUnreadable(error)) throw error
+      if (!isDamage(error)) throw error
       return [(error as Error).message]
     }
   }
