@@ -79,16 +79,21 @@ const filled = async (collection: Collection, { base, dimensions }: Data): Promi
   await collection.buildIndex()
 }
 
-/** Mean recall and its standard error. A hit counts when it scores no less than the last of the exact ones. */
+/**
+ * Mean recall and its standard error, over the queries that there is something to find for. A hit counts when it scores no
+ * less than the last of the exact ones.
+ */
 const recallOf = async (collection: Collection, { queries, dimensions }: Data, options: SearchOptions) => {
-  const exact = await collection.searchMany(queries, { k: K, mode: "exact", filter: options.filter })
+  const { filter, minScore } = options
+  const exact = await collection.searchMany(queries, { k: K, mode: "exact", filter, minScore })
   const found = await collection.searchMany(queries, { k: K, ...options })
   const shares = Array.from({ length: queries.length / dimensions }, (_, query) => {
     const wanted = exact.counts[query]!
+    if (wanted === 0) return []
     const least = exact.scores[query * K + wanted - 1]!
     const scores = found.scores.subarray(query * K, query * K + found.counts[query]!)
-    return scores.filter((score) => score >= least - 1e-6).length / wanted
-  })
+    return [scores.filter((score) => score >= least - 1e-6).length / wanted]
+  }).flat()
   const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length
   const variance = shares.reduce((sum, share) => sum + (share - mean) ** 2, 0) / shares.length
   return { mean, error: Math.sqrt(variance / shares.length) }
@@ -197,6 +202,27 @@ const reachesUnderFilters = (name: string, options: CollectionOptions, data: () 
 
 reachesUnderFilters("sentences", {}, () => real(40_000))
 reachesUnderFilters("clusters", { metric: "l2" }, () => clustered(40_000, 48, 200))
+
+const reachesAboveScores = (name: string, options: CollectionOptions, data: () => Data | Promise<Data>) => {
+  test(`${name}: the recall that is asked for is reached above a least score, in lists`, async () => {
+    const made = await data()
+    const { dimensions, queries } = made
+    await using db = await open(":memory:", { threads: 2 })
+    const collection = await db.collection("c", { dimensions, index: "ivf", ...options })
+    await filled(collection, made)
+    const { scores } = await collection.searchMany(queries, { k: K, mode: "exact" })
+    // Nearly every query has as many hits, or few have any.
+    const some = scores.toSorted()
+    for (const minScore of [0.02, 0.5, 0.9, 0.99].map((share) => some[Math.floor(share * some.length)]!)) {
+      for (const recall of LEVELS) await reachesLevel(collection, made, recall, { recall, minScore })
+    }
+  })
+}
+
+reachesAboveScores("sentences", { precision: "int8" }, () => real(40_000))
+reachesAboveScores("clusters", {}, () => clustered(40_000, 48, 200))
+reachesAboveScores("clusters by distance", { metric: "l2" }, () => clustered(20_000, 48, 60))
+reachesAboveScores("uniform", { metric: "dot" }, () => uniform(20_000, 32))
 
 test("settings follow the level: what costs less is taken where less is asked for", async () => {
   await using db = await open(":memory:", { threads: 2 })

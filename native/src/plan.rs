@@ -235,6 +235,11 @@ impl SearchPlan {
         self.wanted.map_or(self.most(), |wanted| wanted as usize)
     }
 
+    /// What estimates must exceed; minus infinity for nothing.
+    pub fn seed(&self) -> f32 {
+        self.seed.map_or(f32::NEG_INFINITY, |seed| seed as f32)
+    }
+
     /// The part that says where columns lie.
     pub fn layout(&self) -> SegmentLayout {
         SegmentLayout {

@@ -129,7 +129,7 @@ unsafe fn hits(
 ) -> Option<Vec<Vec<Hit>>> {
     let d = plan.dimensions as usize;
     let candidates = bounds::candidates(plan);
-    let seed = plan.seed.map_or(f32::NEG_INFINITY, |seed| seed as f32);
+    let seed = plan.seed();
     // SAFETY: the caller's promise, here and below.
     unsafe {
         let vectors = query::prepared(plan, arrays.queries);

@@ -69,7 +69,8 @@ impl Lists {
         self.count
     }
 
-    /// Scores what lies in the best `nprobe` lists of each query. `None` when cancelled.
+    /// Scores what lies in the best `nprobe` lists of each query, and in others while there are fewer hits than wanted; not
+    /// where only scores above a seed are: there may be no more. `None` when cancelled.
     ///
     /// A single query visits its best lists first, then the others as they lie in memory. Queries of a batch go list by
     /// list together: the blocks of a list stay in the first-level cache for all that visit it.
@@ -108,6 +109,9 @@ impl Lists {
             };
             // SAFETY: a list of ours.
             unsafe { self.walk(*list, scan) };
+        }
+        if plan.seed() > f32::NEG_INFINITY {
+            return Some(());
         }
         let wanted = plan.wanted();
         let queries = queries.iter().zip(projected.chunks_exact(CODE_BITS));

@@ -92,6 +92,7 @@ impl Lists {
         let sampled = near.min(BEST_FIRST.max(near / 4));
         // The scores of l2 are twice as far apart as the ranks.
         let unit = if plan.metric == L2 { 0.5 } else { 1.0 };
+        let seed = plan.seed();
         let mut all = Reservoir::new(wanted);
         let (mut bound, mut look, mut left) = (f32::NEG_INFINITY, sampled, visitor.mask.blocks_ns() / LISTED_NS);
         for at in 0..self.count() {
@@ -101,7 +102,9 @@ impl Lists {
             }
             let (rank, list) = unpack(order.at(at));
             if at == look {
-                let (near, passing) = (all.best_at(wanted.min(all.len().max(1))), visitor.passing.best_at(wanted));
+                // What does not exceed the seed is not looked for: neither need be nearer than that.
+                let enough = if seed > f32::NEG_INFINITY { wanted } else { wanted.min(all.len().max(1)) };
+                let (near, passing) = (all.best_at(enough).max(seed), visitor.passing.best_at(wanted).max(seed));
                 let known = near > f32::NEG_INFINITY && passing > f32::NEG_INFINITY;
                 let below = if known { (near - passing).max(0.0) } else { f32::INFINITY };
                 bound = order.floor() - unit * below;

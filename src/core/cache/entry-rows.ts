@@ -1,6 +1,6 @@
 /** The rows of a cache: which there are, how many of each scope, and what lies in them. */
 
-import { bytesAnEntry } from "../collection/bytes.ts"
+import { bytesAnEntry, bytesListed } from "../collection/bytes.ts"
 import { RowWalk } from "../collection/row-walk.ts"
 import { SLOTS } from "../store/layout.ts"
 import { isLive } from "../store/memory.ts"
@@ -46,9 +46,10 @@ export class EntryRows {
     return this.#size
   }
 
-  /** Bytes of memory of all entries, columns and payloads. */
+  /** Bytes of memory of all entries: columns, payloads, and what is in inverted lists where there are any. */
   get bytes(): number {
-    return this.#bytes
+    const listed = this.store.lists === undefined ? 0 : bytesListed(this.store.shape)
+    return this.#bytes + listed * this.#size
   }
 
   /** Entries of the namespace of a request: of its scope, and of the few that share it. */
@@ -126,7 +127,7 @@ export class EntryRows {
     return store.records.hash(addressOf(store, row))
   }
 
-  /** Bytes of memory that an entry takes, columns and all. */
+  /** Bytes of memory that an entry takes, columns and all but lists. */
   bytesOf(row: number): number {
     const { store } = this
     return bytesAnEntry(store.shape) + store.records.usedBytes(addressOf(store, row))

@@ -232,10 +232,10 @@ export const settingsOf = (options: CacheOptions) => {
   }
 }
 
-/** The collection of a cache: lists are no use where every search is of one scope. */
+/** The collection of a cache. */
 const collectionOf = ({ embedder, dimensions, precision = "int8", seed }: CacheOptions): CollectionOptions => {
   const encoder = isShipped({ embedder, dimensions }) ? staticEmbedder() : embedder
-  return { embedder: encoder, dimensions, precision, seed, metric: "cosine", index: "none" }
+  return { embedder: encoder, dimensions, precision, seed, metric: "cosine" }
 }
 
 /** The least cosine of a call; throws `InvalidParameter` below the floor. */

@@ -1,5 +1,6 @@
 /** Memory that an entry takes beside its key and payload. */
-import { BLOCK, codeColumns } from "../store/layout.ts"
+import { LINKS_BYTES } from "../kernels/shape.ts"
+import { BLOCK, codeColumns, SLOTS } from "../store/layout.ts"
 import { columnsOf, type StoreShape } from "../store/memory.ts"
 
 /** Share of a word of the key index, at the load it is kept at, and the address of a record. */
@@ -16,3 +17,7 @@ export const bytesAnEntry = (shape: StoreShape): number => {
   known.set(shape, bytes)
   return bytes
 }
+
+/** Bytes of one entry in inverted lists: a copy of its code, its row, and its share of what links blocks. */
+export const bytesListed = ({ metric }: StoreShape): number =>
+  codeColumns(metric).reduce((sum, { blockBytes }) => sum + blockBytes / BLOCK, LINKS_BYTES / SLOTS)

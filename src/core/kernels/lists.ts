@@ -70,7 +70,7 @@ export const wantedOf = ({ keep, fetch = 0, wanted = Math.max(keep, fetch) }: Se
 
 /**
  * Offers the live slots of the lists that each query visits, by their rows, and of the others where those hold fewer than
- * are wanted; false when cancelled.
+ * are wanted, unless only scores above a seed are: there may be no more. False when cancelled.
  */
 export const scanLists = (
   plan: SearchPlan,
@@ -78,8 +78,9 @@ export const scanLists = (
   queries: ReadonlyArray<Query>,
   best: ReadonlyArray<TopRows>,
   isCancelled: () => boolean
-): boolean =>
-  queries.every(({ estimator }, i) => {
+): boolean => {
+  const { seed = Number.NEGATIVE_INFINITY } = plan
+  return queries.every(({ estimator }, i) => {
     const visit = (list: number): boolean => {
       if (isCancelled()) return false
       scanList(plan, lists, list, estimator!, (estimate, row) => best[i]!.offer(estimate, row))
@@ -87,12 +88,13 @@ export const scanLists = (
     }
     const near = nearLists(plan, lists, estimator!)
     if (!near.every(visit)) return false
-    const isEnough = () => best[i]!.size >= wantedOf(plan)
+    const isEnough = () => seed > Number.NEGATIVE_INFINITY || best[i]!.size >= wantedOf(plan)
     if (isEnough()) return true
     const visited = new Set(near)
     const others = orderLists(plan, lists, estimator!.projected).lists.filter((list) => !visited.has(list))
     return others.every((list) => isEnough() || visit(list))
   })
+}
 
 /** A row of a list, by its estimate. */
 type Take = (estimate: number, row: number) => void

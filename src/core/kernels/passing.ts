@@ -51,7 +51,8 @@ const scanOnePassing = (
   const sampled = Math.min(order.near, Math.max(BEST_FIRST, order.near >> 2))
   // The scores of l2 are twice as far apart as the ranks.
   const unit = plan.metric === METRIC.l2 ? 0.5 : 1
-  const all = new TopRows(wanted)
+  const { seed = Number.NEGATIVE_INFINITY } = plan
+  const all = new TopRows(wanted, seed)
   const passing = (row: number) =>
     row < plan.toBlock * BLOCK && isLive(mask[(row >> 6) * 2]!, mask[(row >> 6) * 2 + 1]!, row & 63)
   let bound = Number.NEGATIVE_INFINITY
@@ -59,7 +60,9 @@ const scanOnePassing = (
   let left = blocks
   for (const [at, list] of order.lists.entries()) {
     if (at === look) {
-      const below = fround(all.bestAt(Math.min(wanted, Math.max(1, all.size))) - best.bestAt(wanted))
+      // What does not exceed the seed is not looked for: neither need be nearer than that.
+      const enough = seed > Number.NEGATIVE_INFINITY ? wanted : Math.min(wanted, Math.max(1, all.size))
+      const below = fround(Math.max(all.bestAt(enough), fround(seed)) - Math.max(best.bestAt(wanted), fround(seed)))
       // Where either is not known that is no number, or no end.
       bound = Number.isFinite(below)
         ? fround(order.floor - fround(unit * Math.max(0, below)))

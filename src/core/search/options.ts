@@ -16,8 +16,8 @@ export const MODES = ["auto", "exact", "flat", "binary", "ivf", "hnsw", "pq"] as
  * - `binary` scans the same codes by Hamming distance.
  * - `ivf` scans as `flat` does, but only the `nprobe` inverted lists whose centroids are nearest to the query, and more
  *   where those hold fewer than `k`. Under a filter it goes on as far as what passes is farther away than what does not,
- *   and scans all of the codes where that takes less time; so it does with `minScore`, since any list may hold what is
- *   near enough, and while there are no lists.
+ *   and scans all of the codes where that takes less time; so it does with `minScore`, of which a number of lists tells
+ *   nothing, and while there are no lists.
  * - `hnsw` walks the graph of a collection with `index: "hnsw"` and scores what it finds exactly. Rows that are not in
  *   the graph yet are scanned. While more than a few per cent of the rows are not, or three in four of those in it
  *   have been deleted, and without the native addon, it searches as `flat` does.
@@ -67,7 +67,8 @@ export interface SearchOptions {
   readonly efSearch?: number | undefined
   /**
    * Least score of a hit: with the largest `k`, all entries that are so near, up to 1,024. With `cosine`, codes are
-   * passed by whose estimate is more than 0.1 below it: estimates err by less for nearly all of them.
+   * passed by whose estimate is more than 0.1 below it: estimates err by less for nearly all of them. Of up to 100 hits
+   * mode `auto` finds the share that `recall` asks for, in lists where there are any.
    */
   readonly minScore?: number | undefined
   /**

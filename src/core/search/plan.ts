@@ -117,7 +117,8 @@ const diversity = (options: MmrOptions, keep: number, hasVectors: boolean) => {
 
 /**
  * The plan over every row used so far. Mode hnsw scans all codes where there is no graph of nearly all rows, mode ivf
- * where there are no lists, and for a least score: what lies above it may be in any list.
+ * where there are no lists. For a least score, lists are visited as far as was measured to be enough for the nearest of all:
+ * those above it are the nearest of these. A number of lists that a caller names says nothing of them.
  */
 export const plan = (
   choice: SearchChoice,
@@ -133,7 +134,7 @@ export const plan = (
   const isWalkable = canWalk(columns.graph, rows)
   // Walks were measured over all rows, for the nearest ones.
   const settled = settle(choice, columns, rows, isWalkable && !filtered && !isRange)
-  const isListed = settled.mode === MODE.ivf && lists > 0 && !isRange
+  const isListed = settled.mode === MODE.ivf && lists > 0 && !(isRange && choice.mode !== undefined)
   const walks = settled.mode === MODE.hnsw && isWalkable
   const efSearch = walks ? Math.max(choice.efSearch ?? settled.efSearch ?? Math.max(64, 2 * keep), keep, fetch) : 0
   const depths = [walks && settled.efSearch === undefined ? efSearch : settled.rerank, fetch]
@@ -167,7 +168,8 @@ const seedOf = (minScore: number, mode: number, rerank: number, { layout }: Sear
   const isEstimated = mode !== MODE.exact && rerank > 0
   // The spread of other estimates depends on the data; the distance of codes estimates nothing.
   if (isEstimated) {
-    return mode === MODE.flat && layout.metric === METRIC.cosine ? minScore - SEED_MARGIN : Number.NEGATIVE_INFINITY
+    const isKnown = (mode === MODE.flat || mode === MODE.ivf) && layout.metric === METRIC.cosine
+    return isKnown ? minScore - SEED_MARGIN : Number.NEGATIVE_INFINITY
   }
   const below = minScore - 1e-6 * Math.max(1, Math.abs(minScore))
   // Distances are whole numbers, and a scan compares with one.

@@ -40,18 +40,20 @@ interface Asked {
   readonly keep: number
   readonly margin?: number | undefined
   readonly wanted?: number
+  /** What estimates must exceed. */
+  readonly above?: number
 }
 
 /** Searches by estimates alone, by the columns of the store unless told others. */
 export const searchListed = (
   kernels: Kernels,
   store: Store,
-  { mode = "ivf", nprobe, keep, margin, wanted }: Asked,
+  { mode = "ivf", nprobe, keep, margin, wanted, above }: Asked,
   columns = store.columns
 ): Hits => {
   const choice = choose({ mode, nprobe, rerank: 0, k: keep }, store.shape)
   const hits = newHits(QUERIES, keep)
-  const whole = { ...plan(choice, columns, store.directory.rows, 20), margin, wanted }
+  const whole = { ...plan(choice, columns, store.directory.rows, 20), margin, wanted, seed: above }
   kernels.search(whole, columns, randomVectors(99, QUERIES * DIMENSIONS), store.directory.words, hits)
   return hits
 }

@@ -109,13 +109,15 @@ const searchPlaces = (
   { nprobe, margin, from, share }: Placed,
   mode: "flat" | "ivf",
   rerank: number,
-  deepest?: number
+  deepest?: number,
+  seed?: number
 ) => {
   const hits = newHits(QUERIES, 10)
   const choice = choose({ mode, nprobe, rerank, k: 10 }, store.shape)
   const whole = {
     ...plan(choice, store.columns, store.directory.rows, 20, true),
     margin,
+    seed,
     ...(deepest !== undefined && { deepest })
   }
   const queries = randomVectors(99, QUERIES * DIMENSIONS)
@@ -143,6 +145,32 @@ testEveryIsa("under a filter lists give the same rows as by the scalar definitio
     }),
     { numRuns: 12 }
   )
+})
+
+testEveryIsa("under a filter lists are visited no further than a seed tells, as by the scalar definition", (native) => {
+  let met = 0
+  let wanted = 0
+  fc.assert(
+    fc.property(placed, fc.nat({ max: 12 }), (shape, place) => {
+      const store = placedStore(native, shape)
+      const all = searchPlaces(native, store, shape, "flat", 0)
+      for (let query = 0; query < QUERIES; query++) {
+        const best = found(all, query, 10).estimates
+        const seed = best[Math.min(place, best.length - 1)] ?? 0
+        const [ours, theirs, flat] = [
+          searchPlaces(native, store, shape, "ivf", 0, undefined, seed),
+          searchPlaces(scalar, store, shape, "ivf", 0, undefined, seed),
+          searchPlaces(native, store, shape, "flat", 0, undefined, seed)
+        ].map((hits) => found(hits, query, 10).estimates)
+        assert.deepEqual(ours, theirs)
+        assert.ok(ours!.every((estimate) => estimate > seed))
+        wanted += flat!.length
+        met += ours!.filter((estimate) => flat!.includes(estimate)).length
+      }
+    }),
+    { numRuns: 12 }
+  )
+  assert.ok(met >= 0.3 * wanted, `${met} of ${wanted}`)
 })
 
 testEveryIsa(
@@ -215,6 +243,30 @@ testEveryIsa(
           const best = Array.from(deep!.estimates.subarray(query * 700, query * 700 + count))
           assert.deepEqual(best, found(few, query, 10).estimates)
           assert.ok(count === 10 || deep!.counts[query] === count)
+        }
+      }),
+      { numRuns: 15 }
+    )
+  }
+)
+
+testEveryIsa(
+  "above a seed no other lists are visited for want of hits, and what is found is as with a lower one",
+  (native) => {
+    fc.assert(
+      fc.property(drawn, fc.nat({ max: 60 }), (shape, place) => {
+        const store = listedStore(native, shape)
+        const above = (seed: number, query: number, kernels: Kernels = native) =>
+          found(searchListed(kernels, store, { ...shape, keep: 60, above: seed }), query, 60)
+        for (let query = 0; query < QUERIES; query++) {
+          const { estimates } = above(-1e30, query)
+          const seed = estimates[Math.min(place, estimates.length - 1)] ?? 0
+          const better = estimates.filter((estimate) => estimate > seed)
+          assert.deepEqual(above(seed, query).estimates, better)
+          assert.deepEqual(above(seed, query), above(seed, query, scalar))
+          // Those of the lists that a search without a seed begins with.
+          const first = searchListed(native, store, { ...shape, keep: 60, wanted: 1 })
+          if (estimates.length > 0) assert.deepEqual(found(first, query, 60).estimates, estimates)
         }
       }),
       { numRuns: 15 }
