@@ -2,9 +2,10 @@
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import type { RecallPool } from "../../src/recall.ts"
-import { Clock, vectorsOf, withPool } from "./pools.ts"
+import { Clock, DIMENSIONS, embedder, vectorsOf, withPool } from "./pools.ts"
 
-const [query] = vectorsOf(50, 1)
+const unit = (vector: Float32Array): Float32Array => vector.map((x) => x / Math.hypot(...vector))
+const query = unit(vectorsOf(50, 1)[0]!)
 const clock = new Clock()
 
 const withItems = (use: (pool: RecallPool) => Promise<void>) =>
@@ -76,7 +77,7 @@ describe("a retrieval", () => {
         const { hits, invalidated } = cacheOf(pool)
         await change()
         const after = await pool.similar(query!, { k: 40 })
-        assert.equal(cacheOf(pool).hits, hits)
+        assert.equal(cacheOf(pool).hits, pool.stats().items === 0 ? 0 : hits)
         assert.ok(cacheOf(pool).invalidated === invalidated + 1 || cacheOf(pool).entries === 1)
         assert.equal(after.length, Math.min(40, pool.stats().items))
       }
@@ -121,6 +122,40 @@ describe("a retrieval", () => {
     await withPool({ queryCache: false }, async (pool) => {
       await pool.similar(query!)
       assert.equal(pool.stats().queryCache, undefined)
+    })
+  })
+
+  test("is told from others by the direction of its embedding, however short it is", async () => {
+    await withPool({}, async (pool) => {
+      const along = (at: number, length: number) => new Float32Array(DIMENSIONS).fill(length, at, at + 1)
+      await pool.addMany([0, 1].map((at) => ({ key: `${at}`, embedding: along(at, 1) })))
+      assert.equal((await pool.similar(along(0, 1e-4), { k: 1 }))[0]?.key, "0")
+      assert.equal((await pool.similar(along(1, 1e-4), { k: 1 }))[0]?.key, "1")
+      await assert.rejects(pool.similar(new Float32Array(DIMENSIONS), { k: 1 }), { _tag: "InvalidVector" })
+      await assert.rejects(pool.similar([1n] as unknown as Array<number>), { _tag: "DimensionMismatch" })
+    })
+  })
+
+  test("is found again by the same text", async () => {
+    await withPool({ dimensions: undefined, embedder }, async (pool) => {
+      await pool.addMany(["the cat", "the dog"].map((text) => ({ text })))
+      const first = await pool.similar("a cat")
+      assert.equal(await pool.similar("a cat"), first)
+      assert.deepEqual([cacheOf(pool).hits, cacheOf(pool).misses], [1, 1])
+      await pool.clear()
+      assert.deepEqual([cacheOf(pool).hits, cacheOf(pool).misses], [0, 0])
+    })
+  })
+
+  test("is by the filter as it was when it was asked", async () => {
+    await withItems(async (pool) => {
+      const filter = { class: "c1" }
+      const asked = pool.similar(query, { filter })
+      filter.class = "c0"
+      assert.ok((await asked).every((item) => item.class === "c1"))
+      assert.ok((await pool.similar(query, { filter: { class: "c1" } })).every((item) => item.class === "c1"))
+      const wrong = { utility: 1n } as unknown as { utility: number }
+      await assert.rejects(pool.similar(query, { filter: wrong }), { _tag: "InvalidParameter" })
     })
   })
 })

@@ -2,7 +2,9 @@
 import { finite, object, oneOf, wholeNumber } from "../../checked.ts"
 import { InvalidParameter } from "../../errors.ts"
 import type { Filter } from "../../search/filter/filter.ts"
+import { parseFilter } from "../../search/filter/parse.ts"
 import { MAX_FETCH } from "../../search/options.ts"
+import type { FieldTypes } from "../../store/layout.ts"
 import { INDEXES, limitOf, share } from "../options.ts"
 import { type HybridWeights, type Weights, weightsOf } from "../weights.ts"
 import type { RecallQuery, RetrieveOptions, SimilarOptions } from "./recalled.ts"
@@ -72,20 +74,33 @@ const dispersionOf = (value: number): number => {
   throw new InvalidParameter({ parameter: "minDispersion", reason: `wanted 0 to ${MOST_DISPERSION}, got ${value}` })
 }
 
+/** A filter as it is now, checked: its caller may change it before the retrieval is done. */
+const ownFilter = (filter: Filter, fields: FieldTypes): Filter => {
+  parseFilter(filter, fields)
+  return copied(filter)
+}
+
+const copied = <V>(value: V): V => {
+  if (typeof value !== "object" || value === null) return value
+  if (value instanceof Date) return new Date(value) as V
+  if (Array.isArray(value)) return value.map(copied) as V
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, copied(part)])) as V
+}
+
 /** A limit and the part of the options that the index sees; throws `InvalidParameter`. */
-export const similarOf = (options: SimilarOptions, usualLimit: number) => {
+export const similarOf = (options: SimilarOptions, usualLimit: number, fields: FieldTypes) => {
   const { k = usualLimit, filter, minSimilarity, index } = object("options", options)
   if (minSimilarity !== undefined) finite("minSimilarity", minSimilarity)
   return {
     k: limitOf(k),
-    filter,
+    filter: filter === undefined ? undefined : ownFilter(filter, fields),
     minSimilarity,
     index: index === undefined ? undefined : oneOf("index", index, INDEXES)
   }
 }
 
-export const diverseOf = (options: DiverseOptions, usualLimit: number) => {
-  const wanted = similarOf(options, usualLimit)
+export const diverseOf = (options: DiverseOptions, usualLimit: number, fields: FieldTypes) => {
+  const wanted = similarOf(options, usualLimit, fields)
   const { lambda = USUAL_LAMBDA, candidates, fast = false, minDispersion = 0 } = options
   if (typeof fast !== "boolean") throw new InvalidParameter({ parameter: "fast", reason: "wanted true or false" })
   const fetchK = candidatesOf(candidates, wanted.k)
@@ -96,8 +111,8 @@ export const diverseOf = (options: DiverseOptions, usualLimit: number) => {
   }
 }
 
-export const hybridOf = (options: HybridOptions, usualLimit: number, usual: Weights) => {
-  const { k, ...wanted } = similarOf(options, usualLimit)
+export const hybridOf = (options: HybridOptions, usualLimit: number, fields: FieldTypes, usual: Weights) => {
+  const { k, ...wanted } = similarOf(options, usualLimit, fields)
   const { class: label, weights, decay = USUAL_DECAY, lambda = USUAL_LAMBDA, candidates } = options
   return {
     k,

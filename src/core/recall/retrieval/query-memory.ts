@@ -69,6 +69,9 @@ export class QueryMemory {
 
   clear(): void {
     this.#cache?.clear()
+    this.#hits = 0
+    this.#misses = 0
+    this.#invalidated = 0
   }
 
   stats(): RecallCacheStats | undefined {

@@ -2,8 +2,9 @@
 import { object } from "../../checked.ts"
 import { FeatureUnavailable, InvalidParameter } from "../../errors.ts"
 import { forEachSliced } from "../../slice.ts"
+import type { FieldTypes } from "../../store/layout.ts"
 import type { PoolItems } from "../items.ts"
-import { limitOf, type RecallSettings } from "../options.ts"
+import type { RecallSettings } from "../options.ts"
 import type { Neighbour, SimilarityIndex, Wanted } from "../similarity-index.ts"
 import { spectralOf, spectrumOfTensor } from "../spectral.ts"
 import { ownTensor } from "../tensor.ts"
@@ -58,12 +59,16 @@ export class Retrieving {
     this.#parts = parts
   }
 
+  get #fields(): FieldTypes {
+    return this.#parts.items.store.shape.fields ?? {}
+  }
+
   similar(
     query: RecallQuery,
     options: SimilarOptions,
     signal: AbortSignal | undefined
   ): Promise<ReadonlyArray<Recalled>> {
-    const wanted = similarOf(options, this.#parts.settings.retrievalLimit)
+    const wanted = similarOf(options, this.#parts.settings.retrievalLimit, this.#fields)
     return this.#found("similar", query, options, signal, (embedding) =>
       this.#neighbours(embedding, { ...wanted, signal }, (near) => near.map(bySimilarity))
     )
@@ -87,13 +92,13 @@ export class Retrieving {
     if (classes !== undefined && !Array.isArray(classes)) {
       throw new InvalidParameter({ parameter: "classes", reason: "wanted an array of labels" })
     }
-    const wanted = similarOf({ ...rest, k: perClass }, settings.retrievalLimit)
+    const wanted = similarOf({ ...rest, k: perClass }, settings.retrievalLimit, this.#fields)
     const labels = [...new Set(classes?.map(labelOf) ?? items.tally.classes.keys())]
     // One after another: each is short, and would wait for a worker beside others.
     return this.#found("balanced", query, options, signal, async (embedding) => {
       const chosen: Array<ReadonlyArray<Chosen>> = []
       for (const label of labels) {
-        const asked = { ...wanted, filter: ofClass(label, rest.filter), signal }
+        const asked = { ...wanted, filter: ofClass(label, wanted.filter), signal }
         const ofOne = await this.#neighbours(embedding, asked, (near) => near.map(bySimilarity))
         if (ofOne.length > 0) chosen.push(ofOne)
       }
@@ -103,8 +108,11 @@ export class Retrieving {
 
   byUtility(options: RetrieveOptions, signal: AbortSignal | undefined): Promise<ReadonlyArray<Recalled>> {
     const { items, settings, biasOf } = this.#parts
-    const { k = settings.retrievalLimit, filter } = object("options", options)
-    const limit = limitOf(k)
+    const { k: limit, filter } = similarOf(
+      { k: object("options", options).k, filter: options.filter },
+      settings.retrievalLimit,
+      this.#fields
+    )
     return this.#found("byUtility", NO_EMBEDDING, options, signal, () =>
       mostUseful(items, { limit, filter, biasOf, signal })
     )
@@ -116,7 +124,7 @@ export class Retrieving {
     signal: AbortSignal | undefined
   ): Promise<ReadonlyArray<Recalled>> {
     const { items, settings } = this.#parts
-    const { wanted, lambda, minDispersion } = diverseOf(options, settings.retrievalLimit)
+    const { wanted, lambda, minDispersion } = diverseOf(options, settings.retrievalLimit, this.#fields)
     return this.#found("diverse", query, options, signal, (embedding) =>
       this.#neighbours(embedding, { ...wanted, signal }, async (near) => {
         const { kernels } = items.store
@@ -142,7 +150,12 @@ export class Retrieving {
     signal: AbortSignal | undefined
   ): Promise<ReadonlyArray<Recalled>> {
     const { items, settings, biasOf } = this.#parts
-    const { k, wanted, label, weights, decay, lambda } = hybridOf(options, settings.retrievalLimit, settings.weights)
+    const { k, wanted, label, weights, decay, lambda } = hybridOf(
+      options,
+      settings.retrievalLimit,
+      this.#fields,
+      settings.weights
+    )
     const now = settings.clock()
     const kind = decay === 0 ? "hybrid" : `hybrid ${Math.floor(now / REMEMBERED_MS)}`
     return this.#found(kind, query, options, signal, (embedding) =>
@@ -182,12 +195,12 @@ export class Retrieving {
     const { items, memory, generation } = this.#parts
     items.checkCurrent()
     const text = optionsText(kind, options)
-    const isVector = typeof query === "object" && query !== null && "length" in query
-    const known = isVector ? memory.get(query, text, generation()) : undefined
-    if (known !== undefined) return known
     // As it is now: by the time that something was found, the caller may have another query in it.
-    const asked = isVector ? Float32Array.from(query) : undefined
-    const embedding = query === NO_EMBEDDING ? NO_EMBEDDING : await this.#embedded(query, signal)
+    const embedding =
+      query === NO_EMBEDDING ? NO_EMBEDDING : (this.#embedded(query) ?? (await this.#ofText(query, signal)))
+    const direction = directionOf(embedding)
+    const known = memory.get(direction, text, generation())
+    if (known !== undefined) return known
     const isStill = ({ row, generation }: Chosen): boolean => items.isStill(row, generation)
     for (let run = 1; ; run++) {
       const before = generation()
@@ -205,7 +218,7 @@ export class Retrieving {
       const rows = read.filter(isStill).map(({ row }) => row)
       items.used(rows)
       Object.freeze(found)
-      if (before === generation()) memory.set(asked ?? embedding, text, before, { found, rows })
+      if (before === generation()) memory.set(direction, text, before, { found, rows })
       return found
     }
   }
@@ -221,9 +234,10 @@ export class Retrieving {
     return rank(near.filter(({ row, generation }) => items.isStill(row, generation)))
   }
 
-  async #embedded(query: RecallQuery, signal: AbortSignal | undefined): Promise<Float32Array> {
+  /** The embedding of a query; undefined of a text, which is to be waited for. */
+  #embedded(query: RecallQuery): Float32Array | undefined {
     const { items, settings } = this.#parts
-    if (typeof query === "string") return items.embedQuery(query, signal ?? NEVER)
+    if (typeof query === "string") return undefined
     if ("length" in object("query", query)) return items.ownVector(query as ArrayLike<number>)
     const tensor = ownTensor((query as { readonly tensor: Parameters<typeof ownTensor>[0] }).tensor, "query.tensor")
     if (settings.encoder === undefined) {
@@ -232,6 +246,20 @@ export class Retrieving {
     const spectrum = spectralOf(spectrumOfTensor(tensor))
     return items.encode(settings.encoder, { tensor, spectrum, utility: 0, bias: 0 })
   }
+
+  #ofText(query: RecallQuery, signal: AbortSignal | undefined): Promise<Float32Array> {
+    return this.#parts.items.embedQuery(query as string, signal ?? NEVER)
+  }
+}
+
+/** A vector at length 1: what is near is told by directions, and short vectors differ by less than a tolerance. */
+const directionOf = (vector: Float32Array): Float32Array => {
+  let squares = 0
+  for (let c = 0; c < vector.length; c++) squares += vector[c]! * vector[c]!
+  const scale = 1 / Math.sqrt(squares)
+  const direction = new Float32Array(vector.length)
+  for (let c = 0; c < vector.length; c++) direction[c] = vector[c]! * scale
+  return direction
 }
 
 const bySimilarity = ({ row, generation, similarity }: Neighbour): Chosen => ({
