@@ -183,6 +183,28 @@ describe("a pool whose items were encoded", () => {
     })
   })
 
+  test("has embeddings of one encoder, though pools with two were opened and write at once", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const pools = await Promise.all([
+      recallPool(db, { encoder: chromaticEncoder(), maxSize: 5 }),
+      recallPool(db, { encoder: other, maxSize: 5 })
+    ])
+    const adding = pools.map((pool, i) => pool.addMany([1, 2, 3].map((seed) => ({ tensor: tensor(10 * i + seed) }))))
+    const [first, second] = await Promise.allSettled(adding)
+    assert.equal(first?.status, "fulfilled")
+    assert.ok(second?.status === "rejected")
+    assert.deepEqual([second.reason._tag, second.reason.field], ["CollectionMismatch", "encoder"])
+    assert.equal(pools[1].stats().items, 3)
+  })
+
+  test("holds no more items than it may, though two pools write at once", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const options = { dimensions: DIMENSIONS, maxSize: 10 }
+    const pools = await Promise.all([recallPool(db, options), recallPool(db, options)])
+    await Promise.all(items.slice(0, 60).map((item, i) => pools[i % 2]!.add(item)))
+    assert.equal(pools[0].stats().items, 10)
+  })
+
   test("takes an encoder that agrees with itself alone", async () => {
     await using db = await open(":memory:", { threads: 1 })
     const wrong = { _tag: "InvalidConfiguration", parameter: "encoder" }

@@ -54,6 +54,8 @@ export interface Verdict {
 
 /** An item that is ready to be written, and what is known of it. */
 interface Checked extends Prepared {
+  /** Whether the pool's encoder made the embedding. */
+  readonly isEncoded: boolean
   readonly candidate: Candidate
 }
 
@@ -146,10 +148,12 @@ export class Keeping {
   }
 
   /** Room first, but nobody gives way before the items are there: what fails loses nothing. */
-  async #write(items: ReadonlyArray<Prepared>, signal: AbortSignal): Promise<void> {
+  async #write(items: ReadonlyArray<Checked>, signal: AbortSignal): Promise<void> {
     if (items.length === 0) return
     signal.throwIfAborted()
-    const { items: pool, budget } = this.#parts
+    const { items: pool, budget, settings } = this.#parts
+    // Another pool may have written what its own encoder made while this one waited.
+    if (settings.encoder !== undefined && items.some(({ isEncoded }) => isEncoded)) pool.checkEncoder(settings.encoder)
     await this.#checkKeys(items, signal)
     const sizes = new Float64Array(items.length)
     await forEachSliced(items.length, signal, (i) => {
@@ -185,6 +189,7 @@ export class Keeping {
       checked.push({
         key,
         vector: embedding,
+        isEncoded: vector === undefined && text === undefined,
         packed,
         fields: { ...fields, class: label, utility },
         candidate: { embedding, class: label, utility, tensor, spectrum }

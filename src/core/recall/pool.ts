@@ -15,7 +15,7 @@ import type { RecallSettings } from "./options.ts"
 import type { RecallItem } from "./pool-rows.ts"
 import { QueryMemory } from "./retrieval/query-memory.ts"
 import { Retrieving } from "./retrieval/retrieving.ts"
-import { Serial } from "./serial.ts"
+import { type Serial, serialOf } from "./serial.ts"
 import type { RecallStats } from "./stats.ts"
 import { StoreIndex } from "./store-index.ts"
 import type { OwnTensor } from "./tensor.ts"
@@ -35,7 +35,7 @@ export class RecallPool {
   readonly #memory: QueryMemory
   readonly #keeping: Keeping
   readonly #bias: Bias
-  readonly #writers = new Serial()
+  readonly #writers: Serial
   /** Changes that are none of an item: of the bias, and of an index that was wrong. */
   #otherChanges = 0
   #left: (() => void) | undefined
@@ -71,6 +71,7 @@ export class RecallPool {
     const generation = () => this.#generation()
     this.#settings = settings
     this.#items = items
+    this.#writers = serialOf(items.store)
     this.#index = index
     this.#bias = bias
     this.#budget = budget

@@ -1,4 +1,4 @@
-/** Writers of a pool, one after another: who gives way is decided by what is there. */
+/** Writers of pools in one collection, one after another: who gives way is decided by what is there. */
 export class Serial {
   #last: Promise<unknown> = Promise.resolve()
 
@@ -8,4 +8,15 @@ export class Serial {
     this.#last = running.catch(() => undefined)
     return running
   }
+}
+
+const serials = new WeakMap<object, Serial>()
+
+/** What all pools of a store wait for. */
+export const serialOf = (store: object): Serial => {
+  const known = serials.get(store)
+  if (known !== undefined) return known
+  const serial = new Serial()
+  serials.set(store, serial)
+  return serial
 }
