@@ -54,9 +54,12 @@ const NEVER = new AbortController().signal
 
 export class Retrieving {
   readonly #parts: RetrievingParts
+  /** Room for the direction of a query while it is looked up. */
+  readonly #direction: Float32Array
 
   constructor(parts: RetrievingParts) {
     this.#parts = parts
+    this.#direction = new Float32Array(parts.items.dimensions)
   }
 
   get #fields(): FieldTypes {
@@ -195,11 +198,15 @@ export class Retrieving {
     const { items, memory, generation } = this.#parts
     items.checkCurrent()
     const text = optionsText(kind, options)
+    // Nothing is near what has no direction: a hit need not be checked, nor made room for.
+    const isPlain = query instanceof Float32Array && query.length === this.#direction.length
+    const hit = isPlain ? memory.get(directionOf(query, this.#direction), text, generation()) : undefined
+    if (hit !== undefined) return hit
     // As it is now: by the time that something was found, the caller may have another query in it.
     const embedding =
       query === NO_EMBEDDING ? NO_EMBEDDING : (this.#embedded(query) ?? (await this.#ofText(query, signal)))
     const direction = directionOf(embedding)
-    const known = memory.get(direction, text, generation())
+    const known = isPlain ? undefined : memory.get(direction, text, generation())
     if (known !== undefined) return known
     const isStill = ({ row, generation }: Chosen): boolean => items.isStill(row, generation)
     for (let run = 1; ; run++) {
@@ -253,11 +260,10 @@ export class Retrieving {
 }
 
 /** A vector at length 1: what is near is told by directions, and short vectors differ by less than a tolerance. */
-const directionOf = (vector: Float32Array): Float32Array => {
+const directionOf = (vector: Float32Array, direction: Float32Array = new Float32Array(vector.length)): Float32Array => {
   let squares = 0
   for (let c = 0; c < vector.length; c++) squares += vector[c]! * vector[c]!
   const scale = 1 / Math.sqrt(squares)
-  const direction = new Float32Array(vector.length)
   for (let c = 0; c < vector.length; c++) direction[c] = vector[c]! * scale
   return direction
 }
