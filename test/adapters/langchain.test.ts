@@ -3,6 +3,7 @@ import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { Document } from "@langchain/core/documents"
 import { AIMessage, AIMessageChunk, HumanMessage, SystemMessage } from "@langchain/core/messages"
+import { ChatGenerationChunk } from "@langchain/core/outputs"
 import { tool } from "@langchain/core/tools"
 import { FakeListChatModel, FakeLLM, FakeStreamingChatModel } from "@langchain/core/utils/testing"
 import {
@@ -179,6 +180,42 @@ describe("cachedChatModel", () => {
       await assert.rejects(failing.invoke("dog 0"), /no model/)
       await assert.rejects(async () => streamed(await failing.stream("dog 0")), /no model/)
       assert.equal(cache.stats().stored, 0)
+    }))
+
+  test("keeps what is whole, in the words of each provider, and nothing that was cut or refused", () =>
+    withCache({}, async ({ cache }) => {
+      type Fields = ConstructorParameters<typeof AIMessageChunk>[0] & object
+      const by = (model_provider: string, told: object = {}): Fields => ({
+        content: "",
+        response_metadata: { model_provider, ...told }
+      })
+      const kwargs = (additional_kwargs: Record<string, unknown>): Fields => ({ content: "", additional_kwargs })
+      const ends: ReadonlyArray<readonly [Fields, boolean]> = [
+        [kwargs({ stop_reason: "end_turn" }), true],
+        [kwargs({ stop_reason: "max_tokens" }), false],
+        [kwargs({ stop_reason: "refusal" }), false],
+        [kwargs({ refusal: "I cannot" }), false],
+        [by("bedrock-converse", { messageStop: { stopReason: "end_turn" } }), true],
+        [by("bedrock-converse", { messageStop: { stopReason: "max_tokens" } }), false],
+        [by("bedrock-converse", { stopReason: "guardrail_intervened" }), false],
+        [by("google-genai", { finishReason: "STOP" }), true],
+        [by("google-genai", { finishReason: "MAX_TOKENS" }), false],
+        [by("openai", { finish_reason: "constructor" }), false],
+        // The connection ended before the model had.
+        [by("openai"), false]
+      ]
+      for (const [i, [fields, isWhole]] of ends.entries()) {
+        const streaming = new FakeStreamingChatModel({})
+        streaming._streamResponseChunks = async function* () {
+          yield new ChatGenerationChunk({ text: "meow", message: new AIMessageChunk("meow") })
+          yield new ChatGenerationChunk({ text: "", message: new AIMessageChunk(fields) })
+        }
+        const model = cachedChatModel(streaming, cache, { tenant: String(i) })
+        await streamed(await model.stream("cat 0"))
+        const second = await streamed(await model.stream("cat 0"))
+        assert.equal(second.told.hit, isWhole, JSON.stringify(fields))
+      }
+      assert.deepEqual(cache.stats().unkept, { unfinished: 10, refused: 6 })
     }))
 
   test("keeps structured output that is what was asked for, and no other", () =>

@@ -48,27 +48,26 @@ const isBag = (value: unknown): value is Bag => typeof value === "object" && val
 const bagsOf = (value: unknown): ReadonlyArray<Bag> => (Array.isArray(value) ? value.filter(isBag) : [])
 const isFilled = (value: unknown): boolean => (Array.isArray(value) ? value.length > 0 : isBag(value))
 
-/** Words for an end that OpenAI, Anthropic, the AI SDK and LangChain use. */
-const ENDS: Readonly<Record<string, NonNullable<AnswerFacts["finish"]>>> = {
-  stop: "stop",
-  end_turn: "stop",
-  stop_sequence: "stop",
-  completed: "stop",
-  length: "unfinished",
-  max_tokens: "unfinished",
-  incomplete: "unfinished",
-  pause_turn: "unfinished",
-  cancelled: "unfinished",
-  in_progress: "unfinished",
-  other: "unfinished",
-  unknown: "unfinished",
-  refusal: "refused",
-  "content-filter": "refused",
-  content_filter: "refused",
-  error: "error",
-  failed: "error"
-}
+/** Words for an end that OpenAI, Anthropic, Bedrock, Gemini, the AI SDK and LangChain use, in lower case. */
+const ENDS = new Map<string, NonNullable<AnswerFacts["finish"]>>([
+  ["stop", "stop"],
+  ["end_turn", "stop"],
+  ["stop_sequence", "stop"],
+  ["completed", "stop"],
+  ["refusal", "refused"],
+  ["content-filter", "refused"],
+  ["content_filter", "refused"],
+  ["content_filtered", "refused"],
+  ["guardrail_intervened", "refused"],
+  ["safety", "refused"],
+  ["prohibited_content", "refused"],
+  ["error", "error"],
+  ["failed", "error"]
+])
 const TOOL_ENDS = ["tool-calls", "tool_calls", "tool_use", "function_call"]
+const REASONS = ["finish_reason", "stop_reason", "finishReason", "stopReason", "done_reason"]
+/** Where an answer says more of itself: Anthropic's streams in LangChain how they ended in `additional_kwargs`. */
+const INNER = ["message", "delta", "response_metadata", "additional_kwargs", "response", "content_block", "messageStop"]
 const TOOL_PARTS = /^(tool-call|tool-input|tool_use|tool_call|function_call|input_json_delta)/
 
 /** What one object of an answer says: a whole answer, a message, a part or a chunk of a stream. */
@@ -85,7 +84,9 @@ class Reader {
       this.hasToolCalls = true
     }
     if (typeof bag["refusal"] === "string" && bag["refusal"] !== "") this.#ends("refused")
-    for (const name of ["finish_reason", "stop_reason", "finishReason", "done_reason"]) this.#end(bag[name])
+    for (const name of REASONS) this.#end(bag[name])
+    // Every model that LangChain names the provider of says how it ended.
+    if (typeof bag["model_provider"] === "string") this.isTold = true
     if (bag["object"] === "response" || isBag(bag["output"])) this.#end(bag["status"])
     if (Array.isArray(bag["choices"]) || (depth === 0 && typeof bag["type"] === "string")) this.isTold = true
     // Each chunk of Ollama says whether it is the last one; one that is cut says no and nothing more.
@@ -95,7 +96,7 @@ class Reader {
     for (const name of ["choices", "content", "output", "generations"]) {
       for (const part of bagsOf(bag[name]).concat(bagsOf(bagsOf(bag[name])))) this.read(part, depth + 1)
     }
-    for (const name of ["message", "delta", "response_metadata", "response", "content_block"]) {
+    for (const name of INNER) {
       const part = bag[name]
       if (isBag(part)) this.read(part, depth + 1)
     }
@@ -104,8 +105,9 @@ class Reader {
   #end(reason: unknown): void {
     const word = isBag(reason) ? reason["unified"] : reason
     if (typeof word !== "string") return
-    if (TOOL_ENDS.includes(word)) this.hasToolCalls = true
-    else this.#ends(ENDS[word] ?? "unfinished")
+    const end = word.toLowerCase()
+    if (TOOL_ENDS.includes(end)) this.hasToolCalls = true
+    else this.#ends(ENDS.get(end) ?? "unfinished")
   }
 
   /** A bad end is not made good by what comes after it. */
@@ -115,7 +117,7 @@ class Reader {
 }
 
 /**
- * What an answer in one of the usual forms says of itself: those of OpenAI, Anthropic, Ollama, the AI SDK and LangChain,
+ * What an answer in one of the usual forms says of itself: those of OpenAI, Anthropic, Bedrock, Gemini, Ollama, the AI SDK and LangChain,
  * and chunks of their streams, also as the bytes of server-sent events or of JSON. A text, or anything of no such form,
  * is whole.
  */
