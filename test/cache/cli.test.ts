@@ -1,6 +1,6 @@
 /** The commands that look after a cache, as processes of their own. */
 import assert from "node:assert/strict"
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { cp, mkdir, mkdtemp, open as openFile, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
@@ -13,7 +13,7 @@ import {
   semanticCache
 } from "../../src/cache.ts"
 import { leastProbability, open } from "../../src/index.ts"
-import { sabine } from "../command.ts"
+import { sabine, sabineInto, sabineUnread } from "../command.ts"
 import { degrees } from "./caches.ts"
 
 let root: string
@@ -119,6 +119,21 @@ describe("sabine cache", () => {
     assert.equal(those.out.trimEnd().split("\n").length, 5)
   })
 
+  test("who reads an answer may stop at any line, and a full disk is told", async () => {
+    const folder = await copy()
+    await withFolder(folder, async (cache) => {
+      for (let i = 0; i < 8; i++) await cache.set(asking(20 * i, "long"), "x".repeat(200_000))
+    })
+    for (const command of ["export", "list", "stats"]) {
+      assert.deepEqual(await sabineUnread("cache", command, folder), { code: 0, err: "" }, command)
+    }
+    if (process.platform !== "linux") return
+    const full = await openFile("/dev/full", "w")
+    const { code, err } = await sabineInto(full.fd, "cache", "stats", folder)
+    await full.close()
+    assert.deepEqual([code, /ENOSPC/.test(err)], [2, true])
+  })
+
   test("evict deletes what is over, then what is beyond the bounds, oldest first", async () => {
     const folder = await copy()
     assert.deepEqual((await sabine("cache", "evict", folder)).out, "1 entries deleted\n")
@@ -173,6 +188,10 @@ describe("sabine cache", () => {
     const absent = join(root, "absent")
     assert.equal((await sabine("cache", "stats", absent)).code, 2)
     assert.equal((await readdir(root)).includes("absent"), false)
+    const empty = join(root, "empty")
+    await mkdir(empty)
+    assert.equal((await sabine("cache", "stats", empty)).code, 2)
+    assert.deepEqual(await readdir(empty), [])
     const folder = await copy()
     const { code, err } = await sabine("cache", "list", "--name", "other", folder)
     assert.equal(code, 2)

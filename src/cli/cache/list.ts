@@ -1,8 +1,7 @@
 /** `sabine cache list <path>` and `sabine cache export <path>`: entries for people, and for programs. */
-import { once } from "node:events"
 import type { Command } from "commander"
 import type { CachedEntry } from "../../cache.ts"
-import { print } from "../print.ts"
+import { print, printNext } from "../print.ts"
 import { cacheCommand, type OpenedOptions, withCache } from "./opened.ts"
 import { count } from "./values.ts"
 
@@ -77,6 +76,6 @@ const exportAll = (path: string, options: Filters): Promise<void> =>
   withCache(path, options.name, async (cache) => {
     for await (const entry of cache.entries()) {
       if (!passes(entry, options)) continue
-      if (!process.stdout.write(`${JSON.stringify(entry, printable)}\n`)) await once(process.stdout, "drain")
+      if (!(await printNext(JSON.stringify(entry, printable)))) return
     }
   })

@@ -1,5 +1,6 @@
 /** The cache that a command is about. */
 import { stat } from "node:fs/promises"
+import { join } from "node:path"
 import type { Command } from "commander"
 import type { CacheOptions, SemanticCache } from "../../cache.ts"
 
@@ -25,7 +26,8 @@ export const withCache = async <A>(
   options: CacheOptions = {}
 ): Promise<A> => {
   const [{ open }, { semanticCache }] = await Promise.all([import("../../index.ts"), import("../../cache.ts")])
-  await stat(path)
+  // An opening would make a database of a folder that is none.
+  await stat(join(path, "records.sqlite"))
   await using db = await open(path)
   const names = await db.collections()
   if (!names.includes(name)) throw new Error(`no collection ${name} in ${path}: it has ${names.join(", ") || "none"}`)
