@@ -71,7 +71,7 @@ export const answered = async <R>(
 
 /** Failures of the cache that are no reason to leave a question without an answer. */
 const PASSING = [EmbedderFailed, EmbedderRequestFailed, Overloaded, DeadlineExceeded]
-const isPassing = (error: unknown): error is InstanceType<(typeof PASSING)[number]> =>
+export const isPassing = (error: unknown): error is InstanceType<(typeof PASSING)[number]> =>
   PASSING.some((type) => error instanceof type)
 
 const lookedUp = (lookUp: LookUp): SabineMetadata => {

@@ -14,7 +14,7 @@ import {
   type SabineMetadata,
   SabineVectorStore
 } from "../../src/adapters/langchain.ts"
-import { hashEmbedder, InvalidParameter, open } from "../../src/index.ts"
+import { Closed, type Embedder, hashEmbedder, InvalidParameter, open } from "../../src/index.ts"
 import { degrees, withCache } from "../cache/caches.ts"
 
 /** Answers that tell calls apart. */
@@ -99,15 +99,42 @@ describe("SabineCache", () => {
         { response_format: { type: "json_schema", json_schema: { schema: { type: "object" } } } },
         { response_format: { type: "json_object" } },
         { format: "json" },
-        { format: { type: "object" } }
+        { format: { type: "object" } },
+        { format: { $schema: "https://json-schema.org/draft/2020-12/schema", type: "object" } },
+        { outputConfig: { format: { type: "json_schema", schema: { type: "object" } } } },
+        { responseSchema: { type: "object" } },
+        { responseMimeType: "application/json" }
       ]) {
         await asked.invoke("cat 0", options as object)
       }
       assert.deepEqual(
         [cache.stats().stored, cache.stats().unkept],
-        [0, { "tool-calls": 1, unvalidated: 4, unfinished: 1 }]
+        [0, { "tool-calls": 1, unvalidated: 8, unfinished: 1 }]
       )
+      // Tools may have what they call a format.
+      const tools = [{ name: "look", parameters: { format: { type: "string", format: "date" } } }]
+      for (const format of ["text", { type: "text" }]) await asked.invoke("cat 0", { tools, format } as object)
+      assert.equal(cache.stats().stored, 2)
     }))
+
+  test("asks the model as if there were no cache while questions cannot be embedded", () => {
+    const embedder: Embedder = {
+      ...degrees(),
+      embed: async () => {
+        throw new Error("down")
+      }
+    }
+    return withCache({ embedder }, async ({ cache }) => {
+      const model = counting({ cache: new SabineCache(cache) })
+      const answers = [await model.invoke("cat 0"), await model.invoke("cat 0")]
+      assert.deepEqual(
+        answers.map(({ text }) => text),
+        ["one", "two"]
+      )
+      await cache.close()
+      await assert.rejects(model.invoke("cat 0"), Closed)
+    })
+  })
 })
 
 describe("cachedChatModel", () => {
@@ -225,11 +252,15 @@ describe("cachedChatModel", () => {
         { response_format: { type: "json_schema", json_schema: { name: "cat", schema } } },
         { text: { format: { type: "json_schema", name: "cat", schema } } },
         { format: schema },
+        { outputConfig: { format: { type: "json_schema", schema } } },
+        { outputFormat: { type: "json_schema", schema } },
+        { responseJsonSchema: schema },
+        { responseMimeType: "application/json" },
         { response_format: { type: "json_object" } },
         { format: "json" }
       ]
       for (const [i, options] of asking.entries()) {
-        const responses = [i < 3 ? '{"legs":"four"}' : '{"legs":', '{"legs":4}', "unasked"]
+        const responses = [i < 6 ? '{"legs":"four"}' : '{"legs":', '{"legs":4}', "unasked"]
         const model = cachedChatModel(new FakeListChatModel({ responses }), cache)
         const said = async () => (await model.invoke("cat 0", options)).text
         assert.deepEqual([await said(), await said(), await said()], [responses[0], responses[1], responses[1]])

@@ -2,6 +2,7 @@
 import { BaseCache } from "@langchain/core/caches"
 import type { Generation } from "@langchain/core/outputs"
 import type { CacheRequest, GetOptions, SemanticCache, SetOptions } from "../../cache.ts"
+import { isPassing } from "../answered.ts"
 import { factsOf, generationOf, type KeptGeneration, keptOf } from "./generations.ts"
 
 export interface SabineCacheOptions
@@ -17,14 +18,23 @@ const HUMAN = "Human: "
 /** What it writes in place of content that is no text: two of them may be different. */
 const PLACEHOLDER = /\[(?:image|audio|video|file|text-plain file)\]/
 
-/** What asks for structured output, as far as the key of a call tells: its schema is not to be had. */
-const STRUCTURED = /\bresponse_format"?:\{"type":"json_|\bformat"?:("?json\b|\{"type":"(json_|object))/
+/**
+ * What asks for structured output, as far as the key of a call tells, which is `name:JSON` of each parameter: its schema is
+ * not to be had. Within a parameter less can be told, for tools may have one of the name `format`.
+ */
+const STRUCTURED = [
+  /(?:^|,)(?:response_format|format|outputFormat):(?!null|"text"|\{"type":"text"\})/,
+  /(?:^|,)response(?:Json)?Schema:(?!null)/,
+  /"(?:response_)?format":(?:"json"|\{"type":"(?:json_|object))/,
+  /\bresponseMimeType"?:"application\/json/
+]
 
 /**
  * A cache for `new ChatOpenAI({ cache: new SabineCache(cache) })` and every other model of LangChain. LangChain asks it in
  * `invoke`, `batch` and `generate`, not in `stream`: `cachedChatModel` is for both. A model's parameters and all messages
  * but the last one of the user must be the same. LangChain hands conversations over as one text, which does not show
  * images and files: those are never kept, nor is structured output, which nobody has validated yet. What is kept of an answer is as of the cache itself.
+ * When the cache cannot embed a question or is overloaded, models are asked as if there were no cache.
  */
 export class SabineCache extends BaseCache {
   readonly #cache: SemanticCache
@@ -40,8 +50,8 @@ export class SabineCache extends BaseCache {
     const { threshold, maxAgeMs } = this.#options
     const request = this.#requestOf(prompt, llmKey)
     if (request === undefined) return null
-    const found = await this.#cache.get(request, { threshold, maxAgeMs })
-    return found.isHit ? (found.value as ReadonlyArray<KeptGeneration>).map(generationOf) : null
+    const found = await unlessPassing(this.#cache.get(request, { threshold, maxAgeMs }))
+    return found?.isHit ? (found.value as ReadonlyArray<KeptGeneration>).map(generationOf) : null
   }
 
   async update(prompt: string, llmKey: string, value: Array<Generation>): Promise<void> {
@@ -49,8 +59,9 @@ export class SabineCache extends BaseCache {
     const request = this.#requestOf(prompt, llmKey)
     if (request === undefined || value.length === 0) return
     const kept = value.map(keptOf)
-    const isUnvalidated = STRUCTURED.test(llmKey)
-    await this.#cache.set(request, kept, { ...factsOf(kept, "value"), isUnvalidated, ttlMs, tags, sources })
+    const isUnvalidated = STRUCTURED.some((asking) => asking.test(llmKey))
+    const facts = { ...factsOf(kept, "value"), isUnvalidated }
+    await unlessPassing(this.#cache.set(request, kept, { ...facts, ttlMs, tags, sources }))
   }
 
   #requestOf(prompt: string, llmKey: string): CacheRequest | undefined {
@@ -62,6 +73,16 @@ export class SabineCache extends BaseCache {
       parameters: { langchain: "generations", before },
       prompt: text
     }
+  }
+}
+
+/** What the cache settles with; undefined where that is no reason to leave a question without an answer. */
+const unlessPassing = async <A>(work: Promise<A>): Promise<A | undefined> => {
+  try {
+    return await work
+  } catch (error) {
+    if (isPassing(error)) return undefined
+    throw error
   }
 }
 

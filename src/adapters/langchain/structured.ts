@@ -17,9 +17,14 @@ const schemaOf = (format: unknown): unknown => {
 
 /** Whether a text is the structured output that parameters ask for: true where they ask for none. */
 export const isAsAsked = (text: string, ...parameters: ReadonlyArray<unknown>): boolean => {
-  const schemas = parameters.filter(isBag).flatMap(({ response_format, format, text, responseSchema }) => {
-    const formats = [response_format, format, isBag(text) ? text["format"] : undefined]
-    return [...formats.map(schemaOf), responseSchema].filter((schema) => schema !== undefined)
+  const schemas = parameters.filter(isBag).flatMap((given) => {
+    const holders = [given, given["text"], given["output_config"], given["outputConfig"]].filter(isBag)
+    const formats = [given["response_format"], given["outputFormat"], ...holders.map(({ format }) => format)]
+    const isJson = given["responseMimeType"] === "application/json" || undefined
+    const { responseSchema, responseJsonSchema } = given
+    return [...formats.map(schemaOf), responseSchema, responseJsonSchema, isJson].filter(
+      (schema) => schema !== undefined
+    )
   })
   if (schemas.length === 0) return true
   try {
