@@ -68,6 +68,16 @@ describe("a cache of queries", () => {
     )
   })
 
+  test("what a value too large took away is gone by its vector too", () => {
+    const cache = cacheOf({ maxBytes: 1000 })
+    cache.set([0, 1], answer())
+    cache.set([0, 1], answer(2000))
+    assert.deepEqual([cache.get([0, 1]), cache.stats().entries], [undefined, 0])
+    cache.set([0.0009, 1], answer())
+    // Near the vector that is there, not the one that was.
+    assert.notEqual(cache.get([0.0018, 1]), undefined)
+  })
+
   test("a vector finds one that differs by up to 0.001 a component, and takes its place", () => {
     const cache = cacheOf()
     const vector = Float32Array.of(0.1, -0.2, 0.3)

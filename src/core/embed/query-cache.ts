@@ -83,7 +83,10 @@ export class QueryCache<V extends object> {
       return
     }
     const vector = new Float32Array(query)
-    this.#lru.set(this.#vectors.find(vector) ?? vector, value)
+    const key = this.#vectors.find(vector) ?? vector
+    this.#lru.set(key, value)
+    // A value that is too large takes the one before it away, which looks like a change of it.
+    if (!this.#lru.has(key)) this.#vectors.delete(key)
   }
 
   /** Forgets everything but the counters. */
