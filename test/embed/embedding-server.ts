@@ -7,6 +7,8 @@ import { hashEmbedder } from "../../src/core/embed/hash.ts"
 export type Fault =
   | { readonly status: number; readonly body: string; readonly headers?: Record<string, string> }
   | "slow"
+  /** An answer without an end. */
+  | "endless"
   | "cut"
   | "cut-body"
   | "wrong-dimension"
@@ -67,6 +69,7 @@ export class EmbeddingServer {
     this.requests.push({ url, headers: request.headers, body })
     const fault = this.faults.shift()
     if (fault === "slow") return
+    if (fault === "endless") return void endless(response)
     if (fault === "cut") return void request.socket.destroy()
     if (typeof fault === "object") return void response.writeHead(fault.status, fault.headers ?? {}).end(fault.body)
     const text = JSON.stringify(
@@ -104,4 +107,15 @@ export class EmbeddingServer {
     const embeddings = (await this.#vectors(body.input, fault)).map((row) => [...row])
     return { model: body.model, embeddings, total_duration: 1, load_duration: 1, prompt_eval_count: 5 }
   }
+}
+
+const PART = Buffer.alloc(1 << 16, "[")
+
+/** Writes until nobody reads. */
+const endless = (response: ServerResponse): void => {
+  const write = () => {
+    while (response.write(PART));
+  }
+  response.on("drain", write)
+  write()
 }

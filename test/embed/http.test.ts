@@ -73,6 +73,18 @@ for (const [name, make] of [["openai", openai] as const, ["ollama", ollama] as c
       })
     }
 
+    test("an error that goes on and on is told in short", async () => {
+      server.faults.push({ status: 400, body: JSON.stringify({ error: { message: "no ".repeat(100_000) } }) })
+      await assert.rejects(make().embed(["one"]), (error: Error) => error.message.length < 2000)
+    })
+
+    test("texts are those of the call, whatever becomes of their array", async () => {
+      const texts = Array.from({ length: 6 }, (_, i) => `text ${i}`)
+      const running = make({ batchSize: 1 }).embed(texts)
+      texts.length = 3
+      assert.deepEqual(await running, await make().embed(["text 0", "text 1", "text 2", "text 3", "text 4", "text 5"]))
+    })
+
     test("a slow answer runs out of time", async () => {
       server.faults.push("slow")
       await assert.rejects(make({ timeout: 30 }).embed(["one"]), fails("timeout"))
@@ -107,7 +119,13 @@ for (const [name, make] of [["openai", openai] as const, ["ollama", ollama] as c
       await assert.rejects(running, Cancelled)
     })
 
-    for (const fault of ["wrong-dimension", "nan", "one-missing", { status: 200, body: '{"x":NaN}' }] as const) {
+    for (const fault of [
+      "wrong-dimension",
+      "nan",
+      "one-missing",
+      "endless",
+      { status: 200, body: '{"x":NaN}' }
+    ] as const) {
       test(`${typeof fault === "string" ? fault : "an answer that is no JSON"} is refused`, async () => {
         server.faults.push(fault)
         await assert.rejects(make().embed(["one", "two"]), (error) => {

@@ -33,11 +33,13 @@ const clean = (text: string): string => text.normalize("NFC").toWellFormed()
 /** Vectors of `texts`, L2-normalised. The first failure stops the batches that are under way. */
 export const embedBatched = async (
   { embedder, dimensions, batchSize, concurrency, prefix = "", invalid = invalidResponse }: Batching,
-  texts: ReadonlyArray<string>,
+  given: ReadonlyArray<string>,
   signal: AbortSignal | undefined,
   send: EmbedBatch
 ): Promise<Float32Array> => {
   if (signal?.aborted) throw new Cancelled()
+  // As they are now: the caller may change the array while requests are under way.
+  const texts = given.slice()
   const empty = texts.findIndex((text) => !SUBSTANCE.test(text))
   if (empty >= 0) throw new EmptyEmbedding({ index: empty, text: texts[empty]! })
   const stop = new AbortController()

@@ -4,7 +4,7 @@ import { EmbedderRequestFailed } from "../errors.ts"
 import { MAX_DIMENSIONS } from "../store/layout.ts"
 import { DEFAULT_BATCH, embedBatched, knownDimensions } from "./batched.ts"
 import { type Clock, systemClock } from "./clock.ts"
-import { checkedUrl, type Endpoint, postJson } from "./request.ts"
+import { answerBytes, checkedUrl, type Endpoint, postJson } from "./request.ts"
 import { classifyStatus, MAX_RETRIES, MAX_TIMEOUT_MS, retrying } from "./retrying.ts"
 import { Meter, type MeteredEmbedder } from "./usage.ts"
 
@@ -96,7 +96,10 @@ export const ollamaEmbedder = (options: OllamaOptions = {}): MeteredEmbedder => 
       const batching = { embedder: id, dimensions, batchSize, concurrency: 1, prefix: prefixes[kind] }
       return embedBatched(batching, texts, signal, async (input, either) => {
         const body = { model, input, ...shortened }
-        const answer = (await retrying(policy, either, (signal) => postJson(endpoint, body, signal))) as Answer | null
+        const most = answerBytes(input.length)
+        const answer = (await retrying(policy, either, (signal) =>
+          postJson(endpoint, body, most, signal)
+        )) as Answer | null
         if (!Array.isArray(answer?.embeddings)) {
           const detail = "the answer has no embeddings"
           throw new EmbedderRequestFailed({ embedder: id, reason: "invalid-response", detail })

@@ -4,7 +4,7 @@ import { EmbedderRequestFailed, InvalidParameter } from "../errors.ts"
 import { MAX_DIMENSIONS } from "../store/layout.ts"
 import { DEFAULT_BATCH, embedBatched, knownDimensions } from "./batched.ts"
 import { type Clock, systemClock } from "./clock.ts"
-import { checkedUrl, type Endpoint, postJson } from "./request.ts"
+import { answerBytes, checkedUrl, type Endpoint, postJson } from "./request.ts"
 import { classifyStatus, MAX_RETRIES, MAX_TIMEOUT_MS, retrying } from "./retrying.ts"
 import { TokenBucket } from "./token-bucket.ts"
 import { Meter, type MeteredEmbedder } from "./usage.ts"
@@ -82,7 +82,8 @@ export const openaiEmbedder = (options: OpenAiOptions = {}): MeteredEmbedder => 
     embed: (texts, { signal } = {}) =>
       embedBatched(batching, texts, signal, async (input, either) => {
         const body = { model, input, encoding_format: "base64", ...shortened }
-        const answer = await retrying(policy, either, (signal) => postJson(endpoint, body, signal))
+        const most = answerBytes(input.length)
+        const answer = await retrying(policy, either, (signal) => postJson(endpoint, body, most, signal))
         const { vectors, tokens } = read(answer, id)
         meter.onVectors(input.length, tokens)
         return vectors

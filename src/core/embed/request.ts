@@ -1,5 +1,6 @@
 /** One POST of JSON to a server that encodes texts, and what its failures mean. */
 import { type EmbedderFailureReason, EmbedderRequestFailed, InvalidParameter } from "../errors.ts"
+import { MAX_DIMENSIONS } from "../store/layout.ts"
 
 /** What an answer other than success means, and what to do about it where that is known. */
 type Classify = (
@@ -25,11 +26,23 @@ export const checkedUrl = (parameter: string, url: string): string => {
   throw new InvalidParameter({ parameter, reason: `wanted a URL of http or https, got ${JSON.stringify(url)}` })
 }
 
-/** The parsed answer; rejects with `EmbedderRequestFailed`. */
-export const postJson = async (endpoint: Endpoint, body: object, signal: AbortSignal): Promise<unknown> => {
+const NUMBER_BYTES = 32
+const MOST_BYTES = 2 ** 28
+
+/** Most bytes of an answer with so many vectors: no number takes 32, and a megabyte is left for what is said beside them. */
+export const answerBytes = (vectors: number): number =>
+  Math.min(MOST_BYTES, 2 ** 20 + NUMBER_BYTES * vectors * MAX_DIMENSIONS)
+
+/** The parsed answer, of `maxBytes` at most; rejects with `EmbedderRequestFailed`. */
+export const postJson = async (
+  endpoint: Endpoint,
+  body: object,
+  maxBytes: number,
+  signal: AbortSignal
+): Promise<unknown> => {
   const { embedder, url, headers, classify, unreachable } = endpoint
   let response: Response
-  let text: string
+  let text: string | undefined
   try {
     response = await fetch(url, {
       method: "POST",
@@ -37,13 +50,17 @@ export const postJson = async (endpoint: Endpoint, body: object, signal: AbortSi
       body: JSON.stringify(body),
       signal
     })
-    text = await response.text()
+    text = await textWithin(response, maxBytes)
   } catch (cause) {
     const detail = `${unreachable} (${reasonOf(cause)})`
     throw new EmbedderRequestFailed({ embedder, reason: "unreachable", detail, cause })
   }
   const { status: httpStatus } = response
   if (response.ok) {
+    if (text === undefined) {
+      const detail = `the answer has more than ${maxBytes} bytes`
+      throw new EmbedderRequestFailed({ embedder, reason: "invalid-response", httpStatus, detail })
+    }
     try {
       return JSON.parse(text)
     } catch (cause) {
@@ -51,11 +68,23 @@ export const postJson = async (endpoint: Endpoint, body: object, signal: AbortSi
       throw new EmbedderRequestFailed({ embedder, reason: "invalid-response", httpStatus, detail, cause })
     }
   }
-  const { message, code } = errorOf(text)
+  const { message, code } = errorOf(text ?? "")
   const { reason, advice } = classify(httpStatus, message, code)
   const detail = advice === undefined ? message : `${message}: ${advice}`
   const retryAfter = retryAfterMs((name) => response.headers.get(name))
   throw new EmbedderRequestFailed({ embedder, reason, httpStatus, retryAfter, detail })
+}
+
+/** The body of a response; undefined, and the rest not read, when it is longer: a server may go on for ever. */
+const textWithin = async ({ body }: Response, maxBytes: number): Promise<string | undefined> => {
+  const chunks: Array<Uint8Array> = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length
+    if (bytes > maxBytes) return undefined
+    chunks.push(chunk)
+  }
+  return new TextDecoder().decode(Buffer.concat(chunks))
 }
 
 /** fetch says only that it failed; its cause says how. */
@@ -64,6 +93,9 @@ const reasonOf = (error: unknown): string => {
   if (cause instanceof Error) return "code" in cause ? String(cause.code) : cause.message
   return String(cause)
 }
+
+/** Characters of a server's own words that are told. */
+const TOLD = 1000
 
 /** `{ error: { message, code } }` as OpenAI writes it, `{ error: message }` as Ollama does, or anything at all. */
 export const errorOf = (text: string): { readonly message: string; readonly code: string } => {
@@ -75,9 +107,9 @@ export const errorOf = (text: string): { readonly message: string; readonly code
     return plain
   }
   const error = (parsed as { error?: unknown } | null)?.error
-  if (typeof error === "string") return { message: error, code: "" }
+  if (typeof error === "string") return { message: error.slice(0, TOLD), code: "" }
   const { message, code } = (error ?? {}) as { message?: unknown; code?: unknown }
-  return typeof message === "string" ? { message, code: String(code ?? "") } : plain
+  return typeof message === "string" ? { message: message.slice(0, TOLD), code: String(code ?? "") } : plain
 }
 
 /** `Retry-After`, which is seconds or a date, or the milliseconds that OpenAI says beside it. */
