@@ -68,7 +68,9 @@ const TOOL_ENDS = ["tool-calls", "tool_calls", "tool_use", "function_call"]
 const REASONS = ["finish_reason", "stop_reason", "finishReason", "stopReason", "done_reason"]
 /** Where an answer says more of itself: Anthropic's streams in LangChain how they ended in `additional_kwargs`. */
 const INNER = ["message", "delta", "response_metadata", "additional_kwargs", "response", "content_block", "messageStop"]
-const TOOL_PARTS = /^(tool-call|tool-input|tool_use|tool_call|function_call|input_json_delta)/
+/** Parts that ask the program to do something, or to let something be done. */
+const TOOL_PARTS =
+  /^(tool-call|tool-input|tool-approval|tool_use|tool_call|function_call|custom_tool_call|input_json_delta|computer_call|(local_)?shell_call|apply_patch_call|mcp_approval)/
 
 /** What one object of an answer says: a whole answer, a message, a part or a chunk of a stream. */
 class Reader {
@@ -117,7 +119,7 @@ class Reader {
 }
 
 /**
- * What an answer in one of the usual forms says of itself: those of OpenAI, Anthropic, Bedrock, Gemini, Ollama, the AI SDK and LangChain,
+ * What an answer in one of the usual forms says of itself: those of OpenAI, Anthropic, Ollama, the AI SDK and LangChain,
  * and chunks of their streams, also as the bytes of server-sent events or of JSON. A text, or anything of no such form,
  * is whole.
  */
