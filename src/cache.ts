@@ -9,7 +9,7 @@ import { type Promised, promised, run } from "./promised.ts"
 import { type Closable, start } from "./started.ts"
 
 export type { SizeBounds } from "./core/cache/adaptive-size.ts"
-export type { TtlBounds } from "./core/cache/adaptive-ttl.ts"
+export type { LearnedTtl, TtlBounds } from "./core/cache/adaptive-ttl.ts"
 export type { Answered, AskContext, AskModel } from "./core/cache/asking.ts"
 export type { Invalidated } from "./core/cache/cache.ts"
 export { type AnswerFacts, type Unkept, usualFacts } from "./core/cache/facts.ts"

@@ -32,3 +32,7 @@ export const optionalFunction = <T>(parameter: string, value: T): T => {
   if (value === undefined || typeof value === "function") return value
   throw new InvalidParameter({ parameter, reason: `wanted a function, got ${shown(value)}` })
 }
+
+/** Whether a value that was read, of whatever type, has properties that may be looked at. */
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)

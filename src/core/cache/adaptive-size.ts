@@ -7,6 +7,7 @@
  * ghosts of ARC: Megiddo and Modha, FAST 2003). The budget climbs in steps by these two, and waits longer after each step
  * down that had to be taken back (as Caffeine's hill climber decays its steps), so that it comes to rest.
  */
+import { isRecord } from "../checked.ts"
 
 export interface SizeBounds {
   /** Least bytes that the budget falls to, 65,536 or more. */
@@ -34,6 +35,16 @@ const USED = 0.8
 const HITS_A_LOOK = 64
 const SAMPLE = 64
 
+/** What was learned, as plain JSON. */
+interface SizeState {
+  readonly maxBytes: number
+  /** The bound that it was learned within. */
+  readonly max: number
+  /** Periods without a step down after the next one up, and those that are left of the last. */
+  readonly wait: number
+  readonly waiting: number
+}
+
 /** The cache, as its budget sees it. */
 interface Sized {
   /** Entries. */
@@ -58,12 +69,25 @@ export class AdaptiveSize {
   #waiting = 0
   #wasShrunk = false
 
-  /** `worths` tells what random entries are worth, so many at most. */
-  constructor(bounds: SizeBounds, cache: Sized, worths: (count: number) => ReadonlyArray<number>) {
+  /**
+   * `worths` tells what random entries are worth, so many at most. `kept` is what `toJSON` said when the cache was closed, by
+   * which it goes on within the bounds of today; anything else counts for nothing.
+   */
+  constructor(bounds: SizeBounds, cache: Sized, worths: (count: number) => ReadonlyArray<number>, kept?: unknown) {
     this.#bounds = bounds
     this.#cache = cache
     this.#worths = worths
     this.#maxBytes = bounds.max
+    if (!isState(kept)) return
+    // A budget that stood at its bound was held back by nothing else.
+    if (kept.maxBytes < kept.max) this.#maxBytes = Math.max(bounds.min, Math.min(bounds.max, kept.maxBytes))
+    this.#wait = kept.wait
+    this.#waiting = kept.waiting
+  }
+
+  /** What was learned; the keys of what gave way are not of it. */
+  toJSON(): SizeState {
+    return { maxBytes: this.#maxBytes, max: this.#bounds.max, wait: this.#wait, waiting: this.#waiting }
   }
 
   get maxBytes(): number {
@@ -125,3 +149,17 @@ export class AdaptiveSize {
     this.#maxBytes = smaller
   }
 }
+
+const isState = (kept: unknown): kept is SizeState => {
+  if (!isRecord(kept)) return false
+  const { maxBytes, max, wait, waiting } = kept
+  return (
+    isWhole(maxBytes, 1, Number.MAX_SAFE_INTEGER) &&
+    isWhole(max, maxBytes, Number.MAX_SAFE_INTEGER) &&
+    isWhole(wait, WAIT, LONGEST_WAIT) &&
+    isWhole(waiting, 0, wait)
+  )
+}
+
+const isWhole = (value: unknown, least: number, most: number): value is number =>
+  Number.isInteger(value) && Number(value) >= least && Number(value) <= most

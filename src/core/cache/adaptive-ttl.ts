@@ -8,6 +8,7 @@
  * Adaptive Insertion Policies, ISCA 2007). A cache that is young has seen only young entries: nothing is cut short before
  * it has watched for several times as long.
  */
+import { isRecord } from "../checked.ts"
 
 export interface TtlBounds {
   /** Shortest time to live, in milliseconds, 1 or more. */
@@ -32,14 +33,57 @@ const MOST_HITS = 4096
 /** Scopes whose ages are at hand. */
 const SCOPES = 1024
 
+/** Numbers that are kept of the ages of all scopes together: 4,096 take less than 32 KiB as JSON, made in half a millisecond. */
+const MOST_KEPT = 4096
+/** Counts are kept to a hundredth. */
+const KEPT_PARTS = 100
+
+/** Ages as plain JSON. */
+interface AgesState {
+  /** Time for which the cache was open and watched; that it is closed says nothing of reuse. */
+  readonly watchedMs: number
+  /** Buckets that are not empty, each followed by its count. */
+  readonly counts: ReadonlyArray<number>
+}
+
+/** What was learned, as plain JSON. */
+interface TtlState extends AgesState {
+  /** The bound that it was learned within. */
+  readonly maxMs: number
+  /** Those served last, the last one last, as many as there is room for. */
+  readonly scopes: ReadonlyArray<AgesState & { readonly namespace: string }>
+}
+
+/** Times to live of a cache, as far as reuse has told. */
+export interface LearnedTtl {
+  /** Milliseconds that an entry lives whose scope has not been told apart: the longest, where too little was seen. */
+  readonly usualMs: number
+  /** Scopes whose entries were served of late, 1,024 at most. */
+  readonly scopes: number
+}
+
 /** Ages at which entries were served. */
 class Ages {
   readonly #counts = new Float32Array(BUCKETS)
   readonly #since: number
   #total = 0
 
-  constructor(now: number) {
-    this.#since = now
+  /** Watching began at `since`. */
+  constructor(since: number, counts: ReadonlyArray<number> = []) {
+    this.#since = since
+    for (let i = 0; i < counts.length; i += 2) {
+      this.#counts[counts[i]!] = counts[i + 1]!
+      this.#total += counts[i + 1]!
+    }
+  }
+
+  state(now: number): AgesState {
+    const counts: Array<number> = []
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      const count = Math.round(KEPT_PARTS * this.#counts[bucket]!) / KEPT_PARTS
+      if (count > 0) counts.push(bucket, count)
+    }
+    return { watchedMs: Math.max(0, now - this.#since), counts }
   }
 
   add(ageMs: number): void {
@@ -74,19 +118,47 @@ export class AdaptiveTtl {
   /** By namespace, the least recently served first. */
   readonly #scopes = new Map<string, Ages>()
 
-  constructor(bounds: TtlBounds, clock: () => number) {
+  /**
+   * `kept` is what `toJSON` said when the cache was closed, by which it goes on within the bounds of today; anything else
+   * counts for nothing.
+   */
+  constructor(bounds: TtlBounds, clock: () => number, kept?: unknown) {
     this.#bounds = bounds
     this.#clock = clock
-    this.#all = new Ages(clock())
+    const now = clock()
+    if (!isState(kept)) {
+      this.#all = new Ages(now)
+      return
+    }
+    // Entries that were over sooner than they would be today have shown no later use: it has to be watched for anew.
+    const since = ({ watchedMs }: AgesState) => (kept.maxMs < bounds.maxMs ? now : now - watchedMs)
+    this.#all = new Ages(since(kept), kept.counts)
+    for (const ages of kept.scopes) this.#scopes.set(ages.namespace, new Ages(since(ages), ages.counts))
+  }
+
+  toJSON(): TtlState {
+    const now = this.#clock()
+    const all = this.#all.state(now)
+    const scopes: Array<TtlState["scopes"][number]> = []
+    let room = MOST_KEPT - all.counts.length
+    for (const [namespace, ages] of Array.from(this.#scopes).reverse()) {
+      const state = ages.state(now)
+      room -= state.counts.length
+      if (room < 0) break
+      scopes.push({ namespace, ...state })
+    }
+    return { maxMs: this.#bounds.maxMs, ...all, scopes: scopes.reverse() }
+  }
+
+  get learned(): LearnedTtl {
+    return { usualMs: this.#bounded(this.#all.useMs(this.#clock())), scopes: this.#scopes.size }
   }
 
   /** Milliseconds that an entry that is written now is to live. */
   ttlOf({ namespace, key }: { readonly namespace: string; readonly key: string }): number {
-    const { minMs, maxMs } = this.#bounds
-    if (isProbe(key)) return maxMs
+    if (isProbe(key)) return this.#bounds.maxMs
     const now = this.#clock()
-    const useMs = this.#scopes.get(namespace)?.useMs(now) ?? this.#all.useMs(now) ?? maxMs
-    return Math.min(maxMs, Math.max(minMs, useMs))
+    return this.#bounded(this.#scopes.get(namespace)?.useMs(now) ?? this.#all.useMs(now))
   }
 
   /** Takes note of an entry that was served at an age, of those that it could have reached. */
@@ -100,4 +172,26 @@ export class AdaptiveTtl {
     this.#scopes.set(namespace, ages)
     ages.add(ageMs)
   }
+
+  #bounded(useMs: number | undefined): number {
+    const { minMs, maxMs } = this.#bounds
+    return Math.min(maxMs, Math.max(minMs, useMs ?? maxMs))
+  }
 }
+
+const isState = (kept: unknown): kept is TtlState => {
+  if (!isRecord(kept) || !areAges(kept) || !isPositive(kept["maxMs"])) return false
+  const { scopes } = kept
+  if (!Array.isArray(scopes) || scopes.length > SCOPES) return false
+  return scopes.every((one) => isRecord(one) && typeof one["namespace"] === "string" && areAges(one))
+}
+
+const areAges = ({ watchedMs, counts }: Readonly<Record<string, unknown>>): boolean => {
+  if (!(isPositive(watchedMs) || watchedMs === 0) || !Array.isArray(counts)) return false
+  if (counts.length % 2 !== 0 || counts.length > 2 * BUCKETS) return false
+  return counts.every((value, i) =>
+    i % 2 === 0 ? Number.isInteger(value) && value >= 0 && value < BUCKETS : isPositive(value) && value <= MOST_HITS
+  )
+}
+
+const isPositive = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value) && value > 0

@@ -20,6 +20,7 @@ import { Eviction } from "./eviction.ts"
 import type { Unkept } from "./facts.ts"
 import { type Invalidation, Invalidations } from "./invalidation.ts"
 import { Keeping } from "./keeping.ts"
+import { Learned } from "./learned.ts"
 import {
   type AskOptions,
   type CacheOptions,
@@ -135,21 +136,33 @@ class Running {
   readonly asking: Asking
 
   readonly #told: Told
+  /** Absent where times to live are fixed. */
+  readonly #ttl: AdaptiveTtl | undefined
+  readonly #learned: Learned
 
-  private constructor(collection: Collection, settings: CacheSettings, acceptance: Acceptance, told: Told) {
+  private constructor(
+    collection: Collection,
+    settings: CacheSettings,
+    acceptance: Acceptance,
+    { told, learned }: { readonly told: Told; readonly learned: Learned }
+  ) {
     const entries = new CacheEntries(collection, settings)
-    const eviction = new Eviction(entries, settings.policy(entries), settings, Math.random)
+    const eviction = new Eviction(entries, settings.policy(entries), settings, Math.random, learned.kept.size)
     const invalidations = new Invalidations(entries, settings.clock)
     const counters = this.#counters
     const { clock, sweepMs } = settings
-    const ttl = typeof settings.ttl === "function" ? settings.ttl : new AdaptiveTtl(settings.ttl, clock)
+    const ttl =
+      typeof settings.ttl === "function" ? settings.ttl : new AdaptiveTtl(settings.ttl, clock, learned.kept.ttl)
+    this.#ttl = typeof ttl === "function" ? undefined : ttl
+    learned.from({ size: eviction.size, ttl: this.#ttl })
+    this.#learned = learned
     const sweep = sweepMs === undefined ? undefined : new Sweep(entries, clock, sweepMs)
     const tiers = new Tiers({
       entries,
       settings,
       invalidations,
       eviction,
-      ttl: typeof ttl === "function" ? undefined : ttl,
+      ttl: this.#ttl,
       acceptance,
       confirm: (asked, hit) => this.#keeping.confirm(asked, hit),
       reject: (asked, hit) => this.#keeping.reject(asked, hit)
@@ -182,7 +195,7 @@ class Running {
       collection,
       settings,
       await Acceptance.of(settings, told.feedback, collection.shape.embedder),
-      told
+      { told, learned: await Learned.in(collection, settings.clock) }
     )
     const entries = running.#entries
     try {
@@ -199,6 +212,7 @@ class Running {
     await this.asking.close()
     await this.#sweep?.close()
     await this.#eviction.close()
+    await this.#learned.close()
   }
 
   asked(request: CacheRequest): Asked {
@@ -209,6 +223,7 @@ class Running {
     const start = performance.now()
     const looked = await this.#tiers.lookUp(asked, object("options", options), signal)
     if (!looked.result.isHit) this.#eviction.missed(asked.key)
+    this.#learned.lookedUp()
     this.#counters.lookedUp(looked.result, (performance.now() - start) * 1000)
     return looked
   }
@@ -254,7 +269,7 @@ class Running {
     const { evicted, maxBytes } = this.#eviction
     const swept = this.#sweep?.swept ?? 0
     return this.#counters.get(
-      { entries, bytes, maxBytes, mix: this.#acceptance.mix, evicted, swept },
+      { entries, bytes, maxBytes, ttl: this.#ttl?.learned, mix: this.#acceptance.mix, evicted, swept },
       this.#told.feedback
     )
   }

@@ -32,7 +32,7 @@ export class Eviction {
   readonly #maxEntries: number
   readonly #fixed: number
   /** Absent where the budget of bytes is fixed. */
-  readonly #size: AdaptiveSize | undefined
+  readonly size: AdaptiveSize | undefined
   readonly #random: () => number
   #running: Promise<void> | undefined
   #isOver = false
@@ -40,30 +40,37 @@ export class Eviction {
   #hand = -1
   evicted = 0
 
-  constructor(entries: CacheEntries, policy: EvictionPolicy, { maxEntries, maxBytes }: Bounds, random: () => number) {
+  /** `kept` is what the budget of an earlier cache had learned. */
+  constructor(
+    entries: CacheEntries,
+    policy: EvictionPolicy,
+    { maxEntries, maxBytes }: Bounds,
+    random: () => number,
+    kept?: unknown
+  ) {
     this.#entries = entries
     this.#policy = policy
     this.#random = random
     this.#maxEntries = maxEntries
     const worths = (count: number) => Array.from(this.#sampled(count), (row) => policy.worth(row))
-    this.#size = typeof maxBytes === "number" ? undefined : new AdaptiveSize(maxBytes, entries, worths)
+    this.size = typeof maxBytes === "number" ? undefined : new AdaptiveSize(maxBytes, entries, worths, kept)
     this.#fixed = typeof maxBytes === "number" ? maxBytes : maxBytes.max
   }
 
   served(row: number, isCovered: boolean): void {
-    this.#size?.hit(this.#policy.worth(row))
+    this.size?.hit(this.#policy.worth(row))
     this.#policy.served(row, isCovered)
-    if (this.#size !== undefined) this.relieve()
+    if (this.size !== undefined) this.relieve()
   }
 
   /** Takes note of a look-up that found nothing to serve for the request of this key. */
   missed(key: string): void {
-    this.#size?.missed(key)
+    this.size?.missed(key)
   }
 
   /** Bytes that the entries may take at this time. */
   get maxBytes(): number {
-    return this.#size?.maxBytes ?? this.#fixed
+    return this.size?.maxBytes ?? this.#fixed
   }
 
   /** Whether so many bytes are more than one eviction makes room for: all others would give way to one entry. */
@@ -110,7 +117,7 @@ export class Eviction {
       const sampled = this.#leastWorthy()
       const row = sampled < 0 ? await this.#next() : sampled
       if (row < 0) break
-      this.#size?.evicted(this.#entries.keyOf(row))
+      this.size?.evicted(this.#entries.keyOf(row))
       const removal = this.#entries.remove(row)
       removals.add(removal)
       removal.then(

@@ -81,7 +81,8 @@ export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dime
    * Bytes of memory of all entries, 65,536 or more. Above nine tenths of them entries give way until eight tenths are left;
    * a write waits while there is no room, and what alone is more than a tenth is not kept. Default 500,000,000.
    * `{ min, max }` lets the budget change between the two by what is asked for: it begins with `max`, falls while the least
-   * worthy entries are not asked for, and rises while entries that gave way are.
+   * worthy entries are not asked for, and rises while entries that gave way are. Where it stands is kept with the entries, and
+   * brought within the bounds of the cache that is opened.
    */
   readonly maxBytes?: number | SizeBounds | undefined
   /** Longest answer that is kept, as bytes of JSON, and longest text that is looked for, 1..2^28. Default 1,048,576. */

@@ -1,4 +1,5 @@
 /** What a cache did, in counters that cost a few nanoseconds each. */
+import type { LearnedTtl } from "./adaptive-ttl.ts"
 import type { Unkept } from "./facts.ts"
 import type { LookUp, MissReason } from "./results.ts"
 import type { Mix } from "./traffic.ts"
@@ -21,6 +22,8 @@ export interface CacheStatistics {
   readonly bytes: number
   /** What `bytes` may be at this time. */
   readonly maxBytes: number
+  /** What was learned of times to live; absent where they are fixed. */
+  readonly ttl: LearnedTtl | undefined
   readonly lookUps: number
   /**
    * What the error budget assumes of the look-ups, from what it saw of them: the share that is judged at all, and of these
@@ -126,7 +129,7 @@ export class Counters {
   }
 
   get(
-    parts: Pick<CacheStatistics, "entries" | "bytes" | "maxBytes" | "mix" | "evicted" | "swept">,
+    parts: Pick<CacheStatistics, "entries" | "bytes" | "maxBytes" | "ttl" | "mix" | "evicted" | "swept">,
     feedback: CacheFeedback
   ): CacheStatistics {
     const latency = this.#latency.get()

@@ -5,6 +5,7 @@
  */
 import type { Collection } from "../collection/collection.ts"
 import { settled } from "../collection/settled.ts"
+import { SideRecord } from "./side-record.ts"
 import { CacheFeedback, type Told as Counts, type FeedbackNote, type FeedbackState } from "./verify/feedback.ts"
 
 /** No entry of a cache has such keys: theirs are in namespaces. */
@@ -16,46 +17,17 @@ const partOf = (entry: string): number => Buffer.from(entry.slice(0, 2), "base64
 
 /** One part, and the record that it lies in. */
 class Part {
-  readonly #collection: Collection
-  readonly #key: string
+  readonly #record: SideRecord
   readonly feedback: CacheFeedback
-  #isKept: boolean
-  /** The write under way, and that which waits for it with all that was said since. */
-  #writing: Promise<void> | undefined
-  #waiting: Promise<void> | undefined
 
   constructor(collection: Collection, key: string, kept?: unknown) {
-    this.#collection = collection
-    this.#key = key
-    this.#isKept = kept !== undefined
     this.feedback = kept === undefined ? new CacheFeedback() : CacheFeedback.fromJSON(kept)
+    this.#record = new SideRecord(collection, key, kept !== undefined, () => this.feedback.toJSON())
   }
 
-  /** Keeps what was said; durable when this resolves. Many that come together share a write. */
+  /** Keeps what was said; durable when this resolves. */
   keep(): Promise<void> {
-    if (this.#writing === undefined) return this.#write()
-    this.#waiting ??= this.#writing
-      .catch(() => undefined)
-      .then(() => {
-        this.#waiting = undefined
-        return this.#write()
-      })
-    return this.#waiting
-  }
-
-  #write(): Promise<void> {
-    const { dimensions } = this.#collection.shape
-    const vector = Float32Array.from({ length: dimensions }, () => 1)
-    const entry = { key: this.#key, vector, payload: this.feedback.toJSON() }
-    const write = this.#isKept ? this.#collection.update(entry) : this.#collection.add(entry)
-    this.#writing = settled(write)
-      .then(() => {
-        this.#isKept = true
-      })
-      .finally(() => {
-        this.#writing = undefined
-      })
-    return this.#writing
+    return this.#record.keep()
   }
 }
 
