@@ -202,6 +202,40 @@ describe("feedback", () => {
 })
 
 describe("the doors", () => {
+  test("options of a call that are none are refused before anything is served, asked or counted", async () => {
+    await withCache({}, async ({ cache }) => {
+      await cache.set(ask("cat 0"), 1)
+      const before = cache.stats()
+      let calls = 0
+      const model = cache.wrap(async () => ++calls)
+      for (const maxAgeMs of [Number.NaN, -1, "5", null]) {
+        const options = { maxAgeMs: maxAgeMs as number }
+        await assert.rejects(cache.get(ask("cat 0"), options), InvalidParameter)
+        await assert.rejects(model(ask("cat 0"), options), InvalidParameter)
+      }
+      // Of a text every part would be a tag, and sums would be no numbers any more.
+      for (const options of [{ tags: "abc" }, { tags: [1] }, { sources: 5 }, { ttlMs: Number.NaN }]) {
+        await assert.rejects(cache.set(ask("dog 0"), 1, options as never), InvalidParameter)
+        await assert.rejects(model(ask("dog 0"), options as never), InvalidParameter)
+      }
+      const counts = [
+        { tookMs: Number.NaN },
+        { cost: "5" },
+        { inputTokens: -3 },
+        { outputTokens: Number.POSITIVE_INFINITY }
+      ]
+      for (const options of counts) {
+        await assert.rejects(cache.set(ask("dog 0"), 1, options as never), InvalidParameter)
+      }
+      await assert.rejects(cache.invalidate({ olderThanMs: "0" as never }), InvalidParameter)
+      assert.equal(calls, 0)
+      assert.deepEqual(cache.stats(), before)
+      // The answer of a model is given to who asked, whatever somebody's function makes of it.
+      const { value } = await model(ask("dog 0"), { facts: () => ({ cost: "5" as never }) })
+      assert.deepEqual([value, cache.stats().failures, cache.stats().entries], [1, 1, 1])
+    })
+  })
+
   test("options out of range are refused", async () => {
     await using db = await open(":memory:")
     const bad = [

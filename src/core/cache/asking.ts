@@ -4,7 +4,7 @@ import { Flights, type Underway } from "./flights.ts"
 import type { Invalidations } from "./invalidation.ts"
 import { answerOf } from "./json.ts"
 import type { Keeping, Pending } from "./keeping.ts"
-import { type AskOptions, type CacheSettings, sourceOf } from "./options.ts"
+import { type AskOptions, type CacheSettings, checkGet, checkSet, sourceOf } from "./options.ts"
 import type { Form } from "./packed.ts"
 import { byteStreamOf, isByteStream, readableOf, replayed } from "./replaying.ts"
 import { type Asked, askedOf, type CacheRequest } from "./request.ts"
@@ -67,6 +67,9 @@ export class Asking {
     signal: AbortSignal | undefined
   ): Promise<Answered<A>> {
     const { tiers, counters, lookUp, settings } = this.#parts
+    // Before a model is asked, whose answer could not be kept.
+    checkGet(settings, options)
+    checkSet(options)
     const source = sourceOf(options)
     const asked = askedOf(request, settings.tenant)
     const looksUp = source === "default" || source === "only"

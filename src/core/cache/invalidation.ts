@@ -57,7 +57,8 @@ const testOf = (invalidation: Invalidation, now: number): Test => {
   for (const text of [key, tag, source]) {
     if (text !== undefined && typeof text !== "string") throw wrong(`wanted a text, got ${shown(text)}`)
   }
-  if (olderThanMs !== undefined && !(olderThanMs >= 0)) throw wrong("olderThanMs: wanted milliseconds, 0 or more")
+  if (olderThanMs !== undefined && !(typeof olderThanMs === "number" && olderThanMs >= 0))
+    throw wrong("olderThanMs: wanted milliseconds, 0 or more")
   return (entry) =>
     (key === undefined || entry.key === key) &&
     (olderThanMs === undefined || entry.made <= now - olderThanMs) &&

@@ -6,7 +6,7 @@ import type { Eviction } from "./eviction.ts"
 import { type Unkept, unkeptBy } from "./facts.ts"
 import type { Making } from "./invalidation.ts"
 import { jsonOf } from "./json.ts"
-import { type CacheSettings, expiryOf, type SetOptions } from "./options.ts"
+import { type CacheSettings, checkSet, expiryOf, type SetOptions } from "./options.ts"
 import { type Notes, type PackedEntry, packed } from "./packed.ts"
 import type { Asked, CacheRequest } from "./request.ts"
 import type { Kept } from "./results.ts"
@@ -110,6 +110,7 @@ export class Keeping {
     const { entries, settings, ttl, eviction, sweep, tiers } = this.#parts
     const form = options.form ?? "value"
     const facts = { ...settings.facts(answer, form), ...given(options) }
+    checkSet({ ...options, ...facts })
     const unkept = unkeptBy(facts)
     if (unkept !== undefined) return unkept
     if (asked.text === "") return "no-text"

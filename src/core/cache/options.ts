@@ -243,6 +243,27 @@ const collectionOf = ({ embedder, dimensions, precision = "int8", seed }: CacheO
 export const thresholdOf = ({ threshold, floor }: CacheSettings, options: GetOptions): number =>
   options.threshold === undefined ? threshold : cosine("threshold", options.threshold, floor)
 
+/** Throws `InvalidParameter` where a look-up is asked for what makes no sense. */
+export const checkGet = (settings: CacheSettings, options: GetOptions): void => {
+  thresholdOf(settings, object("options", options))
+  if (options.maxAgeMs !== undefined) duration("maxAgeMs", options.maxAgeMs, 0)
+}
+
+/** Throws `InvalidParameter` where what is to be kept beside an answer is none of it: it is counted with for good. */
+export const checkSet = (options: SetOptions): void => {
+  const { tags, sources, ttlMs } = object("options", options)
+  for (const [name, labels] of Object.entries({ tags, sources })) {
+    if (labels === undefined || (Array.isArray(labels) && labels.every((label) => typeof label === "string"))) continue
+    throw new InvalidParameter({ parameter: name, reason: `wanted an array of texts, got ${shown(labels)}` })
+  }
+  if (ttlMs !== undefined) duration("ttlMs", ttlMs, 1)
+  for (const name of ["tookMs", "inputTokens", "outputTokens", "cost"] as const) {
+    const value = options[name]
+    if (value === undefined || finite(name, value) >= 0) continue
+    throw new InvalidParameter({ parameter: name, reason: `wanted a number, 0 or more, got ${value}` })
+  }
+}
+
 /** When an answer that is made now is over; infinite for never. `ttlMs` may come from callers. */
 export const expiryOf = ({ clock }: CacheSettings, ttlMs: number | undefined): number =>
   ttlMs === undefined ? Number.POSITIVE_INFINITY : clock() + duration("ttlMs", ttlMs, 1)

@@ -9,7 +9,7 @@ import type { AdaptiveTtl } from "./adaptive-ttl.ts"
 import type { CacheEntries, Found } from "./entries.ts"
 import type { Eviction } from "./eviction.ts"
 import type { Invalidations } from "./invalidation.ts"
-import { type CacheSettings, type GetOptions, thresholdOf } from "./options.ts"
+import { type CacheSettings, checkGet, type GetOptions } from "./options.ts"
 import type { PackedEntry } from "./packed.ts"
 import type { Asked } from "./request.ts"
 import type { Hit, LookUp, Miss, MissReason } from "./results.ts"
@@ -75,7 +75,7 @@ export class Tiers {
   async lookUp(asked: Asked, options: GetOptions, signal: AbortSignal): Promise<Looked> {
     const { entries, settings, acceptance } = this.#parts
     // Checked whether or not it is needed.
-    thresholdOf(settings, options)
+    checkGet(settings, options)
     const isKnown = entries.find(asked) >= 0
     const exact = this.exact(asked, options)
     if (exact !== undefined) {
