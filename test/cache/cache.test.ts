@@ -68,6 +68,29 @@ describe("looking up", () => {
     assert.equal(scopeOf(new Array(1)), scopeOf([null]))
   })
 
+  test("whatever else a request has is a part of the scope, but for functions", () => {
+    const scopeOf = (more: object) => askedOf({ prompt: "a", ...more }, undefined).scope.toString("hex")
+    assert.notEqual(scopeOf({ temperature: 0 }), scopeOf({ temperature: 1 }))
+    assert.notEqual(scopeOf({ temperature: 0 }), scopeOf({}))
+    assert.equal(scopeOf({ seed: 1, temperature: 0 }), scopeOf({ temperature: 0, seed: 1 }))
+    assert.equal(scopeOf({ onToken: () => undefined, temperature: undefined }), scopeOf({}))
+    assert.throws(() => scopeOf({ signal: new AbortController().signal }), InvalidParameter)
+  })
+
+  test("several texts of a message are told from others that are cut elsewhere", () => {
+    const asked = (...texts: ReadonlyArray<string>) => {
+      const content = texts.flatMap((text) => [
+        { type: "text", text },
+        { type: "image", url: "x" }
+      ])
+      return askedOf({ messages: [{ role: "user", content }] }, undefined)
+    }
+    assert.equal(asked("a\nb", "c").text, asked("a", "b\nc").text)
+    assert.notDeepEqual(asked("a\nb", "c").scope, asked("a", "b\nc").scope)
+    assert.deepEqual(asked("a", "c").scope, asked("b", "d").scope)
+    assert.deepEqual(asked("a\nb").scope, asked("c").scope)
+  })
+
   test("texts that look the same are the same, whichever way they are composed", async () => {
     await withCache({ embedder: undefined, dimensions: 2 }, async ({ cache }) => {
       const vector = [1, 0]

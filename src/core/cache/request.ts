@@ -16,7 +16,8 @@ export interface CacheMessage {
 
 /**
  * A request to a model. All of it but the text of the last message of the user is its scope: an answer is served only
- * where the scope is the same to the last character. Values are JSON or bytes; functions are left out.
+ * where the scope is the same to the last character, properties that are not named here included. Values are JSON or bytes;
+ * functions are left out.
  */
 export interface CacheRequest {
   /** Whose it is. Answers never cross tenants. Default: that of the cache. */
@@ -52,12 +53,24 @@ const TAKEN = new Uint8Array()
 
 /** A request taken apart; throws `InvalidParameter` when it is none. */
 export const askedOf = (request: CacheRequest, usualTenant: string | undefined): Asked => {
-  const { tenant = usualTenant, model, system, tools, parameters, prompt, messages } = object("request", request)
+  const {
+    tenant = usualTenant,
+    model,
+    system,
+    tools,
+    parameters,
+    prompt,
+    messages,
+    ...more
+  } = object("request", request)
   const conversation = messagesOf(prompt, messages)
   const at = conversation.findLastIndex(({ role }) => role === "user")
   const { text, rest } = at < 0 ? { text: "", rest: null } : textOf(conversation[at]!, at)
   const others = conversation.map((message, i) => (i === at ? rest : message))
-  const scope = hash("sha256", canonical("request", [tenant, model, system, tools, parameters, others]), "hex")
+  // A model that is asked with more than that answers by it.
+  const known = [tenant, model, system, tools, parameters, others]
+  const isMore = Object.values(more).some((part) => part !== undefined && typeof part !== "function")
+  const scope = hash("sha256", canonical("request", isMore ? [...known, more] : known), "hex")
   const normal = text.normalize("NFC")
   return {
     scope: Buffer.from(scope, "hex"),
@@ -87,6 +100,15 @@ const isText = (part: unknown): part is { readonly type: string; readonly text: 
   "type" in part &&
   (part.type === "text" || part.type === "input_text")
 
+/**
+ * Stands for one of several texts, which are joined by lines: where it has lines of its own their number tells where it
+ * ends, so that what is beside an image is not taken for what is beside another.
+ */
+const endOf = (text: string, count: number): Uint8Array => {
+  const lines = count === 1 ? 0 : text.split("\n").length - 1
+  return lines === 0 ? TAKEN : Buffer.from(String(lines))
+}
+
 /** The text of a message, and the message without it. */
 const textOf = (message: CacheMessage, at: number): { readonly text: string; readonly rest: unknown } => {
   const { content } = message
@@ -101,6 +123,6 @@ const textOf = (message: CacheMessage, at: number): { readonly text: string; rea
   if (content.length === 1 && texts.length === 1 && Object.keys(texts[0]!).length === 2) {
     return { text, rest: { ...message, content: TAKEN } }
   }
-  const others = content.map((part) => (isText(part) ? { ...part, text: TAKEN } : part))
+  const others = content.map((part) => (isText(part) ? { ...part, text: endOf(part.text, texts.length) } : part))
   return { text, rest: { ...message, content: others } }
 }
