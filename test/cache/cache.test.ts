@@ -7,6 +7,7 @@ import { type CacheRequest, type Hit, type Miss, semanticCache } from "../../src
 import { askedOf } from "../../src/core/cache/request.ts"
 import { Database, SemanticCache } from "../../src/effect.ts"
 import { Closed, type Embedder, InvalidParameter, open } from "../../src/index.ts"
+import { turnsOf } from "../turns.ts"
 import { ask, degrees, withCache } from "./caches.ts"
 
 const hit = (found: Hit | Miss): Hit => {
@@ -66,6 +67,16 @@ describe("looking up", () => {
     const scopeOf = (tools: unknown) => askedOf({ prompt: "a", tools }, undefined).key
     assert.notEqual(scopeOf(new Array(1)), scopeOf([]))
     assert.equal(scopeOf(new Array(1)), scopeOf([null]))
+  })
+
+  test("the same request asked again and again lets others have their turns", async () => {
+    await withCache({}, async ({ cache }) => {
+      await cache.set(ask("cat 0"), 1)
+      const turns = await turnsOf(async () => {
+        for (let i = 0; i < 100; i++) assert.ok((await cache.get(ask("cat 0"))).isHit)
+      })
+      assert.ok(turns >= 50, `${turns}`)
+    })
   })
 
   test("whatever else a request has is a part of the scope, but for functions", () => {

@@ -76,6 +76,9 @@ export class Tiers {
     const { entries, settings, acceptance } = this.#parts
     // Checked whether or not it is needed.
     checkGet(settings, options)
+    // What is found without a search is found at once, and one after another would hold the event loop.
+    const turn = roomInTurn()
+    if (turn !== undefined) await turn
     const isKnown = entries.find(asked) >= 0
     const exact = this.exact(asked, options)
     if (exact !== undefined) {
