@@ -235,6 +235,21 @@ describe("feedback", () => {
   })
 })
 
+test("what is said of one hit counts once, also when its entry is gone", async () => {
+  await withCache({ threshold: 0.9 }, async ({ cache }) => {
+    await cache.set(ask("cat 0"), 1)
+    const right = hit(await cache.get(ask("cat 5")))
+    await Promise.all([right.confirm(), right.confirm()])
+    await right.confirm()
+    const wrong = hit(await cache.get(ask("cat 6")))
+    await cache.invalidate({ key: wrong.key })
+    await wrong.reject()
+    await wrong.reject()
+    const { confirmed, rejected, wrong: rates } = cache.stats()
+    assert.deepEqual([confirmed, rejected, rates.ofServed.rate], [1, 1, 0.5])
+  })
+})
+
 describe("the doors", () => {
   test("options of a call that are none are refused before anything is served, asked or counted", async () => {
     await withCache({}, async ({ cache }) => {

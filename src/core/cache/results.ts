@@ -68,9 +68,9 @@ export interface Hit {
   readonly notes: Notes
   /** Milliseconds that the model took for it. */
   readonly tookMs: number
-  /** Tells that the answer was right. */
+  /** Tells that the answer was right. Of one hit that counts once. */
   readonly confirm: () => Promise<void>
-  /** Tells that the answer was wrong: it is not served to this question again. */
+  /** Tells that the answer was wrong: it is not served to this question again. Of one hit that counts once. */
   readonly reject: () => Promise<void>
 }
 

@@ -226,8 +226,8 @@ export class Tiers {
       form: entry.form,
       ...content,
       tookMs: entry.took,
-      confirm: () => confirm(asked, verified),
-      reject: () => reject(asked, verified)
+      confirm: once(() => confirm(asked, verified)),
+      reject: once(() => reject(asked, verified))
     }
   }
 }
@@ -239,6 +239,18 @@ export const contentOf = (entry: PackedEntry): Pick<Hit, "value" | "notes"> | un
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
+  }
+}
+
+/** Tells something once, however often it is called; again where that failed. */
+const once = (tell: () => Promise<void>): (() => Promise<void>) => {
+  let told: Promise<void> | undefined
+  return () => {
+    told ??= tell().catch((error) => {
+      told = undefined
+      throw error
+    })
+    return told
   }
 }
 
