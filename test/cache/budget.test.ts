@@ -117,3 +117,22 @@ test("a word about one entry is kept apart from those about most others, and non
   await using cache = await semanticCache(db, options)
   assert.deepEqual(cache.stats().wrong.ofServed, clopperPearson(count / 3, count))
 })
+
+test("a word about an entry that is gone counts, and is remembered of no entry", async () => {
+  await using db = await open(":memory:")
+  await using cache = await semanticCache(db, { embedder: degrees(), ...OPTIONS })
+  await cache.set(ask("cat 0"), "meow")
+  const found = await cache.get(ask("cat 10"))
+  assert.ok(found.isHit && found.tier === "semantic")
+  await cache.invalidate({ key: found.key })
+  await found.reject()
+  assert.equal(cache.stats().wrong.ofServed.rate, 1)
+  const kept = []
+  for await (const { key, payload } of (await db.collection("cache")).entries()) {
+    if (key.startsWith("feedback")) kept.push(payload as { readonly entries: object })
+  }
+  assert.deepEqual(
+    kept.map(({ entries }) => entries),
+    [{}]
+  )
+})

@@ -97,7 +97,10 @@ export class Keeping {
 
   /** Of the same request a verifier said nothing. */
   async #note({ namespace }: Asked, { key, tier, said }: Verified, right: boolean): Promise<void> {
-    if (tier === "semantic") await this.#parts.told.note({ entry: key, cluster: namespace, probability: said, right })
+    const { entries, told } = this.#parts
+    if (tier !== "semantic") return
+    const isThere = entries.findIn(namespace, key) >= 0
+    await told.note({ entry: key, cluster: namespace, probability: said, right }, isThere)
   }
 
   /** Why an answer was not kept; undefined when it was. */

@@ -73,13 +73,14 @@ export class Told {
     return new Told(collection, parts)
   }
 
-  /** Takes note of what a caller said; durable when this resolves. */
-  note(note: FeedbackNote): Promise<void> {
+  /** Takes note of what a caller said; durable when this resolves. Of an entry that is gone nothing is remembered but the sums. */
+  note(note: FeedbackNote, isThere: boolean): Promise<void> {
     this.feedback.note(note)
     const number = partOf(note.entry)
     const part = this.#parts.get(number) ?? new Part(this.#collection, keyOf(number))
     this.#parts.set(number, part)
     part.feedback.note(note)
+    if (!isThere) this.forget(note.entry)
     return part.keep()
   }
 
