@@ -17,6 +17,7 @@ export interface JudgedLookUp {
   readonly isRefused: ReadonlyArray<boolean>
   readonly right: number
   readonly duplicate: boolean
+  readonly hasNearMiss: boolean
   /** Part of the data for cross-validation: that of the component of the question. */
   readonly fold: number
   /** Cosine of the nearest candidate. */
@@ -35,13 +36,14 @@ export const judgedLookUps = async (
 ): Promise<ReadonlyArray<JudgedLookUp>> => {
   const { texts, components } = questions
   const found = await knownLookUps(questions, vectors, sizes, randomOf(seed))
-  return found.map(({ question, candidates, right, duplicate }) => {
+  return found.map(({ question, candidates, right, duplicate, hasNearMiss }) => {
     const rows = judging.read(texts[question]!, candidates, sizes.cached)
     return {
       features: judging.features.slice(0, rows * FEATURES.length),
       isRefused: judging.gates.map((gate) => gate !== undefined),
       right,
       duplicate,
+      hasNearMiss,
       fold: textHash(texts[components[question]!]!) % FOLDS,
       similarity: candidates[0]!.similarity
     }

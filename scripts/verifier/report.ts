@@ -88,16 +88,23 @@ export async function* denseFigures(
   const lookUps = await judgedLookUps(judging, part, vectors, sizes, FIRST_SEED)
   const trees = new Trees(forest, FEATURES.length)
   const scored = lookUps.map((lookUp) => scoredBy(trees, lookUp))
+  const others = lookUps.filter(({ duplicate }) => !duplicate)
+  // As many duplicates as others, as everywhere.
+  const near = others.filter(({ hasNearMiss }) => hasNearMiss).length / others.length / 2
   for (const budget of BUDGETS) {
-    const least = leastProbability(calibration, { maxFalseHitRate: budget, cached })
-    if (least === undefined) continue
-    const wrongOf = (duplicate: boolean): number => {
-      const some = scored.filter((one) => one.duplicate === duplicate)
-      return servedFrom(some, Math.log(least / (1 - least))).wrong / some.length
+    for (const told of [undefined, near]) {
+      const least = leastProbability(calibration, { maxFalseHitRate: budget, cached, near: told })
+      if (least === undefined) continue
+      const servedOf = (duplicate: boolean) => {
+        const some = scored.filter((one) => one.duplicate === duplicate)
+        const { wrong, found } = servedFrom(some, Math.log(least / (1 - least)))
+        return { wrong: wrong / some.length, found }
+      }
+      const { wrong, found } = servedOf(true)
+      const by = told === undefined ? "" : `, told of ${Math.round(100 * near)} % near misses`
+      const name = `by the cut for ${100 * budget} %, ${cached} of ${own.length} cached${by}`
+      yield { name: `wrong / look-ups ${name}`, value: (wrong + servedOf(false).wrong) / 2, lookUps: scored.length }
+      yield { name: `found ${name}`, value: found, lookUps: scored.length }
     }
-    // As many duplicates as others, as everywhere.
-    const value = (wrongOf(true) + wrongOf(false)) / 2
-    const name = `wrong / look-ups by the cut for ${100 * budget} %, ${cached} of ${own.length} cached`
-    yield { name, value, lookUps: scored.length }
   }
 }

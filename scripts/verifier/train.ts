@@ -33,6 +33,13 @@ const SIZES = [
   { cached: 10_000, draws: 1 },
   { cached: 27_000, draws: 1 }
 ]
+/** What cuts come from: in small caches near misses are rare, so these are drawn more often. */
+const CURVES = [
+  { cached: 1000, draws: 8 },
+  { cached: 3000, draws: 4 },
+  { cached: 10_000, draws: 2 },
+  { cached: 27_000, draws: 1 }
+]
 const EMBEDDER = staticEmbedder()
 const VERIFIER = learnedVerifier().id
 const FOLDER = new URL("../../data/verifier/", import.meta.url)
@@ -42,10 +49,10 @@ const { develop, report } = halves(readPairs(flags.pairs))
 const vectors = await EMBEDDER.embed(develop.texts)
 
 /** Look-ups at every size: as many questions that are not cached as there are duplicates, where there are as many. */
-const drawn = async (questions: Questions, firstSeed: number) => {
+const drawn = async (questions: Questions, drawnSizes: typeof SIZES, firstSeed: number) => {
   const found: Array<{ readonly cached: number; readonly lookUps: ReadonlyArray<JudgedLookUp> }> = []
   let seed = firstSeed
-  for (const { cached, draws } of SIZES) {
+  for (const { cached, draws } of drawnSizes) {
     const sizes = { cached: Math.min(cached, questions.clusters.length - 500), duplicates: cached, others: 4500 }
     const lookUps: Array<JudgedLookUp> = []
     for (let draw = 0; draw < draws; draw++) {
@@ -59,7 +66,7 @@ const drawn = async (questions: Questions, firstSeed: number) => {
 const trained = (lookUps: ReadonlyArray<JudgedLookUp>, seed: number): Forest =>
   boost(examplesOf(lookUps), OPTIONS, randomOf(seed))
 
-const training = (await drawn(develop, 1)).flatMap(({ lookUps }) => lookUps)
+const training = (await drawn(develop, SIZES, 1)).flatMap(({ lookUps }) => lookUps)
 console.log(`${training.length} look-ups to train on`)
 const folds: Array<Trees> = []
 for (let fold = 0; fold < FOLDS; fold++) {
@@ -71,7 +78,7 @@ for (let fold = 0; fold < FOLDS; fold++) {
 /** Scored by the forest that never saw the question, nor any that is joined with it. */
 const unseen = (lookUp: JudgedLookUp): Scored => scoredBy(folds[lookUp.fold]!, lookUp)
 
-const held = await drawn(develop, 101)
+const held = await drawn(develop, SIZES, 101)
 const platt = fittedPlatt(held.flatMap(({ lookUps }) => lookUps.map(unseen)))
 console.log(`log-odds are ${platt.slope.toFixed(3)} x + ${platt.offset.toFixed(3)}`)
 for (const { cached, lookUps } of held) {
@@ -84,14 +91,14 @@ const forest = recalibrated(trained(training, FOLDS + 1), platt)
 const calibration: CacheCalibration = {
   verifier: VERIFIER,
   embedder: EMBEDDER.id,
-  curves: held.map(({ cached, lookUps }) =>
+  curves: (await drawn(develop, CURVES, 201)).map(({ cached, lookUps }) =>
     cutCurve(
       cached,
       lookUps.map((lookUp) => {
         const { score, right, duplicate } = unseen(lookUp)
         const logOdds = score === undefined ? undefined : platt.slope * score + platt.offset
         const probability = logOdds === undefined ? undefined : 1 / (1 + Math.exp(-logOdds))
-        return { probability, right, duplicate }
+        return { probability, right, duplicate, hasNearMiss: lookUp.hasNearMiss }
       })
     )
   )

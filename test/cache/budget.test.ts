@@ -48,6 +48,27 @@ test("a budget that cannot be kept to is not tried: only the same request is ser
   })
 })
 
+test("near misses that the operator tells of make it surer, and are a share", async () => {
+  const curves = calibration.curves.map(({ cuts, ...curve }) => ({
+    ...curve,
+    near: 200,
+    cuts: cuts.map((cut, i) => ({ ...cut, wrongNear: i === 0 ? 2 : 100, wrongOthers: i === 0 ? 2 : 200 }))
+  }))
+  const options = { ...OPTIONS, calibration: { ...calibration, curves } }
+  const isServed = (nearMisses?: number) =>
+    withCache({ ...options, nearMisses }, async ({ cache }) => {
+      await cache.set(ask("cat 0"), "meow")
+      assert.equal((await cache.get(ask("cat 10"))).isHit, nearMisses === undefined)
+    })
+  await isServed()
+  // More than what is left beside the duplicates is all that is left.
+  for (const nearMisses of [0.5, 1]) await isServed(nearMisses)
+  await using db = await open(":memory:")
+  for (const nearMisses of [-0.1, 1.1, Number.NaN]) {
+    await assert.rejects(semanticCache(db, { embedder: degrees(), ...options, nearMisses }), InvalidParameter)
+  }
+})
+
 test("a calibration of another verifier or embedder is refused, as is a budget out of range", async () => {
   await using db = await open(":memory:")
   const bad: ReadonlyArray<CacheOptions> = [

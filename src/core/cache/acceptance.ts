@@ -103,10 +103,11 @@ export class Acceptance {
     const { duplicates, judged } = mix
     const step = Math.ceil(Math.log(Math.max(1, cached)) * STEPS_A_FACTOR)
     if (this.#least.has(step)) return this.#least.get(step)
-    const { maxFalseHitRate: ofAll = 1 } = this.#settings
+    const { maxFalseHitRate: ofAll = 1, nearMisses } = this.#settings
     const maxFalseHitRate = Math.min(MOST_RATE, ofAll / judged)
     const cachedMost = Math.exp(step / STEPS_A_FACTOR)
-    const least = leastProbability(calibration, { maxFalseHitRate, cached: cachedMost, duplicates })
+    const near = nearMisses === undefined ? undefined : Math.min(nearMisses, 1 - duplicates)
+    const least = leastProbability(calibration, { maxFalseHitRate, cached: cachedMost, duplicates, near })
     this.#least.set(step, least)
     return least
   }

@@ -124,6 +124,10 @@ test("numbers out of range are refused", () => {
   }
   const ask = () => leastProbability(calibration, { maxFalseHitRate: 0.1, cached: 100, duplicates: 2 })
   assert.throws(ask, failsWith("InvalidParameter", "duplicates"))
+  for (const near of [-0.1, 0.6, Number.NaN]) {
+    const ask = () => leastProbability(calibration, { maxFalseHitRate: 0.1, cached: 100, near })
+    assert.throws(ask, failsWith("InvalidParameter", "near"))
+  }
 })
 
 test("the shipped calibration has a cut for 1 % and 5 % at every size, and asks more of larger caches", async () => {
@@ -134,6 +138,54 @@ test("the shipped calibration has a cut for 1 % and 5 % at every size, and asks 
     assert.ok(least(0.01, cached) < 1)
   }
   assert.ok(least(0.01, 1_000_000) > least(0.01, 1000))
+})
+
+/** Look-ups without a right answer, of which those with a near miss are taken for the same far more often. */
+const withNearMisses = (count: number, share: number, seed: number): ReadonlyArray<Served> => {
+  const random = randomOf(seed)
+  return simulated(count, seed).map((one) => {
+    if (one.duplicate) return one
+    const hasNearMiss = uniform(random) < share
+    return { ...one, hasNearMiss, probability: hasNearMiss ? uniform(random) ** 0.5 : uniform(random) ** 6 }
+  })
+}
+
+test("where near misses are many the budget is kept once that is told, and not before", () => {
+  const calibration = calibrationOf(cutCurve(100, withNearMisses(20_000, 0.05, 11)))
+  const dense = withNearMisses(20_000, 0.8, 12)
+  const wrongOf = (near: number | undefined): number => {
+    const least = leastProbability(calibration, { maxFalseHitRate: 0.1, cached: 100, near })!
+    return dense.filter(({ probability, right }) => probability! >= least && !right).length / dense.length
+  }
+  assert.ok(wrongOf(undefined) > 0.15, `${wrongOf(undefined)}`)
+  assert.ok(wrongOf(0.4) <= 0.1 && wrongOf(0.4) > 0.05, `${wrongOf(0.4)}`)
+  assert.ok(wrongOf(0.5) <= wrongOf(0.4))
+})
+
+test("near misses count as they did in the calibration when nothing is told, and for nothing where it knows of none", () => {
+  const lookUps = withNearMisses(8000, 0.2, 13)
+  const curve = cutCurve(100, lookUps)
+  assert.equal(curve.near, lookUps.filter(({ duplicate, hasNearMiss }) => !duplicate && hasNearMiss).length)
+  for (const { probability, wrongNear } of curve.cuts) {
+    const served = lookUps.filter((one) => one.probability! >= probability && !one.duplicate && one.hasNearMiss)
+    assert.equal(wrongNear, served.length)
+  }
+  const budget = { maxFalseHitRate: 0.1, cached: 100 }
+  const usual = leastProbability(calibrationOf(curve), budget)
+  assert.equal(leastProbability(calibrationOf(curve), { ...budget, near: curve.near! / curve.others / 2 }), usual)
+  const unknown = calibrationOf(cutCurve(100, simulated(4000, 14)))
+  assert.equal(leastProbability(unknown, { ...budget, near: 0.5 }), leastProbability(unknown, budget))
+})
+
+test("the shipped calibration knows near misses at every size, and asks more where there are more", async () => {
+  const shipped = await shippedCalibration()
+  assert.ok(shipped.curves.every(({ near = 0 }) => near > 100))
+  for (const cached of [100, 1000, 10_000]) {
+    const least = [undefined, 0.2, 0.4].map(
+      (near) => leastProbability(shipped, { maxFalseHitRate: 0.05, cached, near })!
+    )
+    assert.ok(least[0]! < least[1]! && least[1]! < least[2]!, `${cached}: ${least}`)
+  }
 })
 
 const THINGS = ["harbour", "violin", "glacier", "teapot", "comet", "orchard", "saddle", "lantern", "walnut", "canyon"]
@@ -158,6 +210,7 @@ test("a calibration on one's own pairs is plain JSON and the same each time", as
   assert.equal(first.scale, undefined)
   assert.ok(first.curves.length > 1)
   for (const { duplicates, others, cuts } of first.curves) assert.ok(duplicates > 0 && others > 0 && cuts.length > 0)
+  assert.ok(first.curves.every(({ near = 0, others }) => near > 0 && near <= others))
 })
 
 test("similarities of another embedder are brought to the scale of the static one", async () => {

@@ -14,6 +14,8 @@ export interface Cut {
   readonly wrongDuplicates: number
   /** Wrong answers to questions that have none: every answer to them is wrong. */
   readonly wrongOthers: number
+  /** Of these, the ones to questions of which a near miss is cached. */
+  readonly wrongNear?: number | undefined
   readonly rightDuplicates: number
 }
 
@@ -24,6 +26,8 @@ export interface CutCurve {
   readonly duplicates: number
   /** Look-ups whose right answer was not. */
   readonly others: number
+  /** Of these, the ones of which a near miss was cached: a question labelled as another one. Absent where nobody told. */
+  readonly near?: number | undefined
   /** By falling probability: each serves more than those before it. */
   readonly cuts: ReadonlyArray<Cut>
 }
@@ -49,6 +53,11 @@ export interface BudgetOptions {
    * Share of look-ups whose answer is cached, 0 to 1; what is not cached draws more wrong answers. Default 0.5.
    */
   readonly duplicates?: number | undefined
+  /**
+   * Share of look-ups whose answer is not cached and a near miss of which is, 0 to 1 less `duplicates`: these draw most of
+   * the wrong answers. Default: as in the calibration. It counts for nothing where the calibration does not tell them apart.
+   */
+  readonly near?: number | undefined
 }
 
 /**
@@ -58,7 +67,7 @@ export interface BudgetOptions {
  */
 export const leastProbability = (
   { curves }: CacheCalibration,
-  { maxFalseHitRate, cached, duplicates = 0.5 }: BudgetOptions
+  { maxFalseHitRate, cached, duplicates = 0.5, near }: BudgetOptions
 ): number | undefined => {
   if (!(maxFalseHitRate > 0 && maxFalseHitRate < 1)) {
     throw new InvalidParameter({ parameter: "maxFalseHitRate", reason: "wanted a share above 0 and below 1" })
@@ -66,7 +75,10 @@ export const leastProbability = (
   if (!(duplicates >= 0 && duplicates <= 1)) {
     throw new InvalidParameter({ parameter: "duplicates", reason: "wanted a share from 0 to 1" })
   }
-  const cuts = curves.map((curve) => cutFor(curve, maxFalseHitRate, duplicates))
+  if (near !== undefined && !(near >= 0 && near <= 1 - duplicates)) {
+    throw new InvalidParameter({ parameter: "near", reason: "wanted a share from 0 to 1 less duplicates" })
+  }
+  const cuts = curves.map((curve) => cutFor(curve, maxFalseHitRate, duplicates, near))
   if (cuts.length === 0 || cuts.includes(undefined)) return undefined
   // More entries are never safer, whatever a sample says.
   const least = cuts.map((_, i) => Math.max(...cuts.slice(0, i + 1).map(Number)))
@@ -82,19 +94,24 @@ export const leastProbability = (
 }
 
 /** The lowest cut whose rate is bounded by the budget. */
-const cutFor = (curve: CutCurve, budget: number, duplicates: number): number | undefined => {
+const cutFor = (curve: CutCurve, budget: number, duplicates: number, near?: number): number | undefined => {
   const estimates = estimatesOf(curve)
-  return curve.cuts.findLast((_, i) => boundOf(estimates[i]!, duplicates) <= budget)?.probability
+  const others = 1 - duplicates
+  const nearMisses = nearOf(curve) === 0 ? 0 : Math.min(others, near ?? others * shareOfNear(curve))
+  const shares = [duplicates, nearMisses, others - nearMisses]
+  return curve.cuts.findLast((_, i) => boundOf(estimates[i]!, shares) <= budget)?.probability
 }
+
+const nearOf = ({ near = 0 }: CutCurve): number => near
+
+/** Share of the look-ups without a right answer of which a near miss was cached. */
+const shareOfNear = (curve: CutCurve): number => nearOf(curve) / Math.max(1, curve.others)
 
 /** One-sided: above the high end of an interval of 90 % is the true rate in 5 % of all cases. */
 const ONE_SIDED = 0.9
 
-/** Shares of wrong answers at a cut. */
-interface Estimates {
-  readonly known: Estimate
-  readonly unknown: Estimate
-}
+/** Shares of wrong answers at a cut: of duplicates, of questions with a near miss, and of all others. */
+type Estimates = ReadonlyArray<Estimate>
 
 /** By cut: they take milliseconds, and look-ups ask for budgets again and again as a cache grows. */
 const estimated = new WeakMap<CutCurve, ReadonlyArray<Estimates>>()
@@ -103,20 +120,21 @@ const estimatesOf = (curve: CutCurve): ReadonlyArray<Estimates> => {
   const done = estimated.get(curve)
   if (done !== undefined) return done
   const { duplicates, others, cuts } = curve
-  const estimates = cuts.map(({ wrongDuplicates, wrongOthers }) => ({
-    known: clopperPearson(wrongDuplicates, duplicates, ONE_SIDED),
-    unknown: clopperPearson(wrongOthers, others, ONE_SIDED)
-  }))
+  const near = nearOf(curve)
+  const estimates = cuts.map(({ wrongDuplicates, wrongOthers, wrongNear = 0 }) => [
+    clopperPearson(wrongDuplicates, duplicates, ONE_SIDED),
+    clopperPearson(wrongNear, near, ONE_SIDED),
+    clopperPearson(wrongOthers - wrongNear, others - near, ONE_SIDED)
+  ])
   estimated.set(curve, estimates)
   return estimates
 }
 
-/** Most wrong answers / look-ups that what was counted is compatible with, in traffic of this mix. */
-const boundOf = ({ known, unknown }: Estimates, duplicates: number): number => {
-  const others = 1 - duplicates
-  // Two independent estimates: their distances to the bound add up in squares.
-  const reach = Math.hypot(duplicates * (known.high - known.rate), others * (unknown.high - unknown.rate))
-  return duplicates * known.rate + others * unknown.rate + reach
+/** Most wrong answers / look-ups that what was counted is compatible with, in traffic of these shares. */
+const boundOf = (estimates: Estimates, shares: ReadonlyArray<number>): number => {
+  const rate = estimates.reduce((sum, { rate }, i) => sum + shares[i]! * rate, 0)
+  // Independent estimates: their distances to the bound add up in squares.
+  return rate + Math.hypot(...estimates.map(({ rate, high }, i) => shares[i]! * (high - rate)))
 }
 
 const logit = (p: number): number => Math.log(p / (1 - p))
@@ -129,6 +147,8 @@ export interface Served {
   readonly right: boolean
   /** Whether its right answer was cached. */
   readonly duplicate: boolean
+  /** Whether a near miss was cached. */
+  readonly hasNearMiss?: boolean | undefined
 }
 
 /** Growth of the number of wrong answers from one cut to the next. */
@@ -139,16 +159,20 @@ const MOST = 1 - 1e-9
 /** The cuts that let through 0, 1, 2 and then ever more wrong answers. */
 export const cutCurve = (cached: number, lookUps: ReadonlyArray<Served>): CutCurve => {
   const duplicates = lookUps.filter(({ duplicate }) => duplicate).length
+  const near = lookUps.filter(({ duplicate, hasNearMiss }) => !duplicate && hasNearMiss).length
   const order = lookUps
     .flatMap((lookUp) => (lookUp.probability === undefined ? [] : [{ ...lookUp, probability: lookUp.probability }]))
     .sort((a, b) => b.probability - a.probability)
   const cuts: Array<Cut> = []
-  const counted = { wrongDuplicates: 0, wrongOthers: 0, rightDuplicates: 0 }
+  const counted = { wrongDuplicates: 0, wrongOthers: 0, wrongNear: 0, rightDuplicates: 0 }
   let next = 0
-  for (const [i, { probability, right, duplicate }] of order.entries()) {
+  for (const [i, { probability, right, duplicate, hasNearMiss }] of order.entries()) {
     if (right) counted.rightDuplicates++
     else if (duplicate) counted.wrongDuplicates++
-    else counted.wrongOthers++
+    else {
+      counted.wrongOthers++
+      if (hasNearMiss) counted.wrongNear++
+    }
     const following = order[i + 1]
     const wrong = counted.wrongDuplicates + counted.wrongOthers
     // A cut is as low as it can be without another wrong answer; what has one probability is served together.
@@ -156,5 +180,5 @@ export const cutCurve = (cached: number, lookUps: ReadonlyArray<Served>): CutCur
     cuts.push({ probability: Math.min(MOST, probability), ...counted })
     next = Math.max(wrong + 1, Math.floor(wrong * STEP))
   }
-  return { cached, duplicates, others: lookUps.length - duplicates, cuts }
+  return { cached, duplicates, others: lookUps.length - duplicates, near, cuts }
 }

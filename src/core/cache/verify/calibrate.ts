@@ -69,9 +69,10 @@ const servedBy = async (
   cached: number
 ): Promise<ReadonlyArray<Served>> => {
   const served: Array<Served> = []
-  for (const { question, candidates, right, duplicate } of lookUps) {
+  for (const { question, candidates, right, duplicate, hasNearMiss } of lookUps) {
     const { best } = await verifier.verify(texts[question]!, candidates, cached)
-    served.push({ probability: best?.probability, right: best !== undefined && best.index === right, duplicate })
+    const isRight = best !== undefined && best.index === right
+    served.push({ probability: best?.probability, right: isRight, duplicate, hasNearMiss })
   }
   return served
 }

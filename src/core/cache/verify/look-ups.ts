@@ -15,6 +15,8 @@ export interface KnownLookUp {
   readonly candidates: ReadonlyArray<Candidate & { readonly question: number }>
   /** Place of its own cluster among the candidates, -1 when it is not there. */
   readonly right: number
+  /** Whether a candidate is one that somebody labelled as near it and another question, directly or through others. */
+  readonly hasNearMiss: boolean
 }
 
 interface Sizes {
@@ -28,7 +30,7 @@ interface Sizes {
 
 /** Draws what is cached and what is asked, and finds the nearest cached questions of each. */
 export const knownLookUps = async (
-  { texts, clusters }: Pick<Questions, "texts" | "clusters">,
+  { texts, clusters, components }: Questions,
   vectors: Float32Array,
   sizes: Sizes,
   random: Uint32Source
@@ -46,7 +48,10 @@ export const knownLookUps = async (
     question,
     duplicate: i < asked.length,
     candidates: near[i]!.map(({ row, similarity }) => ({ text: texts[rows[row]!]!, question: rows[row]!, similarity })),
-    right: i < asked.length ? near[i]!.findIndex(({ row }) => row === i) : -1
+    right: i < asked.length ? near[i]!.findIndex(({ row }) => row === i) : -1,
+    hasNearMiss: near[i]!.some(
+      ({ row }) => components[rows[row]!] === components[question] && !(i < asked.length && row === i)
+    )
   }))
 }
 
