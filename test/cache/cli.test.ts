@@ -12,6 +12,7 @@ import {
   type SemanticCache,
   semanticCache
 } from "../../src/cache.ts"
+import { withCache } from "../../src/cli/cache/opened.ts"
 import { leastProbability, open } from "../../src/index.ts"
 import { sabine, sabineInto, sabineUnread } from "../command.ts"
 import { degrees } from "./caches.ts"
@@ -91,6 +92,27 @@ describe("sabine cache", () => {
       texts,
       [90, 70, 50, 30, 10].map((angle) => [`cat ${angle}`, false])
     )
+  })
+
+  test("looking at a cache has no bound of bytes, so that nothing of it gives way", async () => {
+    const bounds = await withCache(await copy(), "cache", async (cache) => cache.stats().maxBytes)
+    assert.equal(bounds, Number.MAX_SAFE_INTEGER)
+  })
+
+  test("a collection that is none of a cache is refused and left as it is", async () => {
+    const folder = join(root, "notes")
+    await using db = await open(folder)
+    const notes = (await db.collection("notes", { dimensions: 2, precision: "int8" })).namespace("acme")
+    await notes.addMany([
+      { key: "a", vector: [1, 0], payload: { text: "a" } },
+      { key: "b", vector: [0, 1] }
+    ])
+    await db.close()
+    const refused = await sabine("cache", "evict", folder, "--name", "notes", "--max-entries", "1")
+    assert.match(refused.err, /the collection notes is not of a cache/)
+    assert.equal(refused.code, 2)
+    await using again = await open(folder)
+    assert.equal((await again.collection("notes")).namespace("acme").size(), 2)
   })
 
   test("list cannot be made to control a terminal", async () => {

@@ -33,6 +33,9 @@ export const withCache = async <A>(
   if (!names.includes(name)) throw new Error(`no collection ${name} in ${path}: it has ${names.join(", ") || "none"}`)
   const { shape } = await db.collection(name)
   const { dimensions, precision, seed } = shape
-  await using cache = await semanticCache(db, { name, dimensions, precision, seed, sweepMs: false, ...options })
+  // Its owner knows the bounds: none here, or looking at it would evict what is beyond the usual ones.
+  const { maxBytes = Number.MAX_SAFE_INTEGER, ...others } = options
+  const looking = { name, dimensions, precision, seed, maxBytes, sweepMs: false } as const
+  await using cache = await semanticCache(db, { ...looking, ...others })
   return await use(cache)
 }

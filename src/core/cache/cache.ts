@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import { object } from "../checked.ts"
 import type { Collection } from "../collection/collection.ts"
 import type { CollectionOptions } from "../collection/options.ts"
-import type { SabineError } from "../errors.ts"
+import { InvalidParameter, type SabineError } from "../errors.ts"
 import { abortable, attempt, direct, limited } from "../lift.ts"
 import { inNextTurn, leftInTurn } from "../turn.ts"
 import { Acceptance } from "./acceptance.ts"
@@ -122,6 +122,17 @@ const called = <A>(
   return limited(call, { signal: given })
 }
 
+/** Counts what a collection holds; fails where nothing of it is of a cache: entries of something else are not to give way. */
+const counted = async (entries: CacheEntries, name: string, signal: AbortSignal): Promise<void> => {
+  let isCache = false
+  await entries.forEachRow(signal, (row) => {
+    isCache ||= entries.at(row) !== undefined
+    return entries.count(row)
+  })
+  if (isCache || entries.size === 0) return
+  throw new InvalidParameter({ parameter: "name", reason: `the collection ${name} is not of a cache` })
+}
+
 /** A cache that is open. */
 class Running {
   readonly #settings: CacheSettings
@@ -199,7 +210,7 @@ class Running {
     )
     const entries = running.#entries
     try {
-      await entries.forEachRow(signal, (row) => entries.count(row))
+      await counted(entries, settings.name, signal)
     } catch (error) {
       await running.close()
       throw error

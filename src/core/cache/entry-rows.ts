@@ -162,9 +162,9 @@ export class EntryRows {
     return this.store.tags.code(namespace) !== UNKNOWN
   }
 
-  /** When the time of an entry is over, that to be served stale included; long ago for what is no entry of a cache. */
+  /** When the time of an entry is over, that to be served stale included; never for what somebody else wrote. */
   overAt(row: number): number {
-    return (this.at(row)?.expires ?? Number.NEGATIVE_INFINITY) + this.#staleMs
+    return (this.at(row)?.expires ?? Number.POSITIVE_INFINITY) + this.#staleMs
   }
 
   isOver(row: number): boolean {
