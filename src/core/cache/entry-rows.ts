@@ -164,7 +164,9 @@ export class EntryRows {
 
   /** When the time of an entry is over, that to be served stale included; never for what somebody else wrote. */
   overAt(row: number): number {
-    return (this.at(row)?.expires ?? Number.POSITIVE_INFINITY) + this.#staleMs
+    const { store } = this
+    const expires = store.records.readBytes(addressOf(store, row), PackedEntry.expiresIn)
+    return (expires ?? Number.POSITIVE_INFINITY) + this.#staleMs
   }
 
   isOver(row: number): boolean {

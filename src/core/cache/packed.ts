@@ -73,6 +73,12 @@ export const packed = ({ scope, text, form, made, expires, took, notes, json }: 
   return bytes
 }
 
+const isEntry = (bytes: Buffer, start: number, end: number): boolean => {
+  if (end - start < HEADER_BYTES || bytes[start] !== VERSION || bytes[start + FORM]! >= FORMS.length) return false
+  const textBytes = bytes.readUInt32LE(start + TEXT_BYTES)
+  return HEADER_BYTES + textBytes + bytes.readUInt32LE(start + NOTES_BYTES) <= end - start
+}
+
 /** An entry where it lies: valid as long as the bytes are. */
 export class PackedEntry {
   readonly #bytes: Buffer
@@ -83,10 +89,12 @@ export class PackedEntry {
 
   /** Undefined when the bytes are no entry: whoever opens the collection may write into it. */
   static over(bytes: Buffer | undefined): PackedEntry | undefined {
-    if (bytes === undefined || bytes.length < HEADER_BYTES || bytes[0] !== VERSION) return undefined
-    if (bytes[FORM]! >= FORMS.length) return undefined
-    const entry = new PackedEntry(bytes)
-    return entry.#answerAt <= bytes.length ? entry : undefined
+    return bytes !== undefined && isEntry(bytes, 0, bytes.length) ? new PackedEntry(bytes) : undefined
+  }
+
+  /** `expires` of the entry that lies there, read without an object for it; undefined when the bytes are no entry. */
+  static expiresIn(bytes: Buffer, start: number, end: number): number | undefined {
+    return isEntry(bytes, start, end) ? bytes.readDoubleLE(start + EXPIRES) : undefined
   }
 
   get form(): Form {

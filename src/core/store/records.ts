@@ -125,13 +125,18 @@ export class RecordReader {
    * so for the owner's thread within a turn, or under a claim.
    */
   bytesAt(address: number): Buffer | undefined {
+    return this.readBytes(address, subarray)
+  }
+
+  /** What `read` makes of these bytes, from `start` to `end` of others: nothing is allocated that it does not. */
+  readBytes<A>(address: number, read: (bytes: Buffer, start: number, end: number) => A): A | undefined {
     const chunk = this.chunk(address)
     const { bytes, words } = chunk
     const word = wordOf(chunk, address)
     const keyAndKind = words[word + KEY_AND_KIND]!
     if (keyAndKind >>> 16 !== BYTES) return undefined
     const start = word * 4 + HEADER_BYTES + (keyAndKind & 0xffff)
-    return bytes.subarray(start, start + words[word + PAYLOAD_BYTES]!)
+    return read(bytes, start, start + words[word + PAYLOAD_BYTES]!)
   }
 
   /** Bytes in use by a record, its spare capacity left out. */
@@ -167,6 +172,8 @@ export class RecordReader {
     return this.#chunks[index]!
   }
 }
+
+const subarray = (bytes: Buffer, start: number, end: number): Buffer => bytes.subarray(start, end)
 
 /** Index of the first word of a record in its chunk. */
 export const wordOf = (chunk: Chunk, address: number): number => (address - chunk.base) * (RECORD_UNIT / 4)
