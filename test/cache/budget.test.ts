@@ -61,7 +61,7 @@ test("near misses that the operator tells of make it surer, and are a share", as
       assert.equal((await cache.get(ask("cat 10"))).isHit, nearMisses === undefined)
     })
   await isServed()
-  // More than what is left beside the duplicates is all that is left.
+  // Duplicates give way to more than what is left beside them.
   for (const nearMisses of [0.5, 1]) await isServed(nearMisses)
   await using db = await open(":memory:")
   for (const nearMisses of [-0.1, 1.1, Number.NaN]) {

@@ -140,3 +140,45 @@ test("a cache tells what it assumes, and counts the same request and empty scope
   })
   await withCache({ threshold: 0.9 }, async ({ cache }) => assert.equal(cache.stats().mix, undefined))
 })
+
+/** Wrong answers where of every ten look-ups some are the same request, some duplicates, and the rest have a near miss cached. */
+const wrongAmong = async ({ same, duplicates }: { readonly same: number; readonly duplicates: number }) => {
+  const drawn = randoms(11)
+  const nearMiss = (): Served => {
+    const probability = 1 / (1 + Math.exp(-0.5 - 1.5 * drawn.normal()))
+    return { duplicate: false, right: false, hasNearMiss: true, probability }
+  }
+  const { draw } = lookUps(12)
+  const known = Array.from({ length: 40_000 }, (_, i) => (i % 4 === 0 ? nearMiss() : draw(i % 2 === 0)))
+  const calibration = { verifier: verifier.id, embedder: "drawn", curves: [cutCurve(CACHED, known)] }
+  const nearMisses = (10 - same - duplicates) / 10
+  const settings = settingsOf({ verifier, calibration, maxFalseHitRate: BUDGET, dimensions: 2, nearMisses })
+  const acceptance = await Acceptance.of(settings, new CacheFeedback(), calibration.embedder)
+  const count = { all: 60_000, wrong: 0 }
+  for (let i = 0; i < count.all; i++) {
+    const turn = i % 10
+    if (turn < same) {
+      acceptance.unjudged()
+      continue
+    }
+    const { probability = 0, right } = turn < same + duplicates ? draw(true) : nearMiss()
+    acceptance.judged(probability, CACHED)
+    if (!right && acceptance.refusal(probability, CACHED) === undefined) count.wrong++
+  }
+  return { wrong: clopperPearson(count.wrong, count.all), mix: acceptance.mix }
+}
+
+test("the share of near misses that is told is of all look-ups, and holds where they are taken for duplicates", async () => {
+  for (const mixed of [
+    { same: 0, duplicates: 0 },
+    { same: 0, duplicates: 1 },
+    { same: 0, duplicates: 5 },
+    { same: 5, duplicates: 0 },
+    { same: 4, duplicates: 3 },
+    { same: 9, duplicates: 0 }
+  ]) {
+    const { wrong, mix } = await wrongAmong(mixed)
+    assert.ok(wrong.low <= BUDGET, `${JSON.stringify({ mixed, mix })}: ${wrong.rate}`)
+    assert.ok(wrong.rate > BUDGET / 5, `${JSON.stringify({ mixed, mix })}: ${wrong.rate}`)
+  }
+})

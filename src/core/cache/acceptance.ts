@@ -32,7 +32,7 @@ export class Acceptance {
     this.#settings = settings
     this.#calibration = calibration
     this.#feedback = feedback
-    this.#traffic = calibration && new Traffic(calibration)
+    this.#traffic = calibration && new Traffic(calibration, settings.nearMisses)
   }
 
   /** Takes in what a budget needs to know; fails where the calibration is of another verifier or embedder, told by its id. */
@@ -100,13 +100,12 @@ export class Acceptance {
       this.#mix = mix
       this.#least.clear()
     }
-    const { duplicates, judged } = mix
+    const { duplicates, near, judged } = mix
     const step = Math.ceil(Math.log(Math.max(1, cached)) * STEPS_A_FACTOR)
     if (this.#least.has(step)) return this.#least.get(step)
-    const { maxFalseHitRate: ofAll = 1, nearMisses } = this.#settings
+    const { maxFalseHitRate: ofAll = 1 } = this.#settings
     const maxFalseHitRate = Math.min(MOST_RATE, ofAll / judged)
     const cachedMost = Math.exp(step / STEPS_A_FACTOR)
-    const near = nearMisses === undefined ? undefined : Math.min(nearMisses, 1 - duplicates)
     const least = leastProbability(calibration, { maxFalseHitRate, cached: cachedMost, duplicates, near })
     this.#least.set(step, least)
     return least

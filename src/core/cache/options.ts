@@ -46,11 +46,11 @@ export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dime
    */
   readonly maxFalseHitRate?: number | undefined
   /**
-   * Share of the look-ups, 0 to 1, whose own answer is not cached and that of a near miss is: those of a question about the same
+   * Share of all look-ups, 0 to 1, whose own answer is not cached and that of a near miss is: those of a question about the same
    * matter that wants another answer. They draw most of the wrong answers, and cannot be told from duplicates by what a
-   * verifier says, so the budget is kept as far as this is not too low. 1 is safe whatever is asked. Default: as in the
-   * calibration, for the shipped one from 0.4 % with 1,000 cached to 28 % with 27,000. A calibration that does not tell
-   * near misses apart keeps to its own.
+   * verifier says, so the budget is kept as far as this is not too low, and no more duplicates are assumed than it leaves.
+   * 1 is safe whatever is asked, and serves little. Default: as in the calibration, for the shipped one from 0.4 % with
+   * 1,000 cached to 28 % with 27,000. A calibration that does not tell near misses apart keeps to its own.
    */
   readonly nearMisses?: number | undefined
   /** How sure the verifier has to be. Default: that which ships, of the learned verifier with the static embedder. */

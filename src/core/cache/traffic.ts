@@ -8,6 +8,8 @@
  *   happens by mistake in the calibration, follows what share of duplicates there is at least: as if the verifier saw every
  *   duplicate, since those of this traffic may be easier to see than those of the calibration. What there is at most
  *   follows from how many it saw there. Without evidence against it, the share is the usual half.
+ * - How many have a near miss in the cache is not estimated: duplicates that are harder to see than those of the calibration
+ *   leave the same probabilities.
  */
 import type { CacheCalibration, CutCurve } from "./verify/budget.ts"
 import { clopperPearson } from "./verify/interval.ts"
@@ -16,11 +18,25 @@ import { clopperPearson } from "./verify/interval.ts"
 export interface Mix {
   /** Share of the judged look-ups whose answer is cached, 0 to 1. */
   readonly duplicates: number
+  /** Share of the judged look-ups that have a near miss in the cache and no answer, where the operator told it, 0 to 1. */
+  readonly near?: number | undefined
   /** Share of all look-ups that are judged, 0.5 to 1. */
   readonly judged: number
 }
 
 export const USUAL_MIX: Mix = { duplicates: 0.5, judged: 1 }
+
+/**
+ * With what an operator told of near misses, as a share of all look-ups. Verifiers take many of them for duplicates, so it
+ * is the duplicates that give way where the two are more than all.
+ */
+const mixOf = (most: number, judged: number, nearMisses: number | undefined): Mix => {
+  if (nearMisses === undefined) return { duplicates: most, judged }
+  const near = Math.min(1, nearMisses / judged)
+  const duplicates = Math.min(most, 1 - near)
+  // 1 - near is rounded, and the two must not be more than 1.
+  return { duplicates, near: Math.min(near, 1 - duplicates), judged }
+}
 
 /** Look-ups between two looks at the counts, and below which nothing is concluded. */
 const PERIOD = 256
@@ -57,12 +73,16 @@ const sightOf = ({ cached, duplicates, others, cuts }: CutCurve): Sight => {
 
 export class Traffic {
   readonly #sights: ReadonlyArray<Sight>
+  readonly #nearMisses: number | undefined
   #counts = { all: 0, judged: 0, likely: 0, seen: 0, mistaken: 0, mostMistaken: 0 }
   #sinceLook = 0
-  #mix = USUAL_MIX
+  #mix: Mix
 
-  constructor({ curves }: Pick<CacheCalibration, "curves">) {
+  /** `nearMisses` is the share of all look-ups that have a near miss in the cache and no answer, where it is known. */
+  constructor({ curves }: Pick<CacheCalibration, "curves">, nearMisses?: number) {
     this.#sights = curves.map(sightOf)
+    this.#nearMisses = nearMisses
+    this.#mix = mixOf(USUAL_MIX.duplicates, USUAL_MIX.judged, nearMisses)
   }
 
   /** What is to be assumed now: the same object as long as it does not change. */
@@ -92,8 +112,8 @@ export class Traffic {
     this.#counts.all++
     if (++this.#sinceLook < PERIOD) return
     this.#sinceLook = 0
-    const { duplicates, judged } = this.#look()
-    if (duplicates !== this.#mix.duplicates || judged !== this.#mix.judged) this.#mix = { duplicates, judged }
+    const mix = this.#look()
+    if (mix.duplicates !== this.#mix.duplicates || mix.judged !== this.#mix.judged) this.#mix = mix
     if (this.#counts.all < MOST) return
     for (const name of ["all", "judged", "likely", "seen", "mistaken", "mostMistaken"] as const) this.#counts[name] /= 2
   }
@@ -102,12 +122,12 @@ export class Traffic {
     const { all, judged, likely, seen, mistaken, mostMistaken } = this.#counts
     const share = Math.max(LEAST_JUDGED, clopperPearson(judged, all, ONE_SIDED).high)
     const rounded = Math.ceil(share * STEPS) / STEPS
-    if (judged < PERIOD) return { duplicates: USUAL_MIX.duplicates, judged: rounded }
+    if (judged < PERIOD) return mixOf(USUAL_MIX.duplicates, rounded, this.#nearMisses)
     const { low, high } = clopperPearson(likely, judged, ONE_SIDED)
     const least = (low - mostMistaken / judged) / (1 - mostMistaken / judged)
     const told = (seen - mistaken) / judged
     const most = told > 0 ? (high - mistaken / judged) / told : 1
     const duplicates = Math.max(0, Math.min(1, Math.max(least, Math.min(USUAL_MIX.duplicates, most))))
-    return { duplicates: Math.floor(duplicates * STEPS) / STEPS, judged: rounded }
+    return mixOf(Math.floor(duplicates * STEPS) / STEPS, rounded, this.#nearMisses)
   }
 }
