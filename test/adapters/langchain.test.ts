@@ -138,6 +138,18 @@ describe("SabineCache", () => {
 })
 
 describe("cachedChatModel", () => {
+  test("tells the callbacks of the model behind it", () =>
+    withCache({}, async ({ cache }) => {
+      const model = counting()
+      let ended = 0
+      model.callbacks = [{ handleLLMEnd: () => void ended++ }]
+      model.tags = ["mine"]
+      const cached = cachedChatModel(model, cache)
+      await cached.invoke("cat 0")
+      await cached.invoke("cat 0")
+      assert.deepEqual([ended, cached.tags], [2, ["mine"]])
+    }))
+
   test("caches invoke and stream, each from what the other kept", () =>
     withCache({}, async ({ cache }) => {
       const model = cachedChatModel(counting(), cache)
@@ -226,6 +238,8 @@ describe("cachedChatModel", () => {
         [by("bedrock-converse", { messageStop: { stopReason: "max_tokens" } }), false],
         [by("bedrock-converse", { stopReason: "guardrail_intervened" }), false],
         [by("google-genai", { finishReason: "STOP" }), true],
+        [by("cohere", { finishReason: "COMPLETE" }), true],
+        [by("huggingface", { finish_reason: "eos_token" }), true],
         [by("google-genai", { finishReason: "MAX_TOKENS" }), false],
         [by("openai", { finish_reason: "constructor" }), false],
         // The connection ended before the model had.

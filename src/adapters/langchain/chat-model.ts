@@ -41,7 +41,15 @@ export class CachedChatModel extends BaseChatModel {
   readonly #options: CachedChatModelOptions
 
   constructor(model: Model, cache: SemanticCache, options: CachedChatModelOptions = {}) {
-    super({ disableStreaming: model.disableStreaming })
+    const { disableStreaming, callbacks, tags, metadata, verbose, outputVersion } = model
+    super({
+      disableStreaming,
+      verbose,
+      ...(callbacks && { callbacks }),
+      ...(tags && { tags }),
+      ...(metadata && { metadata }),
+      ...(outputVersion && { outputVersion })
+    })
     this.#model = model
     this.#cache = cache
     this.#options = options

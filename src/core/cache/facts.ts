@@ -48,12 +48,14 @@ const isBag = (value: unknown): value is Bag => typeof value === "object" && val
 const bagsOf = (value: unknown): ReadonlyArray<Bag> => (Array.isArray(value) ? value.filter(isBag) : [])
 const isFilled = (value: unknown): boolean => (Array.isArray(value) ? value.length > 0 : isBag(value))
 
-/** Words for an end that OpenAI, Anthropic, Bedrock, Gemini, the AI SDK and LangChain use, in lower case. */
+/** Words for an end that OpenAI, Anthropic, Bedrock, Gemini, Cohere, Hugging Face, the AI SDK and LangChain use, in lower case. */
 const ENDS = new Map<string, NonNullable<AnswerFacts["finish"]>>([
   ["stop", "stop"],
   ["end_turn", "stop"],
   ["stop_sequence", "stop"],
   ["completed", "stop"],
+  ["complete", "stop"],
+  ["eos_token", "stop"],
   ["refusal", "refused"],
   ["content-filter", "refused"],
   ["content_filter", "refused"],
