@@ -22,6 +22,7 @@ import {
   spectralCoherence,
   tensorFromSeed
 } from "../../src/recall.ts"
+import { turnsOf } from "../turns.ts"
 import { DIMENSIONS, vectorsOf } from "./pools.ts"
 
 const items = vectorsOf(60, 100).map((embedding, i) => ({ key: `${i}`, embedding, class: `c${i % 3}`, payload: { i } }))
@@ -59,6 +60,24 @@ describe("a pool in a folder", () => {
       await pool.add({ key: "new", embedding: items[7]!.embedding })
       assert.equal(await pool.get("0"), undefined)
       assert.notEqual(await pool.get("1"), undefined)
+    })
+  })
+
+  test("has its graph at once when it is opened again", async () => {
+    await inFolder(async (folder) => {
+      {
+        await using db = await open(folder, { threads: 1 })
+        const pool = await recallPool(db, { dimensions: DIMENSIONS, index: "hnsw" })
+        await pool.addMany(items)
+        await pool.buildIndex()
+        await db.save()
+      }
+      await using db = await open(folder, { threads: 1 })
+      const pool = await recallPool(db, { index: "hnsw" })
+      assert.equal(pool.stats().isBuilt, true)
+      for (const { key, embedding } of items.slice(0, 10)) {
+        assert.equal((await pool.similar(embedding, { k: 1, index: "hnsw" }))[0]?.key, key)
+      }
     })
   })
 
@@ -121,6 +140,7 @@ describe("a pool in a folder", () => {
       await pool.addMany(items)
       await db.checkpoint("before")
       await pool.clear()
+      await pool.addMany(items.slice(0, 50))
       await db.restore("before")
       for (const call of [
         () => pool.similar(items[3]!.embedding),
@@ -130,6 +150,8 @@ describe("a pool in a folder", () => {
       ]) {
         await assert.rejects(call, { _tag: "CollectionReplaced" })
       }
+      // Each removal fails at once, while others have their turns.
+      await turnsOf(() => assert.rejects(pool.clear(), { _tag: "CollectionReplaced" }))
       const restored = await recallPool(db)
       assert.equal(restored.stats().items, 100)
       assert.deepEqual((await restored.similar(items[3]!.embedding, { k: 1 }))[0]?.key, "3")
@@ -208,7 +230,8 @@ describe("a pool whose items were encoded", () => {
   test("takes an encoder that agrees with itself alone", async () => {
     await using db = await open(":memory:", { threads: 1 })
     const wrong = { _tag: "InvalidConfiguration", parameter: "encoder" }
-    for (const id of ["", "x".repeat(1025)]) await assert.rejects(recallPool(db, { encoder: { ...other, id } }), wrong)
+    for (const id of ["", "x".repeat(1025), "half a pair \ud800"])
+      await assert.rejects(recallPool(db, { encoder: { ...other, id } }), wrong)
     await assert.rejects(recallPool(db, { encoder: other, dimensions: 80 }), wrong)
     assert.deepEqual(await db.collections(), [])
   })

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { open } from "../../src/index.ts"
-import { type EvictionPolicy, type RecallOptions, recallPool, type Tensor } from "../../src/recall.ts"
+import { type Coherence, type EvictionPolicy, type RecallOptions, recallPool, type Tensor } from "../../src/recall.ts"
 import { Clock, DIMENSIONS, vectorsOf, withPool } from "./pools.ts"
 
 const vectors = vectorsOf(90, 400)
@@ -92,6 +92,39 @@ describe("a pool that is opened again", () => {
     for (const options of wrong) await assert.rejects(recallPool(db, options), { _tag: "CollectionMismatch" })
     await db.collection("plain", { dimensions: DIMENSIONS })
     await assert.rejects(recallPool(db, { name: "plain" }), { _tag: "InvalidParameter" })
+  })
+})
+
+describe("a sample of a pool that was far larger", () => {
+  test("walks through the rows that are empty once", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const pool = await recallPool(db, { dimensions: 2, maxSize: Number.POSITIVE_INFINITY, index: "flat" })
+    await pool.addMany(vectorsOf(85, 20_000, 2).map((embedding) => ({ embedding })))
+    let loads = 0
+    let sampled = 0
+    const coherence: Coherence = {
+      id: "sampling",
+      measure: (_, { sample }) => {
+        const { load } = Atomics
+        const counted = (words: Int32Array, at: number): number => {
+          loads++
+          return load(words, at)
+        }
+        Atomics.load = counted as typeof load
+        try {
+          sampled = sample(64).length / 2
+        } finally {
+          Atomics.load = load
+        }
+        return { score: 1, reason: "always" }
+      }
+    }
+    // The newest are left: those of the last rows.
+    const small = await recallPool(db, { maxSize: 300, coherence, index: "flat" })
+    await small.add({ embedding: [1, 2] })
+    await small.addIfCoherent({ embedding: [1, 2] })
+    assert.ok(sampled > 0)
+    assert.ok(loads <= 2 * (20_000 / 32) + 64, `${loads}`)
   })
 })
 

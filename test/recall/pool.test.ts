@@ -185,7 +185,10 @@ describe("options", () => {
       { weights: { similarity: -1 } },
       { weights: { similarity: 0, utility: 0, class: 0 } },
       { fields: { utility: "number" } as const },
-      { biasStrength: Number.NaN }
+      { biasStrength: Number.NaN },
+      { memoryBudgetMb: 2 ** -21 },
+      { precision: "none" as "f32" },
+      { coherence: { id: 5 as unknown as string, measure: () => ({ score: 1, reason: "always" }) } }
     ]
     for (const options of wrong) {
       await assert.rejects(recallPool(db, { dimensions: DIMENSIONS, ...options }), tagged("InvalidConfiguration"))

@@ -63,6 +63,33 @@ describe("a retrieval", () => {
     })
   })
 
+  test("of short queries is found by their direction, whatever their length", async () => {
+    await withItems(async (pool) => {
+      const [other] = vectorsOf(54, 1)
+      const [short, otherShort] = [query!, other!].map((vector) => vector.map((x) => x * 1e-5)) as [
+        Float32Array,
+        Float32Array
+      ]
+      const found = await pool.similar(short)
+      const keys = (items: typeof found) => items.map(({ key }) => key)
+      const [wanted, wantedOther] = await Promise.all([query!, other!].map((vector) => pool.similar(vector, { k: 4 })))
+      assert.deepEqual(keys(found), keys(wanted!).slice(0, 3))
+      assert.deepEqual(keys(await pool.similar(otherShort)), keys(wantedOther!).slice(0, 3))
+      assert.equal(cacheOf(pool).hits, 0)
+      assert.equal(await pool.similar([...short.map((x) => 2 * x)]), found)
+    })
+  })
+
+  test("is looked for by numbers alone", async () => {
+    await withItems(async (pool) => {
+      await pool.similar(query!)
+      const texts = [...query!].map(String) as unknown as ReadonlyArray<number>
+      await assert.rejects(pool.similar(texts), { _tag: "InvalidParameter", parameter: "vector" })
+      const integers = [...query!].map(() => 1n) as unknown as ReadonlyArray<number>
+      await assert.rejects(pool.similar(integers), { _tag: "InvalidParameter", parameter: "vector" })
+    })
+  })
+
   test("is void after every change of the pool, and for hybrid after a minute", async () => {
     await withItems(async (pool) => {
       const changes: ReadonlyArray<() => Promise<unknown>> = [

@@ -49,6 +49,9 @@ describe("an item with a tensor", () => {
         { rows: 0, columns: 1, data: [] },
         { rows: 2, columns: 1, data: [1] },
         { rows: 1, columns: 1, data: [Number.NaN] },
+        { rows: 1, columns: 1, data: [null as unknown as number] },
+        { rows: 1, columns: 1, data: [1n as unknown as number] },
+        { rows: 1, columns: 1, data: new BigInt64Array(1) as unknown as ArrayLike<number> },
         { ...flat(0, 0, 0), certainty: 2 }
       ]
       for (const tensor of wrong) await assert.rejects(pool.add({ tensor }), { _tag: "InvalidParameter" })

@@ -1,5 +1,8 @@
 /** Calls on many items leave room for others between any two parts of a millisecond. */
 import assert from "node:assert/strict"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { describe, test } from "node:test"
 import { open } from "../../src/index.ts"
 import { type Coherence, type RecallPool, recallPool } from "../../src/recall.ts"
@@ -28,6 +31,24 @@ describe("others have their turns", { timeout: 60_000 }, () => {
       // The items are checked and looked up in some 250.
       assert.ok(turns >= 400, `${turns}`)
     }, coherence)
+  })
+
+  test("between two parts of a batch that is put together for the log", async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), "sabine-turns-"))
+    t.after(() => rm(folder, { recursive: true }))
+    const COUNT = 1920
+    const entries = vectorsOf(91, COUNT).map((vector, i) => ({ key: `${i}`, vector }))
+    /** Turns from the batch to its first entries that are written: none of them is in the log yet. */
+    const turnsIn = async (path: string) => {
+      await using db = await open(path, { threads: 1 })
+      const collection = await db.collection("notes", { dimensions: DIMENSIONS, index: "none" })
+      await collection.add({ key: "first", vector: vectors[0]! })
+      let turns = 0
+      await turnsOf((soFar) => collection.addMany(entries, { onProgress: () => (turns ||= soFar()) }))
+      return turns
+    }
+    const [kept, passing] = [await turnsIn(folder), await turnsIn(":memory:")]
+    assert.ok(kept - passing >= COUNT / 128 - 1, `${kept} and ${passing}`)
   })
 
   test("between two items that are read, of one class or of many", async () => {

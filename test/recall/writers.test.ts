@@ -142,6 +142,21 @@ describe("what is written to the collection of a pool, by another pool or by its
     assert.deepEqual([ofOther().items, ofOther().memory.currentBytes, ofOther().classes], [0, 0, {}])
   })
 
+  test("leaves each pool as small as it may be and every outcome counted, when two write at once", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const options = { dimensions: DIMENSIONS, maxSize: 30 }
+    const pools = await Promise.all([recallPool(db, options), recallPool(db, options)])
+    await pools[0]!.addMany(itemsOf(0, 30))
+    const key = "29"
+    await Promise.all(
+      pools.flatMap((pool) => Array.from({ length: 10 }, () => pool.feedback([{ key, deltaLoss: -1 }])))
+    )
+    assert.equal((await pools[0]!.get(key))?.outcomes, 20)
+    await Promise.all(itemsOf(30, 50).map((item, i) => pools[i % 2]!.add(item)))
+    assert.equal(pools[0]!.stats().items, 30)
+    assert.equal(pools[0]!.stats().evicted + pools[1]!.stats().evicted, 20)
+  })
+
   test("is counted while the pool is opened", async () => {
     await using db = await open(":memory:", { threads: 1 })
     const options = { dimensions: DIMENSIONS, maxSize: Number.POSITIVE_INFINITY }

@@ -14,7 +14,7 @@ import { forEachSliced } from "../slice.ts"
 import { settleKeys } from "../store/settle.ts"
 import type { Store } from "../store/store.ts"
 import { writeVectors } from "../store/write.ts"
-import { fitsInTurn, inNextTurn } from "../turn.ts"
+import { fitsInTurn, inNextTurn, roomInTurn } from "../turn.ts"
 import type { Batch } from "./batch.ts"
 import { checkedKey } from "./entries.ts"
 import type { Namespace } from "./namespace.ts"
@@ -25,8 +25,9 @@ const POOL_US = 2000
 /** Longest native call on this thread, in microseconds. */
 const SLICE_US = 700
 const STAGING_BYTES = 1 << 21
-/** Payloads, keys included, that a frame of several entries has at most. */
-const FRAME_BYTES = 1 << 24
+/** Entries of a frame at most, and bytes of one of several: each is put together in a fraction of a millisecond. */
+const FRAME_ENTRIES = 128
+const FRAME_BYTES = 1 << 20
 /** Multiply-adds done in a microsecond, with the addon and without: a low guess. */
 const MACS_US = { native: 15_000, scalar: 600 }
 /** Rows copied between two looks at the clock. */
@@ -104,25 +105,26 @@ interface Places {
   readonly rows: Uint32Array
   readonly lists: Uint32Array | undefined
   /** Called with the vectors of entries from `from` on as they are written, whatever the caller did to its own. */
-  readonly keep: ((from: number, vectors: Float32Array) => void) | undefined
+  readonly keep: ((from: number, vectors: Float32Array) => Promise<void>) | undefined
 }
 
-/** Adds the frames of entries from `from` on, each with some `FRAME_BYTES` of payloads. */
-const addFrames = (
+/** Adds the frames of entries from `from` on, in shares of the event loop. */
+const addFrames = async (
   frames: Array<Uint8Array<ArrayBuffer>>,
   { store, namespace }: Ingestion,
   { keys, fields }: Batch,
   addresses: Float64Array,
   from: number,
   vectors: Float32Array
-): void => {
+): Promise<void> => {
   const { dimensions } = store.shape
   const end = from + vectors.length / dimensions
+  const bytesOf = (i: number): number => 4 * dimensions + store.records.usedBytes(addresses[i]!)
   for (let start = from, to = from; start < end; start = to) {
-    let bytes = 0
-    while (to < end && (to === start || bytes + store.records.usedBytes(addresses[to]!) <= FRAME_BYTES)) {
-      bytes += store.records.usedBytes(addresses[to++]!)
-    }
+    const room = roomInTurn()
+    if (room !== undefined) await room
+    let bytes = bytesOf(to++)
+    while (to < Math.min(end, start + FRAME_ENTRIES) && bytes + bytesOf(to) <= FRAME_BYTES) bytes += bytesOf(to++)
     frames.push(
       encodeFrame({
         operation: "put",
@@ -161,7 +163,7 @@ const writeAll = async (
       await copySliced(batch, from, to, dimensions, vectors)
       // The caller may have changed its own since the whole batch was checked.
       checkVectors(store.kernels, store.shape, vectors, from)
-      keep?.(from, vectors)
+      await keep?.(from, vectors)
       const part = rows.slice(from, to)
       if (!inPool && !fitsInTurn((rowUs * part.length) / 1000)) await inNextTurn()
       const found = inPool

@@ -6,7 +6,7 @@ const GROUP = 256
 /** Writes between two looks at the turn: in memory each takes some twenty microseconds, and none waits. */
 const STARTS_A_LOOK = 8
 
-/** Runs `write` for each key. */
+/** Runs `write` for each key. Rejects once all that were started have ended, with the first that failed. */
 export const inGroups = async (
   keys: ReadonlyArray<string>,
   write: (key: string) => Promise<unknown>
@@ -17,9 +17,13 @@ export const inGroups = async (
       const room = roomInTurn()
       if (room !== undefined) await room
     }
-    group.push(write(key))
+    const writing = write(key)
+    // One that fails before its group is waited for is no failure that nobody handles.
+    writing.catch(() => undefined)
+    group.push(writing)
     if (group.length < GROUP && i < keys.length - 1) continue
-    await Promise.all(group)
+    const failed = (await Promise.allSettled(group)).find(({ status }) => status === "rejected")
+    if (failed?.status === "rejected") throw failed.reason
     group = []
   }
 }

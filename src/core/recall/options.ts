@@ -122,7 +122,10 @@ const checkEncoder = (encoder: Encoder, dimensions: number | undefined): void =>
   const wrong = (reason: string) => new InvalidParameter({ parameter: "encoder", reason })
   if (typeof encoder?.encode !== "function") throw wrong("it has no function encode")
   const idBytes = typeof encoder.id === "string" ? Buffer.byteLength(encoder.id) : 0
-  if (idBytes < 1 || idBytes > MAX_ID_BYTES) throw wrong(`its id must be 1 to ${MAX_ID_BYTES} bytes of text`)
+  // What is no text in UTF-8 would come back as another one.
+  if (idBytes < 1 || idBytes > MAX_ID_BYTES || !encoder.id.isWellFormed()) {
+    throw wrong(`its id must be 1 to ${MAX_ID_BYTES} bytes of UTF-8`)
+  }
   if (dimensions !== undefined && dimensions !== encoder.dimensions) {
     throw wrong(`it makes ${encoder.dimensions} components, and the pool is to have ${dimensions}`)
   }
@@ -142,9 +145,14 @@ const settings = (options: RecallOptions): RecallSettings => {
     if (field in object("fields", fields)) throw wrong(`fields.${field}`, "the pool has a field of this name")
   }
   if (maxSize !== Number.POSITIVE_INFINITY) wholeNumber("maxSize", maxSize, 1, MAX_SIZE)
-  if (!(finite("memoryBudgetMb", memoryBudgetMb) > 0)) throw wrong("memoryBudgetMb", "wanted more than 0")
+  const budgetBytes = Math.floor(finite("memoryBudgetMb", memoryBudgetMb) * MIB)
+  if (budgetBytes < 1) throw wrong("memoryBudgetMb", "wanted a byte at least")
+  // Coherence, diversity and copies of items all read embeddings.
+  const { precision } = options as { readonly precision?: Precision }
+  if (precision === "none") throw wrong("precision", "a pool keeps its embeddings")
   if (typeof clock !== "function") throw wrong("clock", "wanted a function")
   if (typeof coherence?.measure !== "function") throw wrong("coherence", "it has no function measure")
+  if (typeof coherence.id !== "string") throw wrong("coherence", "its id must be a text")
   if (encoder !== undefined) checkEncoder(encoder, options.dimensions)
   if (typeof eviction !== "object") oneOf("eviction", eviction, EVICTIONS)
   else if (typeof eviction?.victims !== "function") throw wrong("eviction", "it has no function victims")
@@ -154,14 +162,14 @@ const settings = (options: RecallOptions): RecallSettings => {
     collection: {
       dimensions,
       metric: "cosine",
-      precision: options.precision,
+      precision,
       embedder: options.embedder,
       index: INDEX_OF[oneOf("index", index, INDEXES)],
       fields: { ...OWN_FIELDS, ...fields }
     },
     encoder,
     maxSize,
-    budgetBytes: Math.floor(memoryBudgetMb * MIB),
+    budgetBytes,
     eviction,
     coherenceThreshold: share("coherenceThreshold", options.coherenceThreshold ?? 0.75),
     coherence,

@@ -49,7 +49,9 @@ export class StoreIndex implements SimilarityIndex {
   /** Whether the structure that an index is made of is there. */
   isBuilt(index: RecallIndex): boolean {
     const { store } = this.#inside
-    if (index === "hnsw") return store.graph !== undefined && store.graph.linked > 0
+    // Links of an image count: rows are scanned until they are in force.
+    if (index === "hnsw")
+      return store.graph !== undefined && (store.graph.linked > 0 || store.graph.unrestored !== undefined)
     return index !== "ivf" || (store.lists?.count ?? 0) > 0
   }
 

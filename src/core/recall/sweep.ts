@@ -46,10 +46,16 @@ export const spread = (store: Store, count: number, from = 0): ReadonlyArray<num
   const { rows, live } = store.directory
   if (live <= count) return [...liveRows(store)]
   const found = new Set<number>()
+  // From each of these on the next live row is the last one: where most rows are none, no gap is walked through twice.
+  let [since, until] = [0, -1]
   for (let i = 0; i < count; i++) {
     const start = Math.floor(((i + from) * rows) / count) % rows
+    if (start >= since && start <= until) continue
     const row = nextLive(store, start, rows)
-    if (row !== undefined) found.add(row)
+    if (row === undefined) break
+    found.add(row)
+    since = start
+    until = row < start ? rows : row
   }
   return [...found]
 }

@@ -48,6 +48,10 @@ export const ownTensor = (tensor: Tensor, parameter = "tensor"): OwnTensor => {
   const wrong = (name: string, reason: string) => new InvalidParameter({ parameter: `${parameter}.${name}`, reason })
   if (count > MAX_VALUES) throw wrong("data", `more than ${MAX_VALUES} values`)
   if (typeof data !== "object" || data === null || data.length !== count) throw wrong("data", `wanted ${count} numbers`)
+  const isTyped = ArrayBuffer.isView(data) && typeof data[0] === "number"
+  for (let i = 0; i < count && !isTyped; i++) {
+    if (typeof data[i] !== "number") throw wrong("data", `value ${i} is no number`)
+  }
   const own = new Float32Array(data)
   if (!isFiniteThroughout(own)) throw wrong("data", "holds something else than finite numbers")
   if (!(finite(`${parameter}.certainty`, certainty) >= 0 && certainty <= 1)) {
