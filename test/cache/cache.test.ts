@@ -277,6 +277,13 @@ describe("the doors", () => {
         await assert.rejects(cache.set(ask("dog 0"), 1, options as never), InvalidParameter)
       }
       await assert.rejects(cache.invalidate({ olderThanMs: "0" as never }), InvalidParameter)
+      for (const none of [null, 5] as ReadonlyArray<unknown>) {
+        await assert.rejects(cache.get(ask("cat 0"), none as never), InvalidParameter)
+        await assert.rejects(cache.set(ask("cat 0"), 1, none as never), InvalidParameter)
+        await assert.rejects(cache.invalidate(none as never), InvalidParameter)
+        await assert.rejects(model(ask("dog 0"), none as never), InvalidParameter)
+        await assert.rejects(cache.wrap(none as never)(ask("dog 0")), InvalidParameter)
+      }
       assert.equal(calls, 0)
       assert.deepEqual(cache.stats(), before)
       // The answer of a model is given to who asked, whatever somebody's function makes of it.

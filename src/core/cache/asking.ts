@@ -1,5 +1,5 @@
 /** A function that asks a model, behind the cache: one call for all who ask the same, streams as streams. */
-import { NotCached } from "../errors.ts"
+import { InvalidParameter, NotCached } from "../errors.ts"
 import { Flights, type Underway } from "./flights.ts"
 import type { Invalidations } from "./invalidation.ts"
 import { answerOf } from "./json.ts"
@@ -68,6 +68,7 @@ export class Asking {
   ): Promise<Answered<A>> {
     const { tiers, counters, lookUp, settings } = this.#parts
     // Before a model is asked, whose answer could not be kept.
+    if (typeof model !== "function") throw new InvalidParameter({ parameter: "model", reason: "wanted a function" })
     checkGet(settings, options)
     checkSet(options)
     const source = sourceOf(options)

@@ -91,13 +91,13 @@ const acquire = Effect.fnUntraced(function* (open: OpenCollection, options: Cach
   )
   return SemanticCache.of({
     get: (request, options = {}) =>
-      called(options.signal, async (signal) => (await running.lookUp(running.asked(request), options, signal)).result),
+      called(options?.signal, async (signal) => (await running.lookUp(running.asked(request), options, signal)).result),
     set: (request, answer, options = {}) =>
       called(undefined, (signal) => running.set(request, answer, options, signal)),
     wrap:
       (model) =>
       (request, options = {}) =>
-        called(options.signal, (signal) => running.asking.ask(model, request, options, signal)),
+        called(options?.signal, (signal) => running.asking.ask(model, request, options, signal)),
     invalidate: (which) => called(undefined, () => running.invalidate(which)),
     evict: () => called(undefined, (signal) => running.evict(signal)),
     entries: () => running.all(),
@@ -246,7 +246,8 @@ class Running {
     return await keeping.finally(making.end)
   }
 
-  async invalidate({ scope, ...which }: Invalidated): Promise<number> {
+  async invalidate(invalidated: Invalidated): Promise<number> {
+    const { scope, ...which } = object("which", invalidated)
     const count = await this.#invalidations.run({ ...which, scope: scope && this.asked(scope).scope })
     this.#counters.invalidated += count
     return count
