@@ -1,9 +1,12 @@
 /** The cache as a program uses it: what is served, what is not, and what is said of it. */
 import assert from "node:assert/strict"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { describe, test } from "node:test"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type CacheRequest, type Hit, type Miss, semanticCache } from "../../src/cache.ts"
+import { type CacheRequest, type Hit, type Miss, nearestVerifier, semanticCache } from "../../src/cache.ts"
 import { askedOf } from "../../src/core/cache/request.ts"
 import { Database, SemanticCache } from "../../src/effect.ts"
 import { Closed, type Embedder, InvalidParameter, open } from "../../src/index.ts"
@@ -250,6 +253,45 @@ test("what is said of one hit counts once, also when its entry is gone", async (
   })
 })
 
+test("what is said of a hit counts once, though it could be written but the second time", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "sabine-cache-"))
+  try {
+    const db = await open(folder)
+    const cache = await semanticCache(db, { embedder: degrees(), verifier: nearestVerifier() })
+    await cache.set(ask("cat 0"), 1)
+    const right = hit(await cache.get(ask("cat 5")))
+    await db.close()
+    for (let i = 0; i < 3; i++) await assert.rejects(right.confirm(), Closed)
+    assert.equal(cache.stats().confirmed, 1)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+test("a collection that holds other things is not opened as a cache, and nothing of it is written over", async () => {
+  await using db = await open(":memory:")
+  const options = { embedder: degrees(), precision: "int8" } as const
+  const adaptive = { ...options, name: "notes", ttlMs: { minMs: 1000, maxMs: 60_000 } }
+  const notes = await db.collection("notes", options)
+  await notes.add({ key: "learned", text: "cat 0", payload: { mine: true } })
+  await notes.add({ key: "other", text: "cat 1" })
+  await assert.rejects(semanticCache(db, adaptive), (error) => {
+    return error instanceof InvalidParameter && error.parameter === "name"
+  })
+  await notes.namespace("acme").add({ key: "a", text: "dog 1" })
+  await assert.rejects(semanticCache(db, adaptive), InvalidParameter)
+  assert.deepEqual((await notes.get("learned"))?.payload, { mine: true })
+
+  const others = await db.collection("others", options)
+  const emptied = await semanticCache(db, { ...options, name: "others" })
+  await emptied.set(ask("cat 0"), 1)
+  assert.equal(await emptied.invalidate({ scope: ask("cat 0") }), 1)
+  await emptied.close()
+  await (await semanticCache(db, { ...options, name: "others" })).close()
+  await others.namespace("acme").add({ key: "a", text: "dog 1" })
+  await assert.rejects(semanticCache(db, { ...options, name: "others" }), InvalidParameter)
+})
+
 describe("the doors", () => {
   test("options of a call that are none are refused before anything is served, asked or counted", async () => {
     await withCache({}, async ({ cache }) => {
@@ -263,7 +305,14 @@ describe("the doors", () => {
         await assert.rejects(model(ask("cat 0"), options), InvalidParameter)
       }
       // Of a text every part would be a tag, and sums would be no numbers any more.
-      for (const options of [{ tags: "abc" }, { tags: [1] }, { sources: 5 }, { ttlMs: Number.NaN }]) {
+      for (const options of [
+        { tags: "abc" },
+        { tags: [1] },
+        { sources: 5 },
+        { ttlMs: Number.NaN },
+        { form: "stream" },
+        { finish: "length" }
+      ]) {
         await assert.rejects(cache.set(ask("dog 0"), 1, options as never), InvalidParameter)
         await assert.rejects(model(ask("dog 0"), options as never), InvalidParameter)
       }
@@ -277,6 +326,7 @@ describe("the doors", () => {
         await assert.rejects(cache.set(ask("dog 0"), 1, options as never), InvalidParameter)
       }
       await assert.rejects(cache.invalidate({ olderThanMs: "0" as never }), InvalidParameter)
+      await assert.rejects(cache.invalidate({ scope: null as never }), InvalidParameter)
       for (const none of [null, 5] as ReadonlyArray<unknown>) {
         await assert.rejects(cache.get(ask("cat 0"), none as never), InvalidParameter)
         await assert.rejects(cache.set(ask("cat 0"), 1, none as never), InvalidParameter)

@@ -150,6 +150,24 @@ describe("what is kept", () => {
     })
   })
 
+  test("an event that tells how far a response is, and the text that a model stopped at, are no ends", async () => {
+    const response = (status: string) => ({ type: `response.${status}`, response: { object: "response", status } })
+    const streams: ReadonlyArray<readonly [last: string, isKept: boolean]> = [
+      ["completed", true],
+      ["incomplete", false],
+      ["failed", false],
+      ["in_progress", false]
+    ]
+    await withCache({}, async ({ cache }) => {
+      for (const [last, isKept] of streams) {
+        const chunks = [response("queued"), response("in_progress"), { type: "delta", delta: "a" }, response(last)]
+        assert.equal((await cache.set(ask("cat 0"), chunks, { form: "iterable" })).isKept, isKept, last)
+      }
+      const stopped = { choices: [{ finish_reason: "stop", stop_reason: "###", message: { content: "meow" } }] }
+      assert.equal((await cache.set(ask("dog 0"), stopped)).isKept, true)
+    })
+  })
+
   test("refresh, bypass and only", async () => {
     await withCache({}, async ({ cache }) => {
       let calls = 0

@@ -31,6 +31,7 @@ import {
 } from "./options.ts"
 import { type Asked, askedOf, type CacheRequest } from "./request.ts"
 import type { CachedEntry, Kept, LookUp } from "./results.ts"
+import { isSideKey } from "./side-record.ts"
 import { type CacheStatistics, Counters } from "./statistics.ts"
 import { Sweep } from "./sweep.ts"
 import { contentOf, type Looked, Tiers } from "./tiers.ts"
@@ -122,14 +123,18 @@ const called = <A>(
   return limited(call, { signal: given })
 }
 
-/** Counts what a collection holds; fails where nothing of it is of a cache: entries of something else are not to give way. */
+/** Counts what a collection holds; fails where all of it is something else than a cache's: that is not to give way. */
 const counted = async (entries: CacheEntries, name: string, signal: AbortSignal): Promise<void> => {
   let isCache = false
+  let isOther = false
   await entries.forEachRow(signal, (row) => {
-    isCache ||= entries.at(row) !== undefined
+    if (entries.isThere(row)) {
+      if (entries.at(row) === undefined) isOther = true
+      else isCache = true
+    } else isOther ||= entries.isBeside(row) && !isSideKey(entries.keyOf(row))
     return entries.count(row)
   })
-  if (isCache || entries.size === 0) return
+  if (isCache || !isOther) return
   throw new InvalidParameter({ parameter: "name", reason: `the collection ${name} is not of a cache` })
 }
 
@@ -165,7 +170,6 @@ class Running {
     const ttl =
       typeof settings.ttl === "function" ? settings.ttl : new AdaptiveTtl(settings.ttl, clock, learned.kept.ttl)
     this.#ttl = typeof ttl === "function" ? undefined : ttl
-    learned.from({ size: eviction.size, ttl: this.#ttl })
     this.#learned = learned
     const sweep = sweepMs === undefined ? undefined : new Sweep(entries, clock, sweepMs)
     const tiers = new Tiers({
@@ -215,6 +219,8 @@ class Running {
       await running.close()
       throw error
     }
+    // Not before: to a collection that is refused nothing is written.
+    running.#learned.from({ size: running.#eviction.size, ttl: running.#ttl })
     running.#eviction.relieve()
     return running
   }
@@ -248,7 +254,10 @@ class Running {
 
   async invalidate(invalidated: Invalidated): Promise<number> {
     const { scope, ...which } = object("which", invalidated)
-    const count = await this.#invalidations.run({ ...which, scope: scope && this.asked(scope).scope })
+    const count = await this.#invalidations.run({
+      ...which,
+      scope: scope === undefined ? undefined : this.asked(scope).scope
+    })
     this.#counters.invalidated += count
     return count
   }
@@ -280,9 +289,10 @@ class Running {
     const { size: entries, bytes } = this.#entries
     const { evicted, maxBytes } = this.#eviction
     const swept = this.#sweep?.swept ?? 0
-    return this.#counters.get(
+    const stats = this.#counters.get(
       { entries, bytes, maxBytes, ttl: this.#ttl?.learned, mix: this.#acceptance.mix, evicted, swept },
       this.#told.feedback
     )
+    return { ...stats, failures: stats.failures + this.#learned.failures }
   }
 }

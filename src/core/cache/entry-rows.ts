@@ -105,6 +105,12 @@ export class EntryRows {
     return segment.scope[row % SLOTS] !== NO_NAMESPACE
   }
 
+  /** Whether a row holds what lies outside of all namespaces. */
+  isBeside(row: number): boolean {
+    const segment = this.store.segments[Math.floor(row / SLOTS)]
+    return segment !== undefined && isLive(segment, row % SLOTS) && segment.scope[row % SLOTS] === NO_NAMESPACE
+  }
+
   /** The entry of a row that is there; undefined when it holds something else. Valid until the turn ends. */
   at(row: number): PackedEntry | undefined {
     const { store } = this

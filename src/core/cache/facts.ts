@@ -5,10 +5,13 @@
 import { isOfBytes } from "./json.ts"
 import type { Form } from "./packed.ts"
 
+/** How an answer may have ended. */
+export const FINISHES = ["stop", "unfinished", "refused", "error"] as const
+
 /** How an answer came out. What is not told is taken as good. */
 export interface AnswerFacts {
   /** Default `"stop"`: it is whole. */
-  readonly finish?: "stop" | "unfinished" | "refused" | "error" | undefined
+  readonly finish?: (typeof FINISHES)[number] | undefined
   /** Whether it calls a tool. Default: no. */
   readonly hasToolCalls?: boolean | undefined
   /** Whether it was asked for as structured output that nobody has validated yet. Default: no. */
@@ -88,10 +91,13 @@ class Reader {
       this.hasToolCalls = true
     }
     if (typeof bag["refusal"] === "string" && bag["refusal"] !== "") this.#ends("refused")
-    for (const name of REASONS) this.#end(bag[name])
+    // Beside how it ended some tell what it ended with.
+    this.#end(REASONS.map((name) => bag[name]).find((reason) => reason !== undefined && reason !== null))
     // Every model that LangChain names the provider of says how it ended.
     if (typeof bag["model_provider"] === "string") this.isTold = true
-    if (bag["object"] === "response" || isBag(bag["output"])) this.#end(bag["status"])
+    // An event of a stream tells how far its response is: that is no end.
+    const isUnderWay = depth === 1 && (bag["status"] === "queued" || bag["status"] === "in_progress")
+    if (!isUnderWay && (bag["object"] === "response" || isBag(bag["output"]))) this.#end(bag["status"])
     if (Array.isArray(bag["choices"]) || (depth === 0 && typeof bag["type"] === "string")) this.isTold = true
     // Each chunk of Ollama says whether it is the last one; one that is cut says no and nothing more.
     if (depth === 0 && typeof bag["done"] === "boolean") this.isTold = true

@@ -46,6 +46,8 @@ interface Answered extends Pending {
 
 export class Keeping {
   readonly #parts: Parts
+  /** What callers said that was counted, though it may have failed to be written. */
+  readonly #noted = new WeakSet<Verified>()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -71,7 +73,7 @@ export class Keeping {
 
   /** What callers say of a hit that is right. */
   confirm = async (asked: Asked, hit: Verified): Promise<void> => {
-    this.#parts.counters.confirmed++
+    if (!this.#noted.has(hit)) this.#parts.counters.confirmed++
     await this.#note(asked, hit, true)
   }
 
@@ -79,7 +81,7 @@ export class Keeping {
   reject = async (asked: Asked, hit: Verified): Promise<void> => {
     const { entries, counters } = this.#parts
     const { key, tier, made } = hit
-    counters.rejected++
+    if (!this.#noted.has(hit)) counters.rejected++
     await this.#note(asked, hit, false)
     const row = entries.findIn(asked.namespace, key)
     const entry = row < 0 ? undefined : entries.at(row)
@@ -96,9 +98,13 @@ export class Keeping {
   }
 
   /** Of the same request a verifier said nothing. */
-  async #note({ namespace }: Asked, { key, tier, said }: Verified, right: boolean): Promise<void> {
+  async #note({ namespace }: Asked, hit: Verified, right: boolean): Promise<void> {
     const { entries, told } = this.#parts
+    const { key, tier, said } = hit
+    const isNoted = this.#noted.has(hit)
+    this.#noted.add(hit)
     if (tier !== "semantic") return
+    if (isNoted) return told.keep(key)
     const isThere = entries.findIn(namespace, key) >= 0
     await told.note({ entry: key, cluster: namespace, probability: said, right }, isThere)
   }

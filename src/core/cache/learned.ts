@@ -6,10 +6,8 @@
 import { isRecord } from "../checked.ts"
 import type { Collection } from "../collection/collection.ts"
 import { settled } from "../collection/settled.ts"
-import { SideRecord } from "./side-record.ts"
+import { LEARNED, SideRecord } from "./side-record.ts"
 
-/** No entry of a cache has such a key: theirs are in namespaces. */
-const KEY = "learned"
 const VERSION = 1
 /** Milliseconds from one write to the next at least. */
 const EVERY_MS = 60_000
@@ -50,13 +48,13 @@ export class Learned {
   }
 
   static async in(collection: Collection, clock: () => number): Promise<Learned> {
-    return new Learned(collection, clock, await settled(collection.get(KEY)))
+    return new Learned(collection, clock, await settled(collection.get(LEARNED)))
   }
 
   /** Keeps what these learn from now on. */
   from({ size, ttl }: Learners): void {
     if (size === undefined && ttl === undefined) return
-    this.#record = new SideRecord(this.#collection, KEY, this.#isKept, () => ({
+    this.#record = new SideRecord(this.#collection, LEARNED, this.#isKept, () => ({
       version: VERSION,
       size: size?.toJSON() ?? this.kept.size,
       ttl: ttl?.toJSON() ?? this.kept.ttl

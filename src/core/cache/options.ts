@@ -1,12 +1,12 @@
 /** What a cache is, and what a caller may ask of it: options with their defaults. */
-import { finite, object, optionalFunction, shown, wholeNumber } from "../checked.ts"
+import { finite, object, oneOf, optionalFunction, shown, wholeNumber } from "../checked.ts"
 import type { CollectionOptions } from "../collection/options.ts"
 import { staticEmbedder } from "../embed/static.ts"
 import { InvalidParameter } from "../errors.ts"
 import type { SizeBounds } from "./adaptive-size.ts"
 import type { TtlBounds } from "./adaptive-ttl.ts"
-import { type AnswerFacts, usualFacts } from "./facts.ts"
-import type { Form } from "./packed.ts"
+import { type AnswerFacts, FINISHES, usualFacts } from "./facts.ts"
+import { FORMS, type Form } from "./packed.ts"
 import { diversity } from "./policies/diversity.ts"
 import { fifo } from "./policies/fifo.ts"
 import { lfu } from "./policies/lfu.ts"
@@ -73,7 +73,7 @@ export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dime
   /**
    * Milliseconds that answers live, 1 or more, or what tells it for a request: `undefined` for ever. Default: for ever.
    * `{ minMs, maxMs }` lets each scope have its own time between the two: `maxMs`, until the ages at which its entries are
-   * served show that a shorter one costs at most about one hit in a hundred. What was learned is not kept on closing.
+   * served show that a shorter one costs at most about one hit in a hundred. What was learned is kept with the entries.
    */
   readonly ttlMs?: number | ((request: CacheRequest) => number | undefined) | TtlBounds | undefined
   /** Milliseconds after the time to live that an answer is still served while a new one is fetched. Default 0. */
@@ -265,12 +265,14 @@ export const checkGet = (settings: CacheSettings, options: GetOptions): void => 
 
 /** Throws `InvalidParameter` where what is to be kept beside an answer is none of it: it is counted with for good. */
 export const checkSet = (options: SetOptions): void => {
-  const { tags, sources, ttlMs } = object("options", options)
+  const { tags, sources, ttlMs, form, finish } = object("options", options)
   for (const [name, labels] of Object.entries({ tags, sources })) {
     if (labels === undefined || (Array.isArray(labels) && labels.every((label) => typeof label === "string"))) continue
     throw new InvalidParameter({ parameter: name, reason: `wanted an array of texts, got ${shown(labels)}` })
   }
   if (ttlMs !== undefined) duration("ttlMs", ttlMs, 1)
+  if (form !== undefined) oneOf("form", form, FORMS)
+  if (finish !== undefined) oneOf("finish", finish, FINISHES)
   for (const name of ["tookMs", "inputTokens", "outputTokens", "cost"] as const) {
     const value = options[name]
     if (value === undefined || finite(name, value) >= 0) continue

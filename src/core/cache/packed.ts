@@ -22,7 +22,7 @@ const HEADER_BYTES = SCOPE + SCOPE_BYTES
 /**
  * What an answer was, and is again when it is served: a value, or a stream of either kind, of chunks that are JSON or bytes.
  */
-const FORMS = ["value", "iterable", "readable", "iterable-bytes", "readable-bytes"] as const
+export const FORMS = ["value", "iterable", "readable", "iterable-bytes", "readable-bytes"] as const
 export type Form = (typeof FORMS)[number]
 
 /** Of an entry what no look-up compares. */

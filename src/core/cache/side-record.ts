@@ -5,6 +5,11 @@
 import type { Collection } from "../collection/collection.ts"
 import { settled } from "../collection/settled.ts"
 
+/** Keys of these records. No entry of a cache has such a key: theirs are in namespaces. */
+export const LEARNED = "learned"
+export const feedbackKey = (part: number): string => `feedback ${part}`
+export const isSideKey = (key: string): boolean => key === LEARNED || /^feedback \d+$/.test(key)
+
 export class SideRecord {
   readonly #collection: Collection
   readonly #key: string

@@ -27,7 +27,7 @@ export interface CacheStatistics {
   readonly lookUps: number
   /**
    * What the error budget assumes of the look-ups, from what it saw of them: the share that is judged at all, and of these
-   * the share whose answer is cached. Absent where a threshold decides.
+   * the share whose answer is cached and, where `nearMisses` was told, that which has a near miss. Absent where a threshold decides.
    */
   readonly mix: Mix | undefined
   readonly hits: { readonly exact: number; readonly semantic: number; readonly stale: number }
@@ -40,7 +40,7 @@ export interface CacheStatistics {
   /** Expired entries that were deleted in the background. */
   readonly swept: number
   readonly invalidated: number
-  /** Answers that could not be written, though callers got them. */
+  /** Answers that could not be written, though callers got them, and times that what was learned could not be. */
   readonly failures: number
   readonly confirmed: number
   readonly rejected: number

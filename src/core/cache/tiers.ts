@@ -226,8 +226,8 @@ export class Tiers {
       form: entry.form,
       ...content,
       tookMs: entry.took,
-      confirm: once(() => confirm(asked, verified)),
-      reject: once(() => reject(asked, verified))
+      confirm: once(confirm, asked, verified),
+      reject: once(reject, asked, verified)
     }
   }
 }
@@ -242,11 +242,12 @@ export const contentOf = (entry: PackedEntry): Pick<Hit, "value" | "notes"> | un
   }
 }
 
-/** Tells something once, however often it is called; again where that failed. */
-const once = (tell: () => Promise<void>): (() => Promise<void>) => {
+/** Tells something once, however often it is called; where that failed, the same again, known by its `judged`. */
+const once = (tell: Feedback, asked: Asked, judged: Verified): (() => Promise<void>) => {
+  const own = { ...judged }
   let told: Promise<void> | undefined
   return () => {
-    told ??= tell().catch((error) => {
+    told ??= tell(asked, own).catch((error) => {
       told = undefined
       throw error
     })

@@ -5,11 +5,9 @@
  */
 import type { Collection } from "../collection/collection.ts"
 import { settled } from "../collection/settled.ts"
-import { SideRecord } from "./side-record.ts"
+import { feedbackKey, SideRecord } from "./side-record.ts"
 import { CacheFeedback, type Told as Counts, type FeedbackNote, type FeedbackState } from "./verify/feedback.ts"
 
-/** No entry of a cache has such keys: theirs are in namespaces. */
-const keyOf = (part: number): string => `feedback ${part}`
 const PARTS = 256
 
 /** Keys of entries are hashes, as base64url. */
@@ -66,7 +64,7 @@ export class Told {
   static async in(collection: Collection): Promise<Told> {
     const parts = new Map<number, Part>()
     for (let part = 0; part < PARTS; part++) {
-      const key = keyOf(part)
+      const key = feedbackKey(part)
       const kept = await settled(collection.get(key))
       if (kept !== undefined) parts.set(part, new Part(collection, key, kept.payload))
     }
@@ -77,11 +75,16 @@ export class Told {
   note(note: FeedbackNote, isThere: boolean): Promise<void> {
     this.feedback.note(note)
     const number = partOf(note.entry)
-    const part = this.#parts.get(number) ?? new Part(this.#collection, keyOf(number))
+    const part = this.#parts.get(number) ?? new Part(this.#collection, feedbackKey(number))
     this.#parts.set(number, part)
     part.feedback.note(note)
     if (!isThere) this.forget(note.entry)
     return part.keep()
+  }
+
+  /** Writes again what was noted of an entry, after that failed; durable when this resolves. */
+  async keep(entry: string): Promise<void> {
+    await this.#parts.get(partOf(entry))?.keep()
   }
 
   /** Forgets an entry that is gone; what it said of its cluster and of everything stays. */

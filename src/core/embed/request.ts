@@ -28,6 +28,8 @@ export const checkedUrl = (parameter: string, url: string): string => {
 
 const NUMBER_BYTES = 32
 const MOST_BYTES = 2 ** 28
+/** Most bytes of what a server says of an error. */
+const FAULT_BYTES = 2 ** 20
 
 /** Most bytes of an answer with so many vectors: no number takes 32, and a megabyte is left for what is said beside them. */
 export const answerBytes = (vectors: number): number =>
@@ -50,7 +52,7 @@ export const postJson = async (
       body: JSON.stringify(body),
       signal
     })
-    text = await textWithin(response, maxBytes)
+    text = await textWithin(response, response.ok ? maxBytes : FAULT_BYTES)
   } catch (cause) {
     const detail = `${unreachable} (${reasonOf(cause)})`
     throw new EmbedderRequestFailed({ embedder, reason: "unreachable", detail, cause })
