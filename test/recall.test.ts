@@ -84,14 +84,14 @@ const filled = async (collection: Collection, { base, dimensions }: Data): Promi
  * less than the last of the exact ones.
  */
 const recallOf = async (collection: Collection, { queries, dimensions }: Data, options: SearchOptions) => {
-  const { filter, minScore } = options
-  const exact = await collection.searchMany(queries, { k: K, mode: "exact", filter, minScore })
-  const found = await collection.searchMany(queries, { k: K, ...options })
+  const { filter, minScore, k = K } = options
+  const exact = await collection.searchMany(queries, { k, mode: "exact", filter, minScore })
+  const found = await collection.searchMany(queries, { ...options, k })
   const shares = Array.from({ length: queries.length / dimensions }, (_, query) => {
     const wanted = exact.counts[query]!
     if (wanted === 0) return []
-    const least = exact.scores[query * K + wanted - 1]!
-    const scores = found.scores.subarray(query * K, query * K + found.counts[query]!)
+    const least = exact.scores[query * k + wanted - 1]!
+    const scores = found.scores.subarray(query * k, query * k + found.counts[query]!)
     return [scores.filter((score) => score >= least - 1e-6).length / wanted]
   }).flat()
   const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length
@@ -218,6 +218,45 @@ const reachesAboveScores = (name: string, options: CollectionOptions, data: () =
     }
   })
 }
+
+test("a least score that is met by all leaves nothing out, under filters and where much was deleted", async () => {
+  const made = clustered(20_000, 48, 300)
+  await using db = await open(":memory:", { threads: 2 })
+  const fields = { along: "number", drawn: "number" } as const
+  const collection = await db.collection("c", { dimensions: made.dimensions, index: "ivf", fields })
+  await filledToFilter(collection, made)
+  const usual = { k: 100, recall: 0.7 }
+  const loose = { ...usual, minScore: -1 }
+  const check = async () => {
+    for (const filter of [undefined, { drawn: { lt: 0.9 } }, { drawn: { lt: 0.5 } }]) {
+      const without = await recallOf(collection, made, { ...usual, filter })
+      await reachesLevel(collection, made, without.mean, { ...loose, filter })
+      const { counts } = await collection.searchMany(made.queries, { ...loose, filter })
+      assert.ok(counts.every((count) => count === 100))
+    }
+    const [some] = await collection.search(made.queries.subarray(0, made.dimensions), { mode: "exact" })
+    await reachesLevel(collection, made, 0.99, { nprobe: 1, minScore: 0.5 * some!.score })
+  }
+  await check()
+  for (let i = 0; i < 9000; i++) await collection.delete(`k${(i * 7) % 20_000}`)
+  await check()
+})
+
+test("diverse hits are chosen from the nearest that were asked for, in lists", async () => {
+  const made = clustered(20_000, 48, 400)
+  const { dimensions, queries } = made
+  await using db = await open(":memory:", { threads: 2 })
+  const collection = await db.collection("c", { dimensions, index: "ivf" })
+  await filled(collection, made)
+  const mmr = { lambda: 0.3, fetchK: 400 }
+  for (const minScore of [undefined, 0]) {
+    const exact = await collection.searchMany(queries, { k: K, mode: "exact", minScore, mmr })
+    const found = await collection.searchMany(queries, { k: K, minScore, mmr })
+    const near = new Set(found.keys.map((key, i) => `${Math.floor(i / K)} ${key}`))
+    const same = exact.keys.filter((key, i) => near.has(`${Math.floor(i / K)} ${key}`))
+    assert.ok(same.length >= 0.93 * exact.keys.length, `${same.length} of ${exact.keys.length}`)
+  }
+})
 
 reachesAboveScores("sentences", { precision: "int8" }, () => real(40_000))
 reachesAboveScores("clusters", {}, () => clustered(40_000, 48, 200))

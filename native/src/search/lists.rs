@@ -44,6 +44,13 @@ struct Chunk {
     links: *mut u8,
 }
 
+/// What a query has met in the lists that it visited.
+struct Rest<'a> {
+    visited: &'a [bool],
+    /// Live rows.
+    met: usize,
+}
+
 /// One list that one query visits.
 type Visit = (u32, u32);
 
@@ -69,8 +76,8 @@ impl Lists {
         self.count
     }
 
-    /// Scores what lies in the best `nprobe` lists of each query, and in others while there are fewer hits than wanted; not
-    /// where only scores above a seed are: there may be no more. `None` when cancelled.
+    /// Scores what lies in the best `nprobe` lists of each query, and in others while those hold fewer rows than are wanted.
+    /// `None` when cancelled.
     ///
     /// A single query visits its best lists first, then the others as they lie in memory. Queries of a batch go list by
     /// list together: the blocks of a list stay in the first-level cache for all that visit it.
@@ -110,25 +117,44 @@ impl Lists {
             // SAFETY: a list of ours.
             unsafe { self.walk(*list, scan) };
         }
-        if plan.seed() > f32::NEG_INFINITY {
-            return Some(());
-        }
         let wanted = plan.wanted();
         let queries = queries.iter().zip(projected.chunks_exact(CODE_BITS));
         for ((at, (query, projected)), sink) in (0u32..).zip(queries).zip(sinks) {
             if sink.len() < wanted {
                 let mut visited = vec![false; self.count];
+                // Above a seed fewer may be kept than were met.
+                let mut met = 0;
                 for (list, _) in visits.iter().filter(|(_, query)| *query == at) {
                     visited.get_mut(*list as usize).into_iter().for_each(|visited| *visited = true);
+                    // SAFETY: a list of ours.
+                    met += unsafe { self.live(*list) };
                 }
-                // SAFETY: as above.
-                unsafe { self.go_on(plan, query, projected, &visited, sink, cancel)? };
+                if met < wanted {
+                    let rest = Rest { visited: &visited, met };
+                    // SAFETY: as above.
+                    unsafe { self.go_on(plan, query, projected, rest, sink, cancel)? };
+                }
             }
         }
         Some(())
     }
 
-    /// Visits the other lists, best first, until there are as many hits as wanted.
+    /// Live rows of a list.
+    ///
+    /// # Safety
+    /// `list < count`.
+    unsafe fn live(&self, list: u32) -> usize {
+        let mut live = 0;
+        let count = |blocks: &Blocks| {
+            // SAFETY: blocks of the list.
+            live += (0..blocks.count).map(|b| unsafe { blocks.live(b) }.count_ones() as usize).sum::<usize>();
+        };
+        // SAFETY: the caller's promise.
+        unsafe { self.walk(list, count) };
+        live
+    }
+
+    /// Visits the other lists, best first, until as many rows were met as are wanted.
     ///
     /// # Safety
     /// As for [`Lists::scan`].
@@ -137,15 +163,16 @@ impl Lists {
         plan: &SearchPlan,
         query: &FlatQuery,
         projected: &[f32],
-        visited: &[bool],
+        rest: Rest,
         sink: &mut Reservoir,
         cancel: &Cancel,
     ) -> Option<()> {
         let kernel = fastscan::pick::<1>();
         // SAFETY: the caller's promise.
         let mut order = unsafe { self.order(plan, projected) };
+        let Rest { visited, mut met } = rest;
         for at in 0..self.count {
-            if sink.len() >= plan.wanted() {
+            if met >= plan.wanted() {
                 break;
             }
             let (_, list) = unpack(order.at(at));
@@ -156,6 +183,7 @@ impl Lists {
             unsafe {
                 cancel.check()?;
                 self.walk(list, |blocks| kernel(blocks, array::from_ref(query), array::from_mut(sink)));
+                met += self.live(list);
             }
         }
         Some(())

@@ -32,6 +32,8 @@ struct Visitor<'a> {
     passing: &'a mut Reservoir,
     /// Found in one list, whether it passes or not.
     found: Reservoir,
+    /// Live rows of the lists that are looked at first.
+    met: usize,
     /// Live words of which only what passes is left.
     words: Vec<u64>,
     /// Whether so many were found in the last list that it takes less time to scan what passes alone.
@@ -67,7 +69,7 @@ impl Lists {
         let kernel = fastscan::pick::<1>();
         for ((query, projected), passing) in queries.iter().zip(projected.chunks_exact(CODE_BITS)).zip(sinks) {
             let found = Reservoir::of_all(passing.threshold());
-            let mut visitor = Visitor { mask, query, passing, found, words: Vec::new(), sifts: false, kernel };
+            let mut visitor = Visitor { mask, query, passing, found, met: 0, words: Vec::new(), sifts: false, kernel };
             // SAFETY: the caller's promise.
             if !unsafe { self.visit(plan, projected, &mut visitor, cancel)? } {
                 return Some(false);
@@ -102,8 +104,8 @@ impl Lists {
             }
             let (rank, list) = unpack(order.at(at));
             if at == look {
+                let enough = if visitor.met >= wanted { wanted } else { wanted.min(all.len().max(1)) };
                 // What does not exceed the seed is not looked for: neither need be nearer than that.
-                let enough = if seed > f32::NEG_INFINITY { wanted } else { wanted.min(all.len().max(1)) };
                 let (near, passing) = (all.best_at(enough).max(seed), visitor.passing.best_at(wanted).max(seed));
                 let known = near > f32::NEG_INFINITY && passing > f32::NEG_INFINITY;
                 let below = if known { (near - passing).max(0.0) } else { f32::INFINITY };
@@ -127,10 +129,15 @@ impl Lists {
     /// `list < count`.
     unsafe fn visit_one(&self, list: u32, visitor: &mut Visitor, all: Option<&mut Reservoir>) -> usize {
         let mut count = 0;
-        let sifts = visitor.sifts && all.is_none();
-        let Visitor { mask, query, passing, found, words, kernel, .. } = visitor;
+        let is_sampled = all.is_some();
+        let sifts = visitor.sifts && !is_sampled;
+        let Visitor { mask, query, passing, found, met, words, kernel, .. } = visitor;
         let scan = |blocks: &Blocks| {
             count += blocks.count;
+            if is_sampled {
+                // SAFETY: blocks of the list.
+                *met += (0..blocks.count).map(|b| unsafe { blocks.live(b) }.count_ones() as usize).sum::<usize>();
+            }
             let mut blocks = *blocks;
             if sifts {
                 words.clear();

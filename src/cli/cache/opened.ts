@@ -1,8 +1,8 @@
 /** The cache that a command is about. */
 import { stat } from "node:fs/promises"
+import { join } from "node:path"
 import type { Command } from "commander"
 import type { CacheOptions, SemanticCache } from "../../cache.ts"
-import { logPath } from "../../core/folder.ts"
 
 /** Options of every command that opens a cache. */
 export interface OpenedOptions {
@@ -27,7 +27,7 @@ export const withCache = async <A>(
 ): Promise<A> => {
   const [{ open }, { semanticCache }] = await Promise.all([import("../../index.ts"), import("../../cache.ts")])
   // An opening would make a database of a folder that is none.
-  await stat(logPath(path))
+  await stat(join(path, "records.sqlite"))
   await using db = await open(path)
   const names = await db.collections()
   if (!names.includes(name)) throw new Error(`no collection ${name} in ${path}: it has ${names.join(", ") || "none"}`)

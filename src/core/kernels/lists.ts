@@ -70,7 +70,7 @@ export const wantedOf = ({ keep, fetch = 0, wanted = Math.max(keep, fetch) }: Se
 
 /**
  * Offers the live slots of the lists that each query visits, by their rows, and of the others where those hold fewer than
- * are wanted, unless only scores above a seed are: there may be no more. False when cancelled.
+ * are wanted; false when cancelled.
  */
 export const scanLists = (
   plan: SearchPlan,
@@ -79,16 +79,21 @@ export const scanLists = (
   best: ReadonlyArray<TopRows>,
   isCancelled: () => boolean
 ): boolean => {
-  const { seed = Number.NEGATIVE_INFINITY } = plan
+  const wanted = wantedOf(plan)
   return queries.every(({ estimator }, i) => {
+    // Above a seed fewer may be kept than were met.
+    let met = 0
     const visit = (list: number): boolean => {
       if (isCancelled()) return false
-      scanList(plan, lists, list, estimator!, (estimate, row) => best[i]!.offer(estimate, row))
+      scanList(plan, lists, list, estimator!, (estimate, row) => {
+        met++
+        best[i]!.offer(estimate, row)
+      })
       return true
     }
     const near = nearLists(plan, lists, estimator!)
     if (!near.every(visit)) return false
-    const isEnough = () => seed > Number.NEGATIVE_INFINITY || best[i]!.size >= wantedOf(plan)
+    const isEnough = () => met >= wanted
     if (isEnough()) return true
     const visited = new Set(near)
     const others = orderLists(plan, lists, estimator!.projected).lists.filter((list) => !visited.has(list))

@@ -58,10 +58,12 @@ const scanOnePassing = (
   let bound = Number.NEGATIVE_INFINITY
   let look = sampled
   let left = blocks
+  /** Rows of the lists that are looked at first. */
+  let met = 0
   for (const [at, list] of order.lists.entries()) {
     if (at === look) {
+      const enough = met >= wanted ? wanted : Math.min(wanted, Math.max(1, all.size))
       // What does not exceed the seed is not looked for: neither need be nearer than that.
-      const enough = seed > Number.NEGATIVE_INFINITY ? wanted : Math.min(wanted, Math.max(1, all.size))
       const below = fround(Math.max(all.bestAt(enough), fround(seed)) - Math.max(best.bestAt(wanted), fround(seed)))
       // Where either is not known that is no number, or no end.
       bound = Number.isFinite(below)
@@ -71,7 +73,10 @@ const scanOnePassing = (
     }
     if (order.ranks[at]! < bound) break
     const take = (estimate: number, row: number) => {
-      if (at < sampled) all.offer(estimate, row)
+      if (at < sampled) {
+        met++
+        all.offer(estimate, row)
+      }
       if (passing(row)) best.offer(estimate, row)
     }
     left -= scanList(plan, lists, list, estimator, take)

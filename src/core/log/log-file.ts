@@ -36,8 +36,11 @@ export const isDamage = (error: unknown): boolean => {
   return (errcode !== undefined && DAMAGED.includes(errcode & 0xff)) || isOutOfRange(error)
 }
 
-/** Whether an error says that a row has a number that no double holds: none was written. */
-export const isOutOfRange = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "ERR_OUT_OF_RANGE"
+/** Whether node:sqlite says that a row has a number that no double holds: none was written. Buffers have the same code. */
+export const isOutOfRange = (error: unknown): boolean =>
+  error instanceof RangeError &&
+  (error as NodeJS.ErrnoException).code === "ERR_OUT_OF_RANGE" &&
+  error.message.startsWith("Value is too large")
 
 export interface CollectionRow {
   readonly id: number

@@ -17,6 +17,8 @@ import type { LoggedCollection, RestoredCollection } from "./schema.ts"
 const READ_BYTES = 1 << 23
 /** Frames of fewer bytes go to the worker in one buffer: handing over a buffer takes longer than copying them. */
 const SHARED_BYTES = 1 << 14
+/** Bytes that are copied for it at most: copying takes time of the event loop. */
+const MOST_SHARED_BYTES = 1 << 18
 
 /** Workers that are asked, one after the other has died, what the first one did. */
 const ASK_TRIES = 3
@@ -237,12 +239,17 @@ export class Storage {
 
 /** The same frames, small ones in a buffer that they share. */
 const shareBuffer = (frames: ReadonlyArray<Uint8Array<ArrayBuffer>>): ReadonlyArray<Uint8Array<ArrayBuffer>> => {
-  const small = frames.filter(({ length }) => length < SHARED_BYTES)
+  let bytes = 0
+  const isCopied = frames.map(({ length }) => {
+    if (length < SHARED_BYTES) bytes += length
+    return length < SHARED_BYTES && bytes <= MOST_SHARED_BYTES
+  })
+  const small = frames.filter((_, i) => isCopied[i])
   if (small.length < 2) return frames
   const shared = new ArrayBuffer(small.reduce((bytes, { length }) => bytes + length, 0))
   let at = 0
-  return frames.map((frame) => {
-    if (frame.length >= SHARED_BYTES) return frame
+  return frames.map((frame, i) => {
+    if (!isCopied[i]) return frame
     const copy = new Uint8Array(shared, at, frame.length)
     copy.set(frame)
     at += frame.length

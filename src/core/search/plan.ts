@@ -134,7 +134,8 @@ export const plan = (
   const isWalkable = canWalk(columns.graph, rows)
   // Walks were measured over all rows, for the nearest ones.
   const settled = settle(choice, columns, rows, isWalkable && !filtered && !isRange)
-  const isListed = settled.mode === MODE.ivf && lists > 0 && !(isRange && choice.mode !== undefined)
+  const isNamed = choice.mode !== undefined || choice.nprobe !== undefined
+  const isListed = settled.mode === MODE.ivf && lists > 0 && !(isRange && isNamed)
   const walks = settled.mode === MODE.hnsw && isWalkable
   const efSearch = walks ? Math.max(choice.efSearch ?? settled.efSearch ?? Math.max(64, 2 * keep), keep, fetch) : 0
   const depths = [walks && settled.efSearch === undefined ? efSearch : settled.rerank, fetch]
@@ -197,7 +198,7 @@ const canWalk = (graph: GraphColumns | undefined, rows: number): boolean => {
 
 /** Mode, lists and depth: as asked for, as calibrated, or as is usual. */
 const settle = (
-  { keep, mode, recall }: SearchChoice,
+  { keep, mode, recall, fetch = 0 }: SearchChoice,
   columns: SearchColumns,
   rows: number,
   mayWalk: boolean
@@ -216,10 +217,12 @@ const settle = (
   if (mode !== undefined || !hasVectors) return usual
   if (recall === 1 || rows <= EXACT_ROWS) return exact
   const { calibration } = columns
-  const calibrated = calibration && settingFor(calibration, keep, recall ?? USUAL_RECALL, mayWalk)
+  // Diverse hits are chosen from the nearest `fetch`: those are to be found.
+  const found = Math.max(keep, fetch)
+  const calibrated = calibration && settingFor(calibration, found, recall ?? USUAL_RECALL, mayWalk)
   if (recall !== undefined) return calibrated ?? exact
   // Where no setting reaches what is usual, the one that comes nearest.
-  return calibrated ?? (calibration && bestSetting(calibration, keep, mayWalk)) ?? usual
+  return calibrated ?? (calibration && bestSetting(calibration, found, mayWalk)) ?? usual
 }
 
 /**
