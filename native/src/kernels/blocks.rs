@@ -149,6 +149,15 @@ impl Blocks {
         // SAFETY: the word is inside the column, and every thread accesses it atomically.
         unsafe { AtomicU64::from_ptr(self.live.add(b)) }.load(Ordering::Acquire)
     }
+
+    /// Live rows of all the blocks.
+    ///
+    /// # Safety
+    /// The live words are mapped and 8-byte aligned.
+    pub unsafe fn live_rows(&self) -> usize {
+        // SAFETY: blocks below `count`.
+        (0..self.count).map(|b| unsafe { self.live(b) }.count_ones() as usize).sum()
+    }
 }
 
 /// One table of [`ENTRIES`] a group: row `g` of a block is looked up in tables `2g` (low nibbles)

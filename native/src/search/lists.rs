@@ -145,12 +145,8 @@ impl Lists {
     /// `list < count`.
     unsafe fn live(&self, list: u32) -> usize {
         let mut live = 0;
-        let count = |blocks: &Blocks| {
-            // SAFETY: blocks of the list.
-            live += (0..blocks.count).map(|b| unsafe { blocks.live(b) }.count_ones() as usize).sum::<usize>();
-        };
-        // SAFETY: the caller's promise.
-        unsafe { self.walk(list, count) };
+        // SAFETY: the caller's promise; the blocks are those of the list.
+        unsafe { self.walk(list, |blocks| live += blocks.live_rows()) };
         live
     }
 

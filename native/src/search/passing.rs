@@ -136,7 +136,7 @@ impl Lists {
             count += blocks.count;
             if is_sampled {
                 // SAFETY: blocks of the list.
-                *met += (0..blocks.count).map(|b| unsafe { blocks.live(b) }.count_ones() as usize).sum::<usize>();
+                *met += unsafe { blocks.live_rows() };
             }
             let mut blocks = *blocks;
             if sifts {

@@ -1,6 +1,7 @@
 /** The retrievals: each finds candidates, ranks them, and says what made up every score. */
 import { object } from "../../checked.ts"
 import { FeatureUnavailable, InvalidParameter } from "../../errors.ts"
+import { normalise } from "../../kernels/norm.ts"
 import { forEachSliced } from "../../slice.ts"
 import type { FieldTypes } from "../../store/layout.ts"
 import type { PoolItems } from "../items.ts"
@@ -203,8 +204,7 @@ export class Retrieving {
     const hit = isPlain ? memory.get(directionOf(query, this.#direction), text, generation()) : undefined
     if (hit !== undefined) return hit
     // As it is now: by the time that something was found, the caller may have another query in it.
-    const embedding =
-      query === NO_EMBEDDING ? NO_EMBEDDING : (this.#embedded(query) ?? (await this.#ofText(query, signal)))
+    const embedding = typeof query === "string" ? await items.embedQuery(query, signal ?? NEVER) : this.#embedded(query)
     const direction = directionOf(embedding)
     const known = isPlain ? undefined : memory.get(direction, text, generation())
     if (known !== undefined) return known
@@ -241,10 +241,10 @@ export class Retrieving {
     return rank(near.filter(({ row, generation }) => items.isStill(row, generation)))
   }
 
-  /** The embedding of a query; undefined of a text, which is to be waited for. */
-  #embedded(query: RecallQuery): Float32Array | undefined {
+  /** The embedding of a query that is no text. */
+  #embedded(query: Exclude<RecallQuery, string>): Float32Array {
     const { items, settings } = this.#parts
-    if (typeof query === "string") return undefined
+    if (query === NO_EMBEDDING) return NO_EMBEDDING
     if ("length" in object("query", query)) return items.ownVector(query as ArrayLike<number>)
     const tensor = ownTensor((query as { readonly tensor: Parameters<typeof ownTensor>[0] }).tensor, "query.tensor")
     if (settings.encoder === undefined) {
@@ -253,18 +253,12 @@ export class Retrieving {
     const spectrum = spectralOf(spectrumOfTensor(tensor))
     return items.encode(settings.encoder, { tensor, spectrum, utility: 0, bias: 0 })
   }
-
-  #ofText(query: RecallQuery, signal: AbortSignal | undefined): Promise<Float32Array> {
-    return this.#parts.items.embedQuery(query as string, signal ?? NEVER)
-  }
 }
 
 /** A vector at length 1: what is near is told by directions, and short vectors differ by less than a tolerance. */
 const directionOf = (vector: Float32Array, direction: Float32Array = new Float32Array(vector.length)): Float32Array => {
-  let squares = 0
-  for (let c = 0; c < vector.length; c++) squares += vector[c]! * vector[c]!
-  const scale = 1 / Math.sqrt(squares)
-  for (let c = 0; c < vector.length; c++) direction[c] = vector[c]! * scale
+  direction.set(vector)
+  normalise(direction, 0, direction.length)
   return direction
 }
 
