@@ -28,14 +28,24 @@ after(() => rm(folder, { recursive: true }))
 
 const keys = Array.from({ length: ROWS }, (_, i) => `k${i}`)
 
-/** A store whose rows are all linked, on this thread. */
-const linkedStore = () => {
+/** A store whose rows below `count` are linked, on this thread. */
+const linkedStore = (count = ROWS) => {
   const store = newStore(kernels, { dimensions: D, metric: "cosine", precision: "f32" })
   put(store, keys, 1)
   store.useGraph(new Graph(kernels, store.shape, OPTIONS, new Float32Array(new SharedArrayBuffer(4 * D))))
-  const rows = Uint32Array.from(keys, (_, row) => row)
-  kernels.graph!.insert(store.columns.layout, store.columns, rows, OPTIONS.efConstruction, new Int32Array(1), 0)
+  link(store, 0, count)
   return store
+}
+
+const link = (store: ReturnType<typeof newStore>, from: number, to: number): void => {
+  const rows = Uint32Array.from(keys.slice(from, to), (_, i) => from + i)
+  kernels.graph!.insert(store.columns.layout, store.columns, rows, OPTIONS.efConstruction, new Int32Array(1), 0)
+}
+
+/** First row of the highest level: what is linked before it has another entry. */
+const highestRow = (graph: Graph): number => {
+  const levels = keys.map((_, row) => graph.level(row))
+  return levels.indexOf(Math.max(...levels))
 }
 
 test("a graph comes back link by link, and is not in force before its vectors are copied", native, async () => {
@@ -53,6 +63,42 @@ test("a graph comes back link by link, and is not in force before its vectors ar
   kernels.graph!.copy(store.columns.layout, store.columns, 0, graph.unrestored![0]!)
   assert.equal(graph.linked, ROWS)
 })
+
+test("the entry is that of the moment, whatever is linked while the rest is written", native, async () => {
+  const highest = highestRow(linkedStore(0).graph!)
+  assert.ok(highest > 1)
+  const saved = linkedStore(highest)
+  const { entry } = saved.graph!
+  const path = join(folder, "moment")
+  await saveImage(saved, META, path, {
+    exclusively: async (work) => {
+      const done = await work()
+      link(saved, highest, ROWS)
+      return done
+    }
+  })
+  assert.equal(saved.graph!.entry[0], highest + 1)
+  assert.deepEqual((await loadImage(kernels, path)).store.graph!.entry, entry)
+})
+
+test(
+  "walks do not start at an entry without a mark, as images had that were written while rows were linked",
+  native,
+  async () => {
+    const saved = linkedStore()
+    const { graph } = saved
+    const path = join(folder, "unmarked")
+    graph!.unlink(graph!.entry[0] - 1)
+    await saveImage(saved, META, path)
+    const [entry, level] = (await loadImage(kernels, path)).store.graph!.entry
+    assert.notEqual(entry, graph!.entry[0])
+    const linked = keys.map((_, row) => row).filter((row) => row !== graph!.entry[0] - 1)
+    assert.deepEqual(
+      [graph!.level(entry - 1), level],
+      Array(2).fill(Math.max(...linked.map((row) => graph!.level(row))))
+    )
+  }
+)
 
 test("without the addon the links stay in the file, and the wish for them is known", native, async () => {
   const path = join(folder, "scalar")

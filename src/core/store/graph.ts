@@ -104,10 +104,14 @@ export class Graph {
   /** Forgets rows `[bound, rows)`, none of which is live, and to which no link leads any more. */
   cut(bound: number, rows: number): void {
     for (let row = bound; row < rows; row++) this.unlink(row)
-    if (this.entry[0] <= bound) return
+    if (this.entry[0] > bound) this.enterHighest(bound, (row) => this.#isLinked(row))
+  }
+
+  /** Makes the first of the highest linked rows below `bound` the entry, or none where no row is linked. */
+  enterHighest(bound: number, isLinked: (row: number) => boolean): void {
     let highest = -1
     for (let row = 0; row < bound; row++) {
-      if (this.#isLinked(row) && (highest < 0 || this.level(row) > this.level(highest))) highest = row
+      if (isLinked(row) && (highest < 0 || this.level(row) > this.level(highest))) highest = row
     }
     this.enter(highest + 1, highest < 0 ? 0 : this.level(highest))
   }

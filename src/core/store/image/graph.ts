@@ -19,6 +19,8 @@ const STEP = 16_384
 /** The buffers of the graph's ranges. */
 export interface GraphImage {
   readonly graph: Graph
+  /** Row plus one and level of the entry at the moment of the image: rows are linked again while the rest is written. */
+  readonly entry: readonly [row: number, level: number]
   /** Bits of the linked slots of each segment. */
   readonly linked: ReadonlyArray<Uint8Array>
   /** Upper links of the rows in use, one segment after another. */
@@ -39,12 +41,13 @@ export const packGraph = (graph: Graph, rows: number): GraphImage => {
     upper.set(part, at)
     at += part.length
   }
-  return { graph, linked: graph.unrestored ?? parts.map((_, segment) => graph.linkedBytes(segment)), upper }
+  const linked = graph.unrestored ?? parts.map((_, segment) => graph.linkedBytes(segment))
+  return { graph, entry: graph.entry, linked, upper }
 }
 
 /** What the header says of the graph that is wanted, and of the one that there is. */
 export const graphFields = (wanted: GraphOptions | undefined, image: GraphImage | undefined) => {
-  const [graphEntry, graphLevel] = image?.graph.entry ?? [0, 0]
+  const [graphEntry, graphLevel] = image?.entry ?? [0, 0]
   return {
     graphUpperBytes: image?.upper.length ?? 0,
     graphM: wanted?.m ?? 0,
@@ -70,7 +73,7 @@ export const newGraphImage = (
     throw invalidField(invalid, "graphUpperBytes", `the levels of seed ${options.seed} take ${bytesOf(parts)}`)
   }
   const linked = parts.map(() => new Uint8Array(BLOCKS * (BLOCK / 8)))
-  return { graph, linked, upper: new Uint8Array(graphUpperBytes) }
+  return { graph, entry: graph.entry, linked, upper: new Uint8Array(graphUpperBytes) }
 }
 
 /** The memory of a range of the graph's section. */
@@ -118,4 +121,7 @@ export const adoptGraph = async (image: GraphImage, header: ImageHeader, invalid
   }
   graph.enter(graphEntry, graphLevel)
   graph.unrestored = linked
+  // Walks from a row that is not linked may lead nowhere: its slot waits for other links, or was linked after the image.
+  const isLinked = (row: number) => ((linked[Math.floor(row / SLOTS)]![(row % SLOTS) >>> 3]! >>> (row & 7)) & 1) === 1
+  if (last >= 0 && !isLinked(graphEntry - 1)) graph.enterHighest(last + 1, isLinked)
 }
