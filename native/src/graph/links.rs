@@ -2,7 +2,7 @@
 
 use super::nodes::{HELD, MOST_LEVELS};
 use super::{Graph, MOST_LINKS};
-use crate::kernels::prefetch::prefetch_range;
+use crate::kernels::prefetch::prefetch_scattered;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The rows that a node links to at one level. A word is a row plus one, or 0 after the last.
@@ -88,7 +88,7 @@ impl Graph {
     #[inline(always)]
     pub fn prefetch_links(&self, row: u32) {
         if let Some((part, slot)) = self.locate(row) {
-            prefetch_range(part.links.wrapping_add(slot * 2 * self.m).cast(), self.m * 8);
+            prefetch_scattered(part.links.wrapping_add(slot * 2 * self.m).cast(), self.m * 8);
         }
     }
 

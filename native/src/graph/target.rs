@@ -9,7 +9,7 @@
 use super::{Graph, Part};
 use crate::error::{Result, require};
 use crate::kernels::int8_rows::ROWS;
-use crate::kernels::prefetch::{prefetch, prefetch_range};
+use crate::kernels::prefetch::{prefetch, prefetch_scattered};
 use crate::kernels::quantise::Steps;
 use crate::norm::dot64;
 use crate::plan::{INT8, L2, SLOTS};
@@ -86,7 +86,7 @@ impl Graph {
     #[inline(always)]
     pub fn prefetch_row(&self, row: u32) {
         if let Some((part, slot)) = self.locate(row) {
-            prefetch_range(self.copy(part, slot).cast(), self.dimensions.min(AHEAD_BYTES));
+            prefetch_scattered(self.copy(part, slot).cast(), self.dimensions.min(AHEAD_BYTES));
             prefetch(part.terms.wrapping_add(2 * slot).cast());
         }
     }

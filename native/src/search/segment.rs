@@ -1,13 +1,13 @@
 //! A segment as a reader sees it: its columns by address, its shared words through atomics.
 
 use crate::kernels::blocks::{Blocks, CodeColumns, Rows};
-use crate::kernels::prefetch::{prefetch, prefetch_range};
+use crate::kernels::prefetch::{prefetch, prefetch_scattered};
 use crate::plan::*;
 use crate::view::View;
 use std::sync::atomic::{AtomicU16, Ordering, fence};
 
-/// Bytes of a vector that are asked for ahead: the hardware's own prefetch goes on from there.
-const ASKED: usize = 256;
+/// Most bytes of a vector that are asked for ahead.
+const ASKED: usize = 4096;
 
 /// Columns of one segment. Writers may be at work in them: what is read of a slot counts only
 /// under its live bit or between two equal, even generations.
@@ -83,7 +83,7 @@ impl Segment {
     pub fn prefetch_row(&self, slot: usize) {
         prefetch(self.generations.wrapping_add(slot).cast());
         prefetch(self.live.wrapping_add(slot / BLOCK).cast());
-        prefetch_range(self.vector(slot), self.width.min(ASKED));
+        prefetch_scattered(self.vector(slot), self.width.min(ASKED));
     }
 
     /// What `read` makes of a slot, with the generation it belongs to. `None` when the slot was
