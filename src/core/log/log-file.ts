@@ -11,11 +11,14 @@ import { Acknowledged } from "./acknowledged.ts"
 import { type CleanLog, mark, unmark } from "./clean.ts"
 import { decodeFrame, encodeFrame, type Frame, numberOf, setNumber } from "./frame.ts"
 import { type LoggedCollection, MIGRATIONS, type RestoredCollection, SCHEMA_VERSION } from "./schema.ts"
+import { WalRoom } from "./wal-room.ts"
 
 /** The way of `auto_vacuum` that gives free pages back when it is told to. */
 const INCREMENTAL = 2
 /** Pages of the write-ahead log before they are moved into the file: 16 MiB. */
 const CHECKPOINT_PAGES = 4096
+/** Bytes that a page takes there, and pages that a commit writes besides those of its rows. */
+const [PAGE_BYTES, COMMIT_PAGES] = [4120, 3]
 /** Frames that are folded in one transaction, fewer where they have this many entries: writes wait for no longer. */
 const FOLD_FRAMES = 64
 const FOLD_ENTRIES = 1024
@@ -62,6 +65,10 @@ interface FrameRow {
   readonly frame: Uint8Array
 }
 
+/** Bytes of the write-ahead log that a commit of frames takes, at most: rows fill at least half of a page. */
+const walBytes = (frames: ReadonlyArray<Uint8Array>): number =>
+  frames.reduce((bytes, { length }) => bytes + 2 * length, COMMIT_PAGES * PAGE_BYTES)
+
 export class LogFile {
   readonly #kernels: Pick<Kernels, "crc32c">
   readonly #path: string
@@ -69,6 +76,8 @@ export class LogFile {
   readonly #statements = new Map<string, StatementSync>()
   readonly #relaxed: boolean
   readonly #acknowledged: Acknowledged
+  /** Absent where nobody waits for flushes. */
+  readonly #room: WalRoom | undefined
   /** Whether the numbers of who writes are known to go on from those of the file. */
   #isFollowed = false
 
@@ -77,6 +86,7 @@ export class LogFile {
     this.#path = path
     this.#relaxed = relaxed
     this.#acknowledged = new Acknowledged(kernels, path)
+    this.#room = relaxed ? undefined : new WalRoom(path, CHECKPOINT_PAGES * PAGE_BYTES)
     this.#db = new DatabaseSync(path)
     try {
       // Before anything is read: then SQLite keeps the index of its write-ahead log in memory, and a full disk opens.
@@ -158,7 +168,7 @@ export class LogFile {
         const { number, collection } = numberOf(frame)
         this.#run("INSERT INTO log VALUES (?, ?, ?, ?)", number, collection, this.#kernels.crc32c(frame), frame)
       }
-    })
+    }, walBytes(frames))
     const newest = frames.at(-1)
     if (newest !== undefined) this.#acknowledged.note(numberOf(newest).number, !this.#relaxed)
   }
@@ -299,7 +309,10 @@ export class LogFile {
   compact(): boolean {
     this.#db.exec(`PRAGMA incremental_vacuum(${COMPACTED_PAGES})`)
     const { freelist_count: free } = this.#get("PRAGMA freelist_count") as { readonly freelist_count: number }
-    if (free === 0) this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+    if (free === 0) {
+      this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+      this.#room?.emptied()
+    }
     return free > 0
   }
 
@@ -410,7 +423,9 @@ export class LogFile {
     )
   }
 
-  #transaction<A>(work: () => A): A {
+  /** `bytes` that it writes to the write-ahead log, where that can be told. */
+  #transaction<A>(work: () => A, bytes?: number): A {
+    this.#room?.reserve(bytes)
     this.#run("BEGIN IMMEDIATE")
     try {
       const result = work()
