@@ -17,20 +17,28 @@ export interface Damaged {
   readonly at: number
 }
 
+/** Bytes up to the zeros at the end: a write-ahead log has room ahead, where damage changes nothing. */
+const writtenLength = (bytes: Buffer): number => {
+  let length = bytes.length
+  while (length > 1 && bytes[length - 1] === 0) length--
+  return length
+}
+
 /** The same bytes but for one damage. */
 export const damage = (bytes: Buffer, isWal: boolean, bits: () => number): Damaged => {
+  const length = isWal ? writtenLength(bytes) : bytes.length
   const kind = KINDS[bits() % KINDS.length]!
   const changed = Buffer.from(bytes)
   const place = (): number => {
     const end = bits() % 4
-    if (end === 0) return bits() % Math.min(ENDS, bytes.length)
-    if (end === 1) return Math.max(0, bytes.length - 1 - (bits() % ENDS))
-    return bits() % bytes.length
+    if (end === 0) return bits() % Math.min(ENDS, length)
+    if (end === 1) return Math.max(0, length - 1 - (bits() % ENDS))
+    return bits() % length
   }
   /** A block of one of the sizes that files are made of, at a multiple of it. */
   const block = (size: number): number => {
     const from = isWal && size === WAL_FRAME ? WAL_HEADER : 0
-    const count = Math.max(1, Math.floor((bytes.length - from) / size))
+    const count = Math.max(1, Math.floor((length - from) / size))
     return from + size * (bits() % count)
   }
   const size = [64, 512, PAGE, isWal ? WAL_FRAME : 2 * PAGE][bits() % 4]!
