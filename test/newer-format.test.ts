@@ -1,6 +1,6 @@
 /** Folders of a version to come: refused as that by everything that opens, and left as they are. */
 import assert from "node:assert/strict"
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -12,7 +12,8 @@ const root = await mkdtemp(join(tmpdir(), "sabine-newer-"))
 after(() => rm(root, { recursive: true }))
 const path = join(root, "folder")
 
-const MARK = "records.sqlite.clean"
+const LOG = "records.sqlite"
+const MARK = `${LOG}.clean`
 /** Places of the header: its version, and the checksum at its end. */
 const [VERSION, CHECKSUM] = [8, 508]
 
@@ -27,9 +28,20 @@ const newerImage =
     }
   }
 const newerLog = (changes: string) => (copy: string) => {
-  const sqlite = new DatabaseSync(join(copy, "records.sqlite"))
+  const sqlite = new DatabaseSync(join(copy, LOG))
   sqlite.exec(`PRAGMA user_version = 99; ${changes}`)
   sqlite.close()
+}
+
+/** The same as a kill leaves it: its version is in the write-ahead log alone. */
+const newerWal = async (copy: string): Promise<void> => {
+  const sqlite = new DatabaseSync(join(copy, LOG))
+  sqlite.exec("PRAGMA user_version = 99")
+  const ends = ["", "-wal"]
+  await Promise.all(ends.map((end) => cp(join(copy, LOG + end), join(copy, `killed${end}`))))
+  sqlite.close()
+  await Promise.all(ends.map((end) => rename(join(copy, `killed${end}`), join(copy, LOG + end))))
+  await rm(join(copy, MARK))
 }
 
 /** Names and contents of the files, but for the mark that closing makes anew: copies have other times than it says. */
@@ -70,6 +82,7 @@ const WAYS: ReadonlyArray<readonly [what: string, use: (copy: string) => Promise
 describe("a folder of a newer version is refused and left as it is", { concurrency: 2 }, () => {
   for (const [what, error, change] of [
     ["a log", LogInvalid, newerLog("")],
+    ["a log that was not closed", LogInvalid, newerWal],
     [
       "a log of other tables",
       LogInvalid,

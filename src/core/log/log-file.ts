@@ -10,6 +10,7 @@ import type { Kernels } from "../kernels/contract.ts"
 import { Acknowledged } from "./acknowledged.ts"
 import { type CleanLog, mark, unmark } from "./clean.ts"
 import { decodeFrame, encodeFrame, type Frame, numberOf, setNumber } from "./frame.ts"
+import { hasWal, openBesideNothing, versionOf } from "./read-only.ts"
 import { type LoggedCollection, MIGRATIONS, type RestoredCollection, SCHEMA_VERSION } from "./schema.ts"
 import { WalRoom } from "./wal-room.ts"
 
@@ -65,6 +66,31 @@ interface FrameRow {
   readonly frame: Uint8Array
 }
 
+/** Fails for a file of a newer version, of which nothing has been touched yet. */
+const refuseNewer = (version: number): void => {
+  if (version > SCHEMA_VERSION) {
+    throw new LogDamage(`its version ${version} is newer than ${SCHEMA_VERSION}, the newest known`)
+  }
+}
+
+/**
+ * Which version a file with a write-ahead log is of, as a reader finds it; 0 where it cannot be read. Whoever may write moves
+ * that log into the file by closing it.
+ */
+const leftVersion = (path: string): number => {
+  try {
+    const db = openBesideNothing(path)
+    try {
+      return versionOf(db)
+    } finally {
+      db.close()
+    }
+  } catch {
+    // Whoever opens it to write meets what is wrong with it.
+    return 0
+  }
+}
+
 /** Bytes of the write-ahead log that a commit of frames takes, at most: rows fill at least half of a page. */
 const walBytes = (frames: ReadonlyArray<Uint8Array>): number =>
   frames.reduce((bytes, { length }) => bytes + 2 * length, COMMIT_PAGES * PAGE_BYTES)
@@ -87,11 +113,13 @@ export class LogFile {
     this.#relaxed = relaxed
     this.#acknowledged = new Acknowledged(kernels, path)
     this.#room = relaxed ? undefined : new WalRoom(path, CHECKPOINT_PAGES * PAGE_BYTES)
+    if (hasWal(path)) refuseNewer(leftVersion(path))
     this.#db = new DatabaseSync(path)
     try {
       // Before anything is read: then SQLite keeps the index of its write-ahead log in memory, and a full disk opens.
       this.#db.exec("PRAGMA locking_mode = EXCLUSIVE")
-      const version = this.#knownVersion()
+      const version = versionOf(this.#db)
+      refuseNewer(version)
       unmark(path)
       const { auto_vacuum: vacuums } = this.#get("PRAGMA auto_vacuum") as { readonly auto_vacuum: number }
       // To say it again would be a write.
@@ -342,13 +370,6 @@ export class LogFile {
   #given(): number {
     const row = this.#get("SELECT seq FROM sqlite_sequence WHERE name = 'log'") as { readonly seq: number } | undefined
     return row?.seq ?? 0
-  }
-
-  /** Which version the file is of; fails for one that is newer, of which nothing has been touched yet. */
-  #knownVersion(): number {
-    const { user_version: version } = this.#get("PRAGMA user_version") as { readonly user_version: number }
-    if (version <= SCHEMA_VERSION) return version
-    throw new LogDamage(`its version ${version} is newer than ${SCHEMA_VERSION}, the newest known`)
   }
 
   #migrate(version: number): void {

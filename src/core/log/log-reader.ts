@@ -2,13 +2,13 @@
  * A log as far as it can be read, whatever is wrong with it: rows whose checksums hold, and what is wrong with the
  * others. Nothing of the file is changed.
  */
-import { existsSync, rmSync, statSync } from "node:fs"
-import { DatabaseSync, type StatementSync } from "node:sqlite"
-import { pathToFileURL } from "node:url"
+import { existsSync, rmSync } from "node:fs"
+import type { DatabaseSync, StatementSync } from "node:sqlite"
 import type { Kernels } from "../kernels/contract.ts"
 import { Acknowledged } from "./acknowledged.ts"
 import { decodeFrame, HEAD as FRAME_HEAD, numberOf } from "./frame.ts"
 import { type CollectionRow, describeCollection, isDamage } from "./log-file.ts"
+import { hasWal, openBesideNothing, openReadOnly, versionOf } from "./read-only.ts"
 import { SCHEMA_VERSION } from "./schema.ts"
 
 /** Complaints of SQLite about the structure of the file that are passed on. */
@@ -77,8 +77,6 @@ const INDEXED = `SELECT rowid AS number FROM entries INDEXED BY sqlite_autoindex
 const CANNOT_OPEN = 14
 const isWithoutIndex = (error: unknown): boolean =>
   ((error as { readonly errcode?: number }).errcode ?? 0) % 256 === CANNOT_OPEN
-/** The files of the system without its locks. */
-const WITHOUT_LOCKS = process.platform === "win32" ? "win32-none" : "unix-none"
 
 /** The collection of a damaged row, where it says so twice. */
 const collectionOf = ({ collection, frame }: Row): number | undefined =>
@@ -86,30 +84,16 @@ const collectionOf = ({ collection, frame }: Row): number | undefined =>
     ? collection
     : undefined
 
-/** The file, read only, in a way that SQLite has words for. */
-const opened = (path: string, way: Readonly<Record<string, string>> = {}, first = ""): DatabaseSync => {
-  const url = pathToFileURL(path)
-  for (const [name, value] of Object.entries(way)) url.searchParams.set(name, value)
-  const db = new DatabaseSync(url, { readOnly: true })
-  try {
-    db.exec(`${first} PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;`)
-    return db
-  } catch (error) {
-    db.close()
-    throw error
-  }
-}
-
 /** The file and what its write-ahead log has. Where no index of that can be made beside it, it is made in memory. */
 const openedWithWal = (path: string): DatabaseSync => {
-  const db = opened(path)
+  const db = openReadOnly(path)
   try {
-    db.prepare("PRAGMA user_version").get()
+    versionOf(db)
   } catch (error) {
     if (!isWithoutIndex(error)) return db
     db.close()
-    // That takes the file for its own, which a reader cannot say to the system. It was not told that somebody writes.
-    return opened(path, { vfs: WITHOUT_LOCKS }, "PRAGMA locking_mode = EXCLUSIVE;")
+    // It was not told that somebody writes.
+    return openBesideNothing(path)
   }
   return db
 }
@@ -126,10 +110,10 @@ export class LogReader {
   constructor(kernels: Pick<Kernels, "crc32c">, path: string) {
     this.#kernels = kernels
     this.#path = path
-    const hasWal = existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0
-    this.#shared = hasWal && !existsSync(`${path}-shm`) ? `${path}-shm` : undefined
+    const isAhead = hasWal(path)
+    this.#shared = isAhead && !existsSync(`${path}-shm`) ? `${path}-shm` : undefined
     // Without a write-ahead log the file is all there is, and nothing is made beside it.
-    this.#db = hasWal ? openedWithWal(path) : opened(path, { immutable: "1" })
+    this.#db = isAhead ? openedWithWal(path) : openReadOnly(path, { immutable: "1" })
   }
 
   close(): void {
@@ -179,7 +163,7 @@ export class LogReader {
   }
 
   get #version(): number {
-    return Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"])
+    return versionOf(this.#db)
   }
 
   /** The next rows of a table after `after`, some `bytes` of them. */
