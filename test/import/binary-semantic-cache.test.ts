@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as EffectDoor from "../../src/effect.ts"
 import { ImportInvalid, InvalidParameter, readBinarySemanticCache, StorageFailure } from "../../src/index.ts"
 import { run } from "../programs.ts"
+import { turnsOf } from "../turns.ts"
 
 /** File by file in base64, as the package wrote them on a little-endian machine. */
 type Folders = Readonly<Record<"v2" | "v3", Readonly<Record<string, string>>>>
@@ -213,4 +214,17 @@ test("what is no folder is refused by its kind", async () => {
   await cp(new URL("folders.json", import.meta.url), file)
   await assert.rejects(readBinarySemanticCache(file), StorageFailure)
   for (const wrong of ["", "a\0b", 7]) await assert.rejects(readBinarySemanticCache(wrong as string), InvalidParameter)
+})
+
+test("a large folder is read in turns of the event loop", async () => {
+  const [count, recordBytes, chunk] = [8000, 44, 1 << 18]
+  const folder = await folderOf("v3")
+  await withHeader({ n_entries: count })(folder)
+  const bytes = Buffer.alloc(count * recordBytes)
+  await withFile("entries", () => bytes)(folder)
+  const turns = await turnsOf(async () => {
+    assert.equal((await readBinarySemanticCache(folder)).entries.length, count)
+  })
+  // Each record is made, and then its entry, eight between two looks at the clock.
+  assert.ok(turns >= (2 * count) / 8 + Math.floor(bytes.length / chunk), `${turns}`)
 })

@@ -5,6 +5,7 @@ import { test } from "node:test"
 import { inflateSync } from "node:zlib"
 import fc from "fast-check"
 import { PickleRefused, unpickle } from "../../src/core/import/pickle.ts"
+import { turnsOf } from "../turns.ts"
 
 /** Written by `pickle.dumps` of Python 3.11, in base64; those named `_deflated` are compressed as well. */
 interface Pickles {
@@ -40,23 +41,23 @@ test("there is a pickle of every value at every protocol", () => {
 })
 
 for (const { protocol, name, bytes } of all) {
-  test(`protocol ${protocol}: ${name}`, () => assert.deepEqual(unpickle(bytes), VALUES[name]))
+  test(`protocol ${protocol}: ${name}`, async () => assert.deepEqual(await unpickle(bytes), VALUES[name]))
 }
 
 for (const [name, base64] of Object.entries(pickles.refused)) {
-  test(`refused: ${name}`, () => {
-    assert.throws(() => unpickle(bytesOf(base64, name)), PickleRefused)
+  test(`refused: ${name}`, async () => {
+    await assert.rejects(unpickle(bytesOf(base64, name)), PickleRefused)
   })
 }
 
-test("a pickle that is cut off anywhere, or goes on after its end, is refused", () => {
+test("a pickle that is cut off anywhere, or goes on after its end, is refused", async () => {
   for (const { bytes } of all.filter(({ name }) => name === "mixed")) {
-    for (let end = 0; end < bytes.length; end++) assert.throws(() => unpickle(bytes.subarray(0, end)), PickleRefused)
-    assert.throws(() => unpickle(Buffer.concat([bytes, bytes])), PickleRefused)
+    for (let end = 0; end < bytes.length; end++) await assert.rejects(unpickle(bytes.subarray(0, end)), PickleRefused)
+    await assert.rejects(unpickle(Buffer.concat([bytes, bytes])), PickleRefused)
   }
 })
 
-test("lengths beyond the end, memo numbers never given and texts that are not Unicode are refused", () => {
+test("lengths beyond the end, memo numbers never given and texts that are not Unicode are refused", async () => {
   const programs: ReadonlyArray<ReadonlyArray<number>> = [
     [0x80, 6, 0x5d, 0x2e],
     [0x5d, 0x80, 5, 0x2e],
@@ -72,22 +73,22 @@ test("lengths beyond the end, memo numbers never given and texts that are not Un
     [0x5d, ...Buffer.from("V\\U00110000\n"), 0x61, 0x2e],
     [0x5d, ...Buffer.from("p99999999999\n"), 0x2e]
   ]
-  for (const program of programs) assert.throws(() => unpickle(Uint8Array.from(program)), PickleRefused)
+  for (const program of programs) await assert.rejects(unpickle(Uint8Array.from(program)), PickleRefused)
 })
 
 const isList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => item === null || (typeof item === "string" && item.isWellFormed()))
 
-const readsOrRefuses = (bytes: Uint8Array): boolean => {
+const readsOrRefuses = async (bytes: Uint8Array): Promise<boolean> => {
   try {
-    return isList(unpickle(bytes))
+    return isList(await unpickle(bytes))
   } catch (error) {
     return error instanceof PickleRefused
   }
 }
 
-test("bytes of any kind give a list of strings and None, or are refused", () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), readsOrRefuses), { numRuns: 3000 })
+test("bytes of any kind give a list of strings and None, or are refused", async () => {
+  await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), readsOrRefuses), { numRuns: 3000 })
 })
 
 /** Operations that the reader knows, in any order: most random programs of them run for a while. */
@@ -101,20 +102,39 @@ const operation = fc.oneof(
   fc.string({ maxLength: 5 }).map((text) => [0x56, ...Buffer.from(`${text}\n`)])
 )
 
-test("programs of known operations give a list of strings and None, or are refused", () => {
+test("programs of known operations give a list of strings and None, or are refused", async () => {
   const program = fc.array(operation, { maxLength: 20 }).map((operations) => Uint8Array.from(operations.flat()))
-  fc.assert(fc.property(program, readsOrRefuses), { numRuns: 3000 })
+  await fc.assert(fc.asyncProperty(program, readsOrRefuses), { numRuns: 3000 })
 })
 
-test("a pickle with bytes changed gives a list of strings and None, or is refused", () => {
+test("a pickle with bytes changed gives a list of strings and None, or is refused", async () => {
   const short = all.filter(({ bytes }) => bytes.length < 1000)
   const change = fc.tuple(fc.nat(), fc.nat({ max: 255 }))
-  fc.assert(
-    fc.property(fc.constantFrom(...short), fc.array(change, { minLength: 1, maxLength: 4 }), ({ bytes }, changes) => {
-      const changed = Uint8Array.from(bytes)
-      for (const [at, value] of changes) changed[at % changed.length] = value
-      return readsOrRefuses(changed)
-    }),
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...short),
+      fc.array(change, { minLength: 1, maxLength: 4 }),
+      ({ bytes }, changes) => {
+        const changed = Uint8Array.from(bytes)
+        for (const [at, value] of changes) changed[at % changed.length] = value
+        return readsOrRefuses(changed)
+      }
+    ),
     { numRuns: 3000 }
   )
+})
+
+test("many strings are read in turns of the event loop, appended one by one or all at once", async () => {
+  const count = 4000
+  const text = [0x8c, 1, 0x61]
+  const oneByOne = Array.from({ length: count }, () => [...text, 0x61]).flat()
+  const atOnce = [0x28, ...Array.from({ length: count }, () => text).flat(), 0x65]
+  for (const [program, looks] of [
+    [oneByOne, count / 64],
+    [atOnce, count / 8]
+  ] as const) {
+    const bytes = Uint8Array.from([0x5d, ...program, 0x2e])
+    const turns = await turnsOf(async () => assert.equal((await unpickle(bytes)).length, count))
+    assert.ok(turns >= looks, `${turns}`)
+  }
 })

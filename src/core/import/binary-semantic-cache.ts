@@ -11,6 +11,7 @@ import { join } from "node:path"
 import type * as Effect from "effect/Effect"
 import { ImportInvalid, InvalidParameter, type SabineError } from "../errors.ts"
 import { abortable } from "../lift.ts"
+import { forEachSliced } from "../slice.ts"
 import { fails } from "../store/file-failure.ts"
 import { PickleRefused, type Unpickled, unpickle } from "./pickle.ts"
 
@@ -40,6 +41,8 @@ const HEADER = "header.json"
 const RESPONSES = "responses.pkl"
 const MOST_HEADER_BYTES = 2 ** 20
 const MOST_ENTRIES = 2 ** 31 - 1
+/** Bytes that are hashed at once, in some tenths of a millisecond. */
+const HASHED_BYTES = 1 << 18
 const CODE_BYTES = 32
 /** `<4Q3I`: the code, created, last used, times used. */
 const RECORD_BYTES = 44
@@ -70,7 +73,10 @@ const read = async (folder: string): Promise<ImportedCache> => {
   if (!isWithin(n_entries, 0, MOST_ENTRIES)) throw invalid("n_entries", "wanted a whole number")
   if (!(typeof threshold === "number" && threshold >= 0 && threshold <= 1)) throw invalid("threshold", "wanted 0 to 1")
   const parts = version === 3 ? await recordsOf(folder, header, n_entries) : await arraysOf(folder, header, n_entries)
-  const entries = parts.entries.map((entry, i) => ({ ...entry, response: parts.responses[i] ?? null }))
+  const entries: Array<ImportedEntry> = []
+  await forEachSliced(parts.entries.length, undefined, (i) =>
+    entries.push({ ...parts.entries[i]!, response: parts.responses[i] ?? null })
+  )
   return { version, threshold, entries }
 }
 
@@ -96,7 +102,8 @@ const recordsOf = async (folder: string, header: Header, count: number): Promise
     lastUsedAt: EPOCH_MS + 1000 * view.getUint32(at + CODE_BYTES + 4, true),
     uses: view.getUint32(at + CODE_BYTES + 8, true)
   })
-  const entries = Array.from({ length: count }, (_, i) => entry(i * RECORD_BYTES))
+  const entries: Array<Bare> = []
+  await forEachSliced(count, undefined, (i) => entries.push(entry(i * RECORD_BYTES)))
   return { entries, responses: await responsesOf(folder, header["responses_checksum"], count) }
 }
 
@@ -112,13 +119,15 @@ const arraysOf = async (folder: string, header: Header, count: number): Promise<
   const uses = viewOf(await column("access_count", 4))
   const invalid = (name: string, i: number, reason: string) =>
     new ImportInvalid({ path: join(folder, `${name}.bin`), field: `entry ${i}`, reason })
-  const entries = Array.from({ length: count }, (_, i): Bare => {
+  const entry = (i: number): Bare => {
     const at = Math.round(1000 * created.getFloat64(i * 8, true))
     if (!(Math.abs(at) <= MOST_MS)) throw invalid("created_at", i, "not a time")
     const used = uses.getInt32(i * 4, true)
     if (used < 0) throw invalid("access_count", i, "below 0")
     return { code: codes.slice(i * CODE_BYTES, (i + 1) * CODE_BYTES), createdAt: at, lastUsedAt: at, uses: used }
-  })
+  }
+  const entries: Array<Bare> = []
+  await forEachSliced(count, undefined, (i) => entries.push(entry(i)))
   return { entries, responses: await responsesOf(folder, checksums["responses"], count) }
 }
 
@@ -126,7 +135,7 @@ const responsesOf = async (folder: string, checksum: unknown, count: number): Pr
   const bytes = await checked(folder, RESPONSES, checksum)
   const path = join(folder, RESPONSES)
   try {
-    const responses = unpickle(bytes)
+    const responses = await unpickle(bytes)
     if (responses.length <= count) return responses
     throw new ImportInvalid({ path, field: "length", reason: `${responses.length} responses of ${count} entries` })
   } catch (error) {
@@ -151,9 +160,16 @@ const headerOf = async (folder: string): Promise<Header> => {
 const checked = async (folder: string, name: string, checksum: unknown, length?: number): Promise<Uint8Array> => {
   const path = join(folder, name)
   const bytes = await bytesOf(path, (size) => length === undefined || size === length)
-  const found = createHash("sha256").update(bytes).digest("hex")
+  const found = await sha256(bytes)
   if (found === checksum) return bytes
   throw new ImportInvalid({ path, field: "checksum", reason: `wanted ${String(checksum).slice(0, 64)}, got ${found}` })
+}
+
+const sha256 = async (bytes: Uint8Array): Promise<string> => {
+  const hash = createHash("sha256")
+  const parts = Math.ceil(bytes.length / HASHED_BYTES)
+  await forEachSliced(parts, undefined, (i) => hash.update(bytes.subarray(i * HASHED_BYTES, (i + 1) * HASHED_BYTES)), 1)
+  return hash.digest("hex")
 }
 
 /** A plain file of a size that fits: neither a pipe that never ends nor gigabytes in place of a header. */

@@ -4,6 +4,8 @@
  * A pickle is a program that can call whatever its reader can import. This reader imports and calls nothing: it knows
  * the operations that such lists are written with and refuses every other one.
  */
+import { forEachSliced } from "../slice.ts"
+import { inNextTurn, leftInTurn } from "../turn.ts"
 
 /** What a pickle is refused with; the importer names the file. */
 export class PickleRefused extends Error {
@@ -49,15 +51,19 @@ const MOST_DIGITS = 10
 const MARK = Symbol("mark")
 
 type Item = string | null | Array<string | null>
+type StackItem = Item | typeof MARK
 
-/** The list that `bytes` hold, and nothing else; throws `PickleRefused`. */
-export const unpickle = (bytes: Uint8Array): Unpickled => new Unpickler(bytes).run()
+/** Operations between two looks at the clock. */
+const OPERATIONS_A_LOOK = 64
+
+/** The list that `bytes` hold, and nothing else, read in turns; rejects with `PickleRefused`. */
+export const unpickle = (bytes: Uint8Array): Promise<Unpickled> => new Unpickler(bytes).run()
 
 class Unpickler {
   readonly #bytes: Uint8Array
   readonly #view: DataView
   readonly #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-  readonly #stack: Array<Item | typeof MARK> = []
+  readonly #stack: Array<StackItem> = []
   readonly #memo = new Map<number, Item>()
   /** The next byte. */
   #next = 0
@@ -69,16 +75,19 @@ class Unpickler {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
-  run(): Unpickled {
-    for (;;) {
+  async run(): Promise<Unpickled> {
+    for (let count = 1; ; count++) {
+      if (count % OPERATIONS_A_LOOK === 0 && leftInTurn() <= 0) await inNextTurn()
       this.#at = this.#next
       const op = this.#u8()
       if (op === OP.stop) return this.#result()
-      this.#do(op)
+      const isUnderWay = this.#do(op)
+      if (isUnderWay !== undefined) await isUnderWay
     }
   }
 
-  #do(op: number): void {
+  /** Of what may be long it says when it is over. */
+  #do(op: number): Promise<void> | undefined {
     switch (op) {
       case OP.proto:
         if (this.#at > 0 || this.#u8() > NEWEST_PROTOCOL) this.#refuse("no protocol that is known")
@@ -108,15 +117,15 @@ class Unpickler {
       case OP.emptyList:
         this.#stack.push([])
         return
-      case OP.list:
-        this.#stack.push(this.#sinceMark())
-        return
+      case OP.list: {
+        const items = this.#sinceMark()
+        this.#stack.push([])
+        return this.#append(items)
+      }
       case OP.append:
-        this.#append([this.#pop()])
-        return
+        return this.#append(this.#stack.splice(-1))
       case OP.appends:
-        this.#append(this.#sinceMark())
-        return
+        return this.#append(this.#sinceMark())
       case OP.put:
         this.#remember(this.#decimal())
         return
@@ -154,25 +163,23 @@ class Unpickler {
     return list
   }
 
-  #pop(): string | null {
-    const item = this.#stack.pop()
-    if (typeof item !== "string" && item !== null) this.#refuse("wanted a string or None")
-    return item
-  }
-
   /** Takes what lies above the last mark, and the mark. */
-  #sinceMark(): Array<string | null> {
+  #sinceMark(): ReadonlyArray<StackItem> {
     const mark = this.#stack.lastIndexOf(MARK)
     if (mark < 0) this.#refuse("no mark")
-    const [, ...items] = this.#stack.splice(mark)
-    if (!items.every((item) => typeof item === "string" || item === null)) this.#refuse("wanted strings or None")
+    const items = this.#stack.splice(mark + 1)
+    this.#stack.pop()
     return items
   }
 
-  #append(items: ReadonlyArray<string | null>): void {
+  async #append(items: ReadonlyArray<StackItem>): Promise<void> {
     const list = this.#stack.at(-1)
     if (!Array.isArray(list)) this.#refuse("no list to add to")
-    for (const item of items) list.push(item)
+    await forEachSliced(items.length, undefined, (i) => {
+      const item = items[i]
+      if (typeof item !== "string" && item !== null) this.#refuse("wanted a string or None")
+      list.push(item)
+    })
   }
 
   #remember(number: number): void {
