@@ -2,10 +2,11 @@
  * A process under `native/faultfs` that runs scripts again and again, each time with other file operations that fail, and
  * says at its end what came of it.
  */
-import { closeSync, cpSync, openSync, readSync, rmSync, writeSync } from "node:fs"
+import { cpSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { type Collection, type Database, isSabineError, open } from "../../src/index.ts"
 import { keyOf } from "../concurrency/self-check.ts"
+import { arm, callsAndFaults, disarm, type Fault, folder } from "./fault-control.ts"
 import { Oracle } from "./oracle.ts"
 import { checkFound, openRows, payloadOnly, type State, stateOf, statesOf, viewOf, wholeEntry } from "./rows.ts"
 
@@ -19,9 +20,19 @@ const WAYS = [
   { code: ENOSPC, lasts: true },
   { code: EMFILE, lasts: true }
 ]
+/** All reads and writes come in halves, as the system may have them: nothing fails by that. */
+const HALVES = { from: 1, to: Number.MAX_SAFE_INTEGER, code: HALF }
 const BATCH = 8
 /** Times the folder is opened: as often as a fault may be in the way, and once more. */
 const OPEN_TRIES = 3
+
+/** Which calls of the scripts fail. */
+export interface FaultPart {
+  readonly first: number
+  readonly step: number
+  /** Each in every way, or in one of them. */
+  readonly allWays: boolean
+}
 
 export interface FaultCounts {
   /** File operations of the scripts. */
@@ -37,20 +48,7 @@ export interface FaultCounts {
   readonly wrong: Array<string>
 }
 
-const folder = process.env["FAULTFS_FOLDER"]!
-const [first = 1, step = 1, allWays = 0] = process.argv.slice(2).map(Number)
-const control = openSync(process.env["FAULTFS_CONTROL"]!, "r+")
-
-/** Makes these of the calls from now on fail; none without a range. */
-const arm = ({ from, to, code } = { from: 0, to: 0, code: 0 }): void => {
-  const words = BigUint64Array.of(0n, BigInt(from), BigInt(code), 0n, BigInt(to))
-  writeSync(control, new Uint8Array(words.buffer), 0, words.byteLength, 0)
-}
-const callsAndFaults = (): readonly [number, number] => {
-  const words = new BigUint64Array(4)
-  readSync(control, new Uint8Array(words.buffer), 0, words.byteLength, 0)
-  return [Number(words[0]), Number(words[3])]
-}
+const { first, step, allWays } = JSON.parse(process.argv[2]!) as FaultPart
 
 const counts: FaultCounts = { calls: 0, runs: 0, typed: 0, lost: 0, resurrected: 0, partial: 0, wrong: [] }
 
@@ -229,7 +227,7 @@ const prepare = async (): Promise<void> => {
 }
 
 /** One script with these calls failing; returns how many there were. */
-const runOne = async ({ start, work }: Script, fault?: Parameters<typeof arm>[0]): Promise<number> => {
+const runOne = async ({ start, work }: Script, fault?: Fault): Promise<number> => {
   const path = join(folder, "run")
   if (start !== "new") cpSync(startOf(start), path, { recursive: true, preserveTimestamps: true })
   const what = `${start}, ${work.name}`
@@ -264,13 +262,16 @@ await prepare()
 for (const [s, script] of SCRIPTS.entries()) {
   const calls = await runOne(script)
   counts.calls += calls
+  const typed = counts.typed
+  await runOne(script, HALVES)
+  if (counts.typed > typed) counts.wrong.push(`${script.start}, ${script.work.name}: what came in halves was refused`)
   for (let from = first; from <= calls; from += step) {
     for (const [i, { code, lasts }] of WAYS.entries()) {
-      if (allWays === 0 && i !== (from + s) % WAYS.length) continue
+      if (!allWays && i !== (from + s) % WAYS.length) continue
       counts.runs++
       await runOne(script, { from, to: lasts ? Number.MAX_SAFE_INTEGER : from, code })
     }
   }
 }
-closeSync(control)
+disarm()
 process.stdout.write(`\n${JSON.stringify(counts)}\n`)

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { buildFaultfs } from "./faultfs.ts"
-import { faultRuns } from "./faults.ts"
+import { faultRuns, logFaults } from "./faults.ts"
 
 /** The long form has every operation fail in every way, this one each thirtieth in one. */
 const STEP = 30
@@ -10,11 +10,20 @@ const STEP = 30
 test("a file operation that fails is a typed error, and nothing acknowledged is lost", async (t) => {
   const built = buildFaultfs()
   if ("reason" in built) return t.skip(built.reason)
-  for (const { wrong, ...counts } of await faultRuns(built.library, STEP, false)) {
+  for (const { wrong, ...counts } of await faultRuns(built.library, { step: STEP, allWays: false })) {
     t.diagnostic(JSON.stringify(counts))
     assert.ok(counts.runs > 0 && counts.typed > 0)
     const { lost, resurrected, partial } = counts
     assert.deepEqual({ lost, resurrected, partial }, { lost: 0, resurrected: 0, partial: 0 }, wrong.join("\n"))
     assert.deepEqual(wrong, [])
   }
+})
+
+test("whatever failed while a log was opened, it is written to afterwards", async (t) => {
+  const built = buildFaultfs()
+  if ("reason" in built) return t.skip(built.reason)
+  const { stuck, ...counts } = await logFaults(built.library)
+  t.diagnostic(JSON.stringify(counts))
+  assert.ok(counts.refused > 0 && counts.passed > 0)
+  assert.deepEqual(stuck, [])
 })

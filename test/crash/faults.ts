@@ -6,35 +6,39 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import "./compiled.ts"
-import type { FaultCounts } from "./fault-script.ts"
+import type { FaultCounts, FaultPart } from "./fault-script.ts"
+import type { LogOutcome } from "./log-fault-script.ts"
 
-const SCRIPT = fileURLToPath(new URL("./fault-script.ts", import.meta.url))
 const PROCESSES = 2
 
-/** Runs every call, or one in `step`, each failing in one way, or with `allWays` in each. */
-export const faultRuns = async (
-  library: string,
-  step: number,
-  allWays: boolean
-): Promise<ReadonlyArray<FaultCounts>> => {
-  const folder = await mkdtemp(join(tmpdir(), "sabine-faults-"))
-  const part = async (i: number): Promise<FaultCounts> => {
-    const [own, control] = [join(folder, `files-${i}`), join(folder, `control-${i}`)]
-    await mkdir(own)
-    await writeFile(control, new Uint8Array(40))
-    const args = [SCRIPT, String(1 + i * step), String(PROCESSES * step), allWays ? "1" : "0"]
-    const env = {
-      ...process.env,
-      LD_PRELOAD: library,
-      FAULTFS_FOLDER: own,
-      FAULTFS_CONTROL: control
-    }
-    const { stdout } = await promisify(execFile)(process.execPath, args, { env, maxBuffer: 2 ** 26 })
-    return JSON.parse(stdout.trim().split("\n").at(-1)!) as FaultCounts
-  }
+/** Runs a script under the library, in a folder of its own; what it says at its end. */
+const underFaults = async <A>(library: string, script: string, ...args: ReadonlyArray<string>): Promise<A> => {
+  const root = await mkdtemp(join(tmpdir(), "sabine-faults-"))
   try {
-    return await Promise.all(Array.from({ length: PROCESSES }, (_, i) => part(i)))
+    const [folder, control] = [join(root, "files"), join(root, "control")]
+    await mkdir(folder)
+    await writeFile(control, new Uint8Array(40))
+    const env = { ...process.env, LD_PRELOAD: library, FAULTFS_FOLDER: folder, FAULTFS_CONTROL: control }
+    const path = fileURLToPath(new URL(script, import.meta.url))
+    const { stdout } = await promisify(execFile)(process.execPath, [path, ...args], { env, maxBuffer: 2 ** 26 })
+    return JSON.parse(stdout.trim().split("\n").at(-1)!) as A
   } finally {
-    await rm(folder, { recursive: true })
+    await rm(root, { recursive: true })
   }
 }
+
+/** Runs every call, or one in `step`, each failing in one way, or with `allWays` in each. */
+export const faultRuns = (
+  library: string,
+  { step, allWays }: Omit<FaultPart, "first">
+): Promise<ReadonlyArray<FaultCounts>> =>
+  Promise.all(
+    Array.from({ length: PROCESSES }, (_, i) => {
+      const part: FaultPart = { first: 1 + i * step, step: PROCESSES * step, allWays }
+      return underFaults<FaultCounts>(library, "./fault-script.ts", JSON.stringify(part))
+    })
+  )
+
+/** Opens a log that was left, each time with another call failing, and writes to it. */
+export const logFaults = (library: string): Promise<LogOutcome> =>
+  underFaults<LogOutcome>(library, "./log-fault-script.ts")

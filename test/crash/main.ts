@@ -66,7 +66,7 @@ if (values.faults) {
   const built = buildFaultfs()
   if ("reason" in built) say("faults", { skipped: built.reason })
   else {
-    for (const counts of await faultRuns(built.library, 1, true)) {
+    for (const counts of await faultRuns(built.library, { step: 1, allWays: true })) {
       say("faults", counts)
       failures += counts.lost + counts.resurrected + counts.partial + counts.wrong.length
     }

@@ -2,7 +2,8 @@
 
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::transmute;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::control::{Fault, fault, is_on};
 use crate::journal::{Journal, turn};
@@ -13,7 +14,16 @@ const O_TRUNC: c_int = 0o1000;
 const O_APPEND: c_int = 0o2000;
 const F_GETFL: c_int = 3;
 const SEEK_CUR: c_int = 1;
-const EIO: c_int = 5;
+/// Commands of `fcntl` that set locks, of the process and of an open file.
+const LOCKS: [c_int; 4] = [6, 7, 37, 38];
+#[cfg(target_arch = "x86_64")]
+const STATX: i64 = 332;
+#[cfg(target_arch = "x86_64")]
+const COPY_FILE_RANGE: i64 = 326;
+#[cfg(not(target_arch = "x86_64"))]
+const STATX: i64 = 291;
+#[cfg(not(target_arch = "x86_64"))]
+const COPY_FILE_RANGE: i64 = 285;
 
 unsafe extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
@@ -46,12 +56,12 @@ fn refuse(code: c_int) -> c_int {
     -1
 }
 
-/// The errno that a call which writes no bytes is to fail with.
+/// The errno that a call without bytes is to fail with: there is no half of it.
 fn refusal() -> Option<c_int> {
-    fault().map(|fault| match fault {
-        Fault::Code(code) => code,
-        Fault::Short => EIO,
-    })
+    match fault()? {
+        Fault::Code(code) => Some(code),
+        Fault::Short => None,
+    }
 }
 
 /// Makes a call on a path between what the journal is told before and after.
@@ -73,7 +83,8 @@ fn opening(name: *const c_char, flags: c_int, call: impl FnOnce() -> c_int) -> c
     if let Some(code) = refusal() {
         return refuse(code);
     }
-    let existed = path.exists();
+    // Only a journal asks, and asking is a call as well.
+    let existed = !is_on() && path.exists();
     let cuts = |journal: &mut Journal| {
         if existed && flags & O_TRUNC != 0 {
             journal.writes(&path, 0, None);
@@ -118,6 +129,20 @@ fn reading(fd: c_int, len: usize, call: impl FnOnce(usize) -> isize) -> isize {
         Some(Fault::Code(code)) => refuse(code) as isize,
         Some(Fault::Short) => call((len / 2).max(1)),
         None => call(len),
+    }
+}
+
+/// A call that asks something of a file, or says what no journal takes back; `failed` is what it returns when it is to fail.
+fn asking<A>(path: impl FnOnce() -> Option<PathBuf>, failed: A, call: impl FnOnce() -> A) -> A {
+    if !is_on() || path().is_none() {
+        return call();
+    }
+    match refusal() {
+        Some(code) => {
+            refuse(code);
+            failed
+        }
+        None => call(),
     }
 }
 
@@ -289,7 +314,7 @@ extern "C" fn link(from: *const c_char, to: *const c_char) -> c_int {
     if let Some(code) = refusal() {
         return refuse(code);
     }
-    let existed = path.exists();
+    let existed = !is_on() && path.exists();
     told(
         |_| {},
         call,
@@ -299,4 +324,115 @@ extern "C" fn link(from: *const c_char, to: *const c_char) -> c_int {
             }
         },
     )
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rmdir(name: *const c_char) -> c_int {
+    let call = || real!(rmdir(name) as extern "C" fn(*const c_char) -> c_int);
+    asking(|| of_name(name), -1, call)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn opendir(name: *const c_char) -> *mut c_void {
+    let call = || real!(opendir(name) as extern "C" fn(*const c_char) -> *mut c_void);
+    asking(|| of_name(name), std::ptr::null_mut(), call)
+}
+
+/// The file is closed in any case, as the system does it.
+#[unsafe(no_mangle)]
+extern "C" fn close(fd: c_int) -> c_int {
+    let path = if is_on() { of_descriptor(fd) } else { None };
+    let closed = real!(close(fd) as extern "C" fn(c_int) -> c_int);
+    asking(|| path, -1, || closed)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn fcntl64(fd: c_int, command: c_int, argument: usize) -> c_int {
+    let call = || real!(fcntl64(fd, command, argument) as extern "C" fn(c_int, c_int, usize) -> c_int);
+    if LOCKS.contains(&command) { asking(|| of_descriptor(fd), -1, call) } else { call() }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn fchmod(fd: c_int, mode: u32) -> c_int {
+    let call = || real!(fchmod(fd, mode) as extern "C" fn(c_int, u32) -> c_int);
+    asking(|| of_descriptor(fd), -1, call)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn fchown(fd: c_int, user: u32, group: u32) -> c_int {
+    let call = || real!(fchown(fd, user, group) as extern "C" fn(c_int, u32, u32) -> c_int);
+    asking(|| of_descriptor(fd), -1, call)
+}
+
+macro_rules! stats {
+    (of_name: $($named:ident),*; of_descriptor: $($opened:ident),*;
+     old: $($old:ident $new:ident),*; old_opened: $($old_opened:ident $new_opened:ident),*) => {
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $named(name: *const c_char, found: *mut c_void) -> c_int {
+            let call = || real!($named(name, found) as extern "C" fn(*const c_char, *mut c_void) -> c_int);
+            asking(|| of_name(name), -1, call)
+        })*
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $opened(fd: c_int, found: *mut c_void) -> c_int {
+            let call = || real!($opened(fd, found) as extern "C" fn(c_int, *mut c_void) -> c_int);
+            asking(|| of_descriptor(fd), -1, call)
+        })*
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $old(_version: c_int, name: *const c_char, found: *mut c_void) -> c_int {
+            $new(name, found)
+        })*
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $old_opened(_version: c_int, fd: c_int, found: *mut c_void) -> c_int {
+            $new_opened(fd, found)
+        })*
+    };
+}
+
+// Programs that were built for an older libc ask it by the old names.
+stats! {
+    of_name: stat, stat64, lstat, lstat64, statfs, statfs64; of_descriptor: fstat, fstat64;
+    old: __xstat stat, __xstat64 stat64, __lxstat lstat, __lxstat64 lstat64;
+    old_opened: __fxstat fstat, __fxstat64 fstat64
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn statx(at: c_int, name: *const c_char, flags: c_int, mask: u32, found: *mut c_void) -> c_int {
+    type Call = extern "C" fn(c_int, *const c_char, c_int, u32, *mut c_void) -> c_int;
+    asking(|| of_either(at, name), -1, || real!(statx(at, name, flags, mask, found) as Call))
+}
+
+/// Calls that libuv makes by their numbers.
+#[unsafe(no_mangle)]
+extern "C" fn syscall(number: i64, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> i64 {
+    type Call = extern "C" fn(i64, usize, usize, usize, usize, usize, usize) -> i64;
+    static REAL: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+    let call = || {
+        let mut found = REAL.load(Ordering::Relaxed);
+        if found.is_null() {
+            const RTLD_NEXT: *mut c_void = usize::MAX as *mut c_void;
+            // SAFETY: the name ends with a zero.
+            found = unsafe { dlsym(RTLD_NEXT, c"syscall".as_ptr()) };
+            REAL.store(found, Ordering::Relaxed);
+        }
+        // SAFETY: the function takes up to six arguments in registers, and leaves those that a call does not have.
+        unsafe { transmute::<*mut c_void, Call>(found)(number, a, b, c, d, e, f) }
+    };
+    match number {
+        STATX => asking(|| of_either(a as c_int, b as *const c_char), -1, call),
+        COPY_FILE_RANGE => {
+            let copy = |len: usize| {
+                type Copy = extern "C" fn(i64, usize, usize, usize, usize, usize, usize) -> i64;
+                real!(syscall(number, a, b, c, d, len, f) as Copy) as isize
+            };
+            writing(c as c_int, None, e, copy) as i64
+        }
+        _ => call(),
+    }
+}
+
+/// The path of a name, or of an open file where that is empty.
+fn of_either(fd: c_int, name: *const c_char) -> Option<PathBuf> {
+    // SAFETY: callers of libc pass strings that end with a zero.
+    let is_empty = name.is_null() || unsafe { *name } == 0;
+    if is_empty { of_descriptor(fd) } else { of_name(name) }
 }

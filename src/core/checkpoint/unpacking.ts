@@ -68,8 +68,12 @@ export const unpack = async (path: string, unpacking: Unpacking, signal: AbortSi
 }
 
 const decompressorFor = async (path: string, file: FileHandle) => {
-  const { buffer, bytesRead } = await file.read(new Uint8Array(4), 0, 4, 0).catch(fails("read", path))
-  const start = Buffer.from(buffer.subarray(0, bytesRead)).toString("hex")
+  const bytes = Buffer.alloc(4)
+  // A read may bring fewer bytes than there are.
+  for (let at = 0, read = 1; at < bytes.length && read > 0; at += read) {
+    read = (await file.read(bytes, at, bytes.length - at, at).catch(fails("read", path))).bytesRead
+  }
+  const start = bytes.toString("hex")
   if (start.startsWith("1f8b")) return createGunzip({ chunkSize: CHUNK_BYTES })
   if (start === "28b52ffd") return createZstdDecompress({ chunkSize: CHUNK_BYTES })
   throw new ImportInvalid({ path, field: "file", reason: "it is compressed by neither gzip nor zstd" })

@@ -131,6 +131,8 @@ export class LogFile {
         PRAGMA cell_size_check = ON;
         PRAGMA trusted_schema = OFF;`)
       this.#migrate(version)
+      // Where the file could not be opened to be written, SQLite opened it to be read and says so to writes alone.
+      this.#transaction(() => undefined)
     } catch (error) {
       this.#db.close()
       throw error
