@@ -99,6 +99,7 @@ test("any run of writes and saves is what a map says, after a kill at any point 
   const command = fc.oneof(
     fc.record({ kind: fc.constant("add" as const), key, number }),
     fc.record({ kind: fc.constant("many" as const), key, number }),
+    fc.record({ kind: fc.constant("replace" as const), key, number }),
     fc.record({ kind: fc.constant("payload" as const), key, number }),
     fc.record({ kind: fc.constant("vector" as const), key, number }),
     fc.record({ kind: fc.constant("fields" as const), key, number }),
@@ -124,6 +125,14 @@ test("any run of writes and saves is what a map says, after a kill at any point 
         else if (kind === "delete") await notes.delete(key)
         else if (kind === "add" && !taken) await notes.add(entry)
         else if (kind === "many" && !taken) await notes.addMany([entry])
+        else if (kind === "replace")
+          await notes.addMany(
+            [
+              { key: "b", vector: [1, 1] },
+              { ...entry, key: `${key}!` }
+            ],
+            { replace: true }
+          )
         else if (kind === "payload" && taken) await notes.update({ key, payload: { number } })
         else if (kind === "vector" && taken) await notes.update({ key, vector: [1, number] })
         else if (kind === "fields" && taken) await notes.update({ key, fields: { lang: `${number}`, year: null } })

@@ -65,6 +65,7 @@ test("arguments of the wrong type are refused by name, and nothing changes", asy
     [addMany, { keys: ["b"], vectors: new Float32Array(3).fill(1), payloads: "x" }],
     [addMany, [], null],
     [addMany, [], { onProgress: 5 }],
+    [addMany, [], { replace: "yes" }],
     [search, null],
     [search, [1, 2, 3], null],
     [search, [1, 2, 3], { k: Symbol("few") }],

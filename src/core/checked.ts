@@ -33,6 +33,12 @@ export const optionalFunction = <T>(parameter: string, value: T): T => {
   throw new InvalidParameter({ parameter, reason: `wanted a function, got ${shown(value)}` })
 }
 
+/** True or false, or undefined where it may be absent. */
+export const optionalBoolean = (parameter: string, value: boolean | undefined): boolean | undefined => {
+  if (value === undefined || typeof value === "boolean") return value
+  throw new InvalidParameter({ parameter, reason: `wanted true or false, got ${shown(value)}` })
+}
+
 /** Whether a value that was read, of whatever type, has properties that may be looked at. */
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)

@@ -365,6 +365,24 @@ describe("SabineVectorStore", () => {
     await assert.rejects(store.addVectors([], [again]), InvalidParameter)
   })
 
+  test("keeps all documents of a call or none, also of those that are known, and one of each new id", async () => {
+    await using db = await open(":memory:")
+    const store = await made(db)
+    const add = (pageContent: string, vectors: Array<Array<number>>, ids: Array<string>) =>
+      store.addVectors(
+        vectors,
+        ids.map(() => new Document({ pageContent, metadata: {} })),
+        { ids }
+      )
+    const at = (c: number) => [0, 0, 0, 0, 0, 0].with(c, 1)
+    await Promise.all(["one", "two"].map((text) => add(text, [at(4), at(5)], ["new", text])))
+    await assert.rejects(add("three", [at(5), [1]], ["three", "new"]), { _tag: "DimensionMismatch" })
+    await assert.rejects(add("three", [at(5), at(5)], ["new", ""]), InvalidParameter)
+    const found = await store.similaritySearchVectorWithScore(at(4), 1)
+    assert.deepEqual([found[0]![0].id, found[0]![0].pageContent], ["new", "two"])
+    assert.equal((await db.collection("documents")).size(), texts.length + 3)
+  })
+
   test("deletes what a filter lets through, however many, and asks for no more than a search can find", async () => {
     await using db = await open(":memory:")
     const store = await made(db)

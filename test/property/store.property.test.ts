@@ -92,7 +92,8 @@ const action = (dimensions: number) =>
       arbitrary: fc.record({
         kind: fc.constant("addMany" as const),
         entries: fc.array(entry(dimensions), { maxLength: 12 }),
-        columns: fc.boolean()
+        columns: fc.boolean(),
+        replace: fc.boolean()
       })
     },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant("update" as const), entry: entry(dimensions) }) },
@@ -177,7 +178,7 @@ class Run {
         }
         break
       case "addMany":
-        await this.#addMany(action.entries, action.columns)
+        await this.#addMany(action)
         break
       case "update":
         if (model.has(action.entry.key)) {
@@ -254,7 +255,7 @@ class Run {
     for (const [i, x] of expected.vector.entries()) assert.ok(Math.abs(vector[i]! - x / length) <= tolerance)
   }
 
-  async #addMany(entries: ReadonlyArray<EntryInput>, columns: boolean): Promise<void> {
+  async #addMany({ entries, columns, replace }: Extract<Action, { readonly kind: "addMany" }>): Promise<void> {
     const { collection, model } = this
     const { dimensions } = this.#setting
     const keys = entries.map(({ key }) => key)
@@ -262,8 +263,8 @@ class Run {
       entries.flatMap(({ vector, text }) => Array.from(vector ?? letters(text!, dimensions)))
     )
     const payloads = entries.map(({ payload }) => payload)
-    const added = collection.addMany(columns ? { keys, vectors, payloads } : entries)
-    if (new Set(keys).size < keys.length || keys.some((key) => model.has(key))) {
+    const added = collection.addMany(columns ? { keys, vectors, payloads } : entries, { replace })
+    if (new Set(keys).size < keys.length || (!replace && keys.some((key) => model.has(key)))) {
       await assert.rejects(added, failsWith("DuplicateKey"))
       return
     }
@@ -319,7 +320,9 @@ class Run {
     const { collection } = this
     const { dimensions } = this.#setting
     const good = Array.from({ length: dimensions }, () => 1)
-    const many = (bad: EntryInput) => collection.addMany([{ key: "fresh", vector: good }, bad])
+    const replace = which % 2 === 0
+    const many = (bad: EntryInput) =>
+      collection.addMany([{ key: replace ? key : "fresh", vector: good }, bad], { replace })
     const badKey = BAD_KEYS[which % BAD_KEYS.length]!
     const payload = BAD_PAYLOADS[which % BAD_PAYLOADS.length]
     const badVector = good.with(which % dimensions, [Number.NaN, Number.POSITIVE_INFINITY][which % 2]!)

@@ -101,7 +101,8 @@ export class SabineVectorStore extends VectorStore {
 
   /**
    * Keeps documents with their vectors, each under the id of `options`, its own or a new one, in place of what the id stood
-   * for. Durable when this resolves; rejects with `InvalidParameter` or `DimensionMismatch` before anything was written.
+   * for: all of them or none. Durable when this resolves; rejects with `InvalidParameter`, `InvalidVector` or
+   * `DimensionMismatch`.
    */
   async addVectors(
     vectors: Array<Array<number>>,
@@ -123,12 +124,7 @@ export class SabineVectorStore extends VectorStore {
     }))
     // Of an id that comes twice the last one counts.
     const last = new Map(entries.map((entry) => [entry.key, entry]))
-    const known = await Promise.all([...last.keys()].map((key) => this.#entries.has(key)))
-    const isKnown = new Map([...last.keys()].map((key, i) => [key, known[i]!]))
-    const added = [...last.values()].filter(({ key }) => !isKnown.get(key))
-    if (added.length > 0) await this.#entries.addMany(added)
-    const updated = [...last.values()].filter(({ key }) => isKnown.get(key))
-    await Promise.all(updated.map((entry) => this.#entries.update(entry)))
+    await this.#entries.addMany([...last.values()], { replace: true })
     return entries.map(({ key }) => key)
   }
 

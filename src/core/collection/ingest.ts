@@ -36,12 +36,26 @@ const COPY_ROWS = 16
 /** Called with the number of entries written so far. */
 export type OnProgress = (done: number) => void
 
-/** Checks keys and vectors of the whole batch, for the namespace of this code. */
-export const checkBatch = async (store: Store, batch: Batch, scope: number, signal: AbortSignal): Promise<void> => {
+/** Where a batch is to go. */
+interface Target {
+  /** Code of the namespace. */
+  readonly scope: number
+  /** Whether keys may be taken. */
+  readonly replace: boolean
+}
+
+/** Checks keys and vectors of the whole batch. */
+export const checkBatch = async (
+  store: Store,
+  batch: Batch,
+  { scope, replace }: Target,
+  signal: AbortSignal
+): Promise<void> => {
   const seen = new Set<string>()
   await forEachSliced(batch.count, signal, (i) => {
     const key = batch.keys[i]!
-    if (store.find(checkedKey(key, scope, `entries[${i}].key`)) >= 0 || seen.has(key)) throw new DuplicateKey({ key })
+    const encoded = checkedKey(key, scope, `entries[${i}].key`)
+    if (seen.has(key) || (!replace && store.find(encoded) >= 0)) throw new DuplicateKey({ key })
     seen.add(key)
   })
   const vectors = new Float32Array(COPY_ROWS * store.shape.dimensions)
@@ -96,7 +110,8 @@ export const ingest = async (ingestion: Ingestion, batch: Batch, signal: AbortSi
   await forEachSliced(batch.count, undefined, (i) => {
     store.enlist(rows[i]!, lists?.[i])
     store.writeFields(rows[i]!, batch.fields.columns, i)
-    store.publish(rows[i]!, checkedKey(batch.keys[i], scope), addresses[i]!, -1)
+    const key = checkedKey(batch.keys[i], scope)
+    store.publish(rows[i]!, key, addresses[i]!, store.find(key))
   })
 }
 

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Builder } from "../builder.ts"
-import { object, optionalFunction } from "../checked.ts"
+import { object, optionalBoolean, optionalFunction } from "../checked.ts"
 import { DuplicateKey, InvalidParameter, KeyNotFound, type SabineError } from "../errors.ts"
 import { abortable, attempt, awaited, limited } from "../lift.ts"
 import { encodeFrame, type Frame } from "../log/frame.ts"
@@ -25,6 +25,8 @@ import { checkVectors, ownVector } from "./vectors.ts"
 import { KeyTurns, type WriteLock } from "./write-lock.ts"
 
 export interface AddManyOptions {
+  /** Puts entries in place of those whose keys are taken, which are gone then with all they had. Default: `DuplicateKey`. */
+  readonly replace?: boolean | undefined
   /** Called with the number of entries written so far, out of the batch. */
   readonly onProgress?: OnProgress | undefined
   /** Cancels the batch: nothing of it is added unless all of it was written already. */
@@ -217,13 +219,14 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     options: AddManyOptions
   ) {
     const onProgress = yield* attempt(() => optionalFunction("onProgress", options.onProgress))
+    const replace = (yield* attempt(() => optionalBoolean("replace", options.replace))) ?? false
     const batch = yield* abortable((signal) => toBatch(store.shape, embed, entries, signal))
     if (batch.count === 0) return
     yield* exclusively(
       abortable(async (signal) => {
         requireCodes(parts)
         const code = scope()
-        await checkBatch(store, batch, code, signal)
+        await checkBatch(store, batch, { scope: code, replace }, signal)
         const encode = () => encodeBatch(parts, batch)
         await ingest({ store, pool: parts.pool, log, namespace, scope: code, encode, onProgress }, batch, signal)
       })
