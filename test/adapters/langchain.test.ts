@@ -168,6 +168,31 @@ describe("cachedChatModel", () => {
       assert.equal(cache.stats().stored, 2)
     }))
 
+  test("gives every answer that is served again an id of its own, which all its chunks have", () =>
+    withCache({}, async ({ cache }) => {
+      const streaming = new FakeStreamingChatModel({})
+      streaming._streamResponseChunks = async function* () {
+        for (const text of ["me", "ow"]) {
+          const message = new AIMessageChunk({ content: text, id: "of the model" })
+          yield new ChatGenerationChunk({ text, message })
+        }
+      }
+      const model = cachedChatModel(streaming, cache)
+      const idsOf = async () => {
+        const ids = new Set<string | undefined>()
+        for await (const { id } of await model.stream("cat 0")) ids.add(id)
+        return [...ids]
+      }
+      const streams = [await Promise.all([idsOf(), idsOf()]), await idsOf(), await idsOf()].flat(2)
+      const wholes = [await model.invoke("cat 0"), await model.invoke("cat 5")].map(({ id }) => id)
+      streaming.cache = new SabineCache(cache)
+      const own = [await streaming.invoke("dog 0"), await streaming.invoke("dog 0"), await streaming.invoke("dog 0")]
+      const ids = [...streams, ...wholes, ...own.slice(1).map(({ id }) => id)]
+      assert.equal(streams[0], "of the model")
+      assert.deepEqual([ids.length, new Set(ids).size], [8, 8])
+      assert.ok(ids.slice(1).every((id) => id?.startsWith("run-")))
+    }))
+
   test("tells tokens to callbacks, whether they are new or replayed", () =>
     withCache({}, async ({ cache }) => {
       const model = cachedChatModel(counting(), cache)

@@ -3,7 +3,7 @@ import { BaseCache } from "@langchain/core/caches"
 import type { Generation } from "@langchain/core/outputs"
 import type { CacheRequest, GetOptions, SemanticCache, SetOptions } from "../../cache.ts"
 import { isPassing } from "../answered.ts"
-import { factsOf, generationOf, type KeptGeneration, keptOf } from "./generations.ts"
+import { factsOf, generationOf, type KeptGeneration, keptOf, newId } from "./generations.ts"
 
 export interface SabineCacheOptions
   extends Pick<GetOptions, "threshold" | "maxAgeMs">,
@@ -51,7 +51,10 @@ export class SabineCache extends BaseCache {
     const request = this.#requestOf(prompt, llmKey)
     if (request === undefined) return null
     const found = await unlessPassing(this.#cache.get(request, { threshold, maxAgeMs }))
-    return found?.isHit ? (found.value as ReadonlyArray<KeptGeneration>).map(generationOf) : null
+    if (!found?.isHit) return null
+    const generations = (found.value as ReadonlyArray<KeptGeneration>).map(generationOf)
+    for (const generation of generations) if ("message" in generation) generation.message._updateId(newId())
+    return generations
   }
 
   async update(prompt: string, llmKey: string, value: Array<Generation>): Promise<void> {

@@ -11,7 +11,7 @@ import type { ChatGenerationChunk, ChatResult } from "@langchain/core/outputs"
 import { type Runnable, RunnableBinding } from "@langchain/core/runnables"
 import type { AskOptions, CacheMessage, CacheRequest, SemanticCache } from "../../cache.ts"
 import { answered } from "../answered.ts"
-import { chunkOf, factsOf, generationOf, type KeptGeneration, keptOf, resultOf } from "./generations.ts"
+import { chunkOf, factsOf, generationOf, type KeptGeneration, keptOf, newId, resultOf } from "./generations.ts"
 import { isAsAsked } from "./structured.ts"
 
 export interface CachedChatModelOptions
@@ -25,9 +25,9 @@ type Model = BaseChatModel<BaseChatModelCallOptions>
 /**
  * A model whose `invoke`, `batch` and `stream` are answered from the cache, or by the model behind it, whose answers are
  * kept. The text of the last message of the user may be near another; all other messages, tools and parameters of model
- * and call must be the same. `invoke` and `stream` share entries. `response_metadata.sabine` of a message, the last one of a
- * stream, says what the cache did. Tool calls, cut, refused and failed answers are not kept, nor is structured output that is not
- * what its schema asks for.
+ * and call must be the same. `invoke` and `stream` share entries; an answer that is served again has an id of its own.
+ * `response_metadata.sabine` of a message, the last one of a stream, says what the cache did. Tool calls, cut, refused and
+ * failed answers are not kept, nor is structured output that is not what its schema asks for.
  */
 export const cachedChatModel = (
   model: Model,
@@ -90,7 +90,7 @@ export class CachedChatModel extends BaseChatModel {
   async _generate(
     messages: Array<BaseMessage>,
     options: this["ParsedCallOptions"],
-    _runManager?: CallbackManagerForLLMRun
+    runManager?: CallbackManagerForLLMRun
   ): Promise<ChatResult> {
     const { value, told, fresh } = await this.#answered(messages, options, async (signal) => {
       const result = await this.#model._generate(messages, { ...options, ...(signal && { signal }) })
@@ -98,6 +98,7 @@ export class CachedChatModel extends BaseChatModel {
     })
     const result = fresh ?? (await wholeOf(value, options.signal))
     for (const { message } of result.generations) {
+      if (fresh === undefined) message._updateId(newId(runManager?.runId))
       message.response_metadata = { ...message.response_metadata, sabine: told }
     }
     return result
@@ -115,9 +116,13 @@ export class CachedChatModel extends BaseChatModel {
       const { generations } = await this.#model._generate(messages, own)
       return { result: undefined, answer: generations.map(keptOf) }
     })
+    const own = told.hit || told.isShared ? newId(runManager?.runId) : undefined
+    let id: string | undefined
     try {
       for await (const kept of isChunks(value) ? value : (value as ReadonlyArray<KeptGeneration>).slice(0, 1)) {
         const chunk = chunkOf(kept)
+        if (own !== undefined) chunk.message._updateId(own)
+        id = chunk.message.id
         yield chunk
         await runManager?.handleLLMNewToken(chunk.text, undefined, undefined, undefined, undefined, { chunk })
       }
@@ -125,7 +130,7 @@ export class CachedChatModel extends BaseChatModel {
       options.signal?.throwIfAborted()
       throw error
     }
-    yield chunkOf({ text: "", message: { content: "", response_metadata: { sabine: told } } })
+    yield chunkOf({ text: "", message: { content: "", id, response_metadata: { sabine: told } } })
   }
 
   get #streams(): boolean {

@@ -1,4 +1,5 @@
 /** Answers of LangChain as JSON, and what they say of themselves. */
+import { randomUUID } from "node:crypto"
 import { AIMessage, AIMessageChunk, type BaseMessage } from "@langchain/core/messages"
 import { type ChatGeneration, ChatGenerationChunk, type ChatResult, type Generation } from "@langchain/core/outputs"
 import { type AnswerFacts, type Form, usualFacts } from "../../cache.ts"
@@ -32,6 +33,9 @@ export const chunkOf = ({ text, generationInfo, message }: KeptGeneration): Chat
     ...(generationInfo && { generationInfo }),
     message: new AIMessageChunk((message ?? { content: text }) as Fields)
   })
+
+/** An id for an answer that is served again, as LangChain makes them: to who collects messages those of one id are one. */
+export const newId = (runId: string = randomUUID()): string => `run-${runId}`
 
 /** The whole of what came in chunks. */
 export const resultOf = (chunks: ReadonlyArray<KeptGeneration>): ChatResult => {
