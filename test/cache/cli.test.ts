@@ -178,6 +178,13 @@ describe("sabine cache", () => {
     assert.equal(nothing.code, 2)
     assert.match(nothing.err, /wanted a key, tag, source, scope or age/)
     assert.equal((await entriesIn(folder)).length, 6)
+    const { scope } = JSON.parse((await sabine("cache", "list", "--json", "--tag", "late", folder)).out.split("\n")[0]!)
+    const start = scope.slice(0, 8).toUpperCase()
+    assert.equal((await invalidate("--scope", start, "--source", "none")).out, "0 entries deleted\n")
+    assert.equal((await invalidate("--scope", start, "--json")).out, '{"deleted":5}\n')
+    assert.equal((await entriesIn(folder)).length, 1)
+    const wrong = await invalidate("--scope", "acme")
+    assert.deepEqual([wrong.code, /hexadecimal/.test(wrong.err)], [2, true])
   })
 
   test("calibrate measures pairs and writes what the option calibration takes", async () => {
@@ -200,6 +207,8 @@ describe("sabine cache", () => {
     const zipped = join(root, "pairs.tsv.gz")
     await writeFile(zipped, gzipSync(await readFile(pairs)))
     assert.deepEqual(JSON.parse((await sabine("cache", "calibrate", zipped)).out), calibration)
+    await writeFile(pairs, `\ufeff${lines.join("\r\n")}\r\n0\tWhere is my garden?\tWho sold my violin?\r\n`)
+    assert.deepEqual(JSON.parse((await sabine("cache", "calibrate", pairs)).out), calibration)
     await writeFile(pairs, "1\ta\tb\nyes\ta\tb\n")
     const wrong = await sabine("cache", "calibrate", pairs)
     assert.equal(wrong.code, 2)

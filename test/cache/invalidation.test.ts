@@ -45,6 +45,14 @@ test("by key, tag, source, scope and age, and by several of them at once", async
     assert.deepEqual(await there(cache), ["dog 0", "sun 0"])
     const { invalidated, entries } = cache.stats()
     assert.deepEqual([invalidated, entries], [10, 3])
+    for await (const { scope, text } of cache.entries()) {
+      if (text === "dog 0") assert.equal(await cache.invalidate({ scope }), 2)
+    }
+    assert.deepEqual(await there(cache), [])
+    for (const scope of ["", "ab", "g".repeat(64), null]) {
+      await assert.rejects(cache.invalidate({ scope: scope as string }), { _tag: "InvalidParameter" })
+    }
+    assert.equal(cache.stats().entries, 1)
   })
 })
 

@@ -40,7 +40,9 @@ const run = async (path: string, options: Options): Promise<void> => {
 
 const readPairs = async (path: string): Promise<ReadonlyArray<LabelledPair>> => {
   const bytes = await readFile(path)
-  const lines = (path.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8").split(/\r?\n/)
+  // Spreadsheets write a byte order mark first.
+  const text = (path.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8").replace(/^\ufeff/, "")
+  const lines = text.split(/\r?\n/)
   return lines.flatMap((line, i) => {
     if (line === "") return []
     const [label, a, b] = line.split("\t")

@@ -3,7 +3,7 @@ import type { Command } from "commander"
 import type { CachedEntry } from "../../cache.ts"
 import { print, printNext } from "../print.ts"
 import { cacheCommand, type OpenedOptions, withCache } from "./opened.ts"
-import { count } from "./values.ts"
+import { count, scope } from "./values.ts"
 
 interface Filters extends OpenedOptions {
   readonly tag?: string
@@ -15,7 +15,7 @@ const withFilters = (command: Command): Command =>
   command
     .option("--tag <tag>", "entries with this tag alone")
     .option("--source <document>", "entries made from this document alone")
-    .option("--scope <hex>", "entries of the scopes whose hash starts so alone")
+    .option("--scope <hex>", "entries of the scopes whose hash starts so alone", scope)
 
 export const addList = (parent: Command): void => {
   withFilters(cacheCommand(parent, "list", "Lists entries, newest first: key, scope, time and question."))

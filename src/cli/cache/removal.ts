@@ -3,7 +3,7 @@ import { type Command, Option } from "commander"
 import type { EvictionName } from "../../cache.ts"
 import { print } from "../print.ts"
 import { cacheCommand, type OpenedOptions, withCache } from "./opened.ts"
-import { count, duration } from "./values.ts"
+import { count, duration, scope } from "./values.ts"
 
 interface Bounds extends OpenedOptions {
   readonly maxEntries?: number
@@ -15,6 +15,7 @@ interface Which extends OpenedOptions {
   readonly key?: string
   readonly tag?: string
   readonly source?: string
+  readonly scope?: string
   readonly olderThan?: number
 }
 
@@ -38,6 +39,7 @@ export const addInvalidate = (parent: Command): void => {
     .option("--key <key>", "the entry of this key")
     .option("--tag <tag>", "entries with this tag")
     .option("--source <document>", "entries made from this document")
+    .option("--scope <hex>", "entries of the scopes whose hash starts so", scope)
     .option("--older-than <age>", "entries of this age or older, such as 12h or 7d", duration)
     .option("--json", "print the outcome as one JSON object")
     .action(invalidate)
@@ -63,6 +65,15 @@ const evict = async (path: string, options: Bounds): Promise<void> => {
 }
 
 const invalidate = async (path: string, options: Which): Promise<void> => {
-  const { name, key, tag, source, olderThan: olderThanMs } = options
-  told(await withCache(path, name, (cache) => cache.invalidate({ key, tag, source, olderThanMs })), options)
+  const { name, key, tag, source, scope: start, olderThan: olderThanMs } = options
+  const which = { key, tag, source, olderThanMs }
+  const deleted = await withCache(path, name, async (cache) => {
+    if (start === undefined) return cache.invalidate(which)
+    const scopes = new Set<string>()
+    for await (const { scope } of cache.entries()) if (scope.startsWith(start)) scopes.add(scope)
+    let deleted = 0
+    for (const scope of scopes) deleted += await cache.invalidate({ ...which, scope })
+    return deleted
+  })
+  told(deleted, options)
 }

@@ -7,6 +7,12 @@ export const count = (text: string): number => {
   throw new InvalidArgumentError("wanted a whole number, 1 or more")
 }
 
+/** The start of the hash of a scope. */
+export const scope = (text: string): string => {
+  if (/^[\da-f]{1,64}$/i.test(text)) return text.toLowerCase()
+  throw new InvalidArgumentError("wanted hexadecimal digits, 64 at most")
+}
+
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** Milliseconds of a text such as `90s`, `12h` or `7d`. */

@@ -29,7 +29,7 @@ import {
   type SetOptions,
   settingsOf
 } from "./options.ts"
-import { type Asked, askedOf, type CacheRequest } from "./request.ts"
+import { type Asked, askedOf, type CacheRequest, scopeOfDigits } from "./request.ts"
 import type { CachedEntry, Kept, LookUp } from "./results.ts"
 import { isSideKey } from "./side-record.ts"
 import { type CacheStatistics, Counters } from "./statistics.ts"
@@ -39,8 +39,11 @@ import { Told } from "./told.ts"
 
 /** Which entries are to be gone: those for which every part holds. At least one part is needed. */
 export interface Invalidated extends Omit<Invalidation, "scope"> {
-  /** Entries of the scope of this request: all that `get` could find for it, whatever its last message says. */
-  readonly scope?: CacheRequest | undefined
+  /**
+   * Entries of the scope of this request: all that `get` could find for it, whatever its last message says. Or the `scope` of
+   * an entry, as `entries()` has it.
+   */
+  readonly scope?: CacheRequest | string | undefined
 }
 
 interface SemanticCacheService {
@@ -254,12 +257,14 @@ class Running {
 
   async invalidate(invalidated: Invalidated): Promise<number> {
     const { scope, ...which } = object("which", invalidated)
-    const count = await this.#invalidations.run({
-      ...which,
-      scope: scope === undefined ? undefined : this.asked(scope).scope
-    })
+    const count = await this.#invalidations.run({ ...which, scope: this.#scopeOf(scope) })
     this.#counters.invalidated += count
     return count
+  }
+
+  #scopeOf(scope: Invalidated["scope"]): Buffer | undefined {
+    if (scope === undefined) return undefined
+    return typeof scope === "string" ? scopeOfDigits(scope) : this.asked(scope).scope
   }
 
   async evict(signal: AbortSignal): Promise<number> {

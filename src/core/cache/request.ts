@@ -51,6 +51,14 @@ const NAMESPACE_DIGITS = 4
 /** Stands in a scope where the text was taken out; no JSON value has the form. */
 const TAKEN = new Uint8Array()
 
+const SCOPE = /^[0-9a-f]{64}$/
+
+/** The hash of a scope of its hexadecimal digits, 64 in lower case; throws `InvalidParameter` when they are none. */
+export const scopeOfDigits = (digits: string): Buffer => {
+  if (SCOPE.test(digits)) return Buffer.from(digits, "hex")
+  throw new InvalidParameter({ parameter: "scope", reason: "wanted a request, or the scope of an entry" })
+}
+
 /** A request taken apart; throws `InvalidParameter` when it is none. */
 export const askedOf = (request: CacheRequest, usualTenant: string | undefined): Asked => {
   const {
