@@ -2,7 +2,8 @@
  * Trains the verifier that ships: `npm run verifier:train -- --pairs questions.tsv.gz`.
  *
  * One half of the pairs is trained on, and gives the model, its calibration and every choice; the other half is only
- * reported on. Writes `data/verifier/model.json` and `calibration.json`. The same pairs give the same files.
+ * reported on. Writes `data/verifier/model.json` and `calibration.json`, which ship together: a calibration is of the scale of
+ * its model. The same pairs give the same files, but for the last bits of cosines, which are those of the processor.
  */
 import { writeFile } from "node:fs/promises"
 import { parseArgs } from "node:util"
