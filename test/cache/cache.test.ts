@@ -7,11 +7,10 @@ import { describe, test } from "node:test"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type CacheRequest, type Hit, type Miss, nearestVerifier, semanticCache } from "../../src/cache.ts"
-import { askedOf } from "../../src/core/cache/request.ts"
 import { Database, SemanticCache } from "../../src/effect.ts"
 import { Closed, type Embedder, InvalidParameter, open } from "../../src/index.ts"
 import { turnsOf } from "../turns.ts"
-import { ask, degrees, withCache } from "./caches.ts"
+import { ask, askedAtOnce, degrees, withCache } from "./caches.ts"
 
 const hit = (found: Hit | Miss): Hit => {
   assert.ok(found.isHit, `a miss: ${found.isHit || found.reason}`)
@@ -67,7 +66,7 @@ describe("looking up", () => {
   })
 
   test("what was never set in an array is a part of the scope too", () => {
-    const scopeOf = (tools: unknown) => askedOf({ prompt: "a", tools }, undefined).key
+    const scopeOf = (tools: unknown) => askedAtOnce({ prompt: "a", tools }).key
     assert.notEqual(scopeOf(new Array(1)), scopeOf([]))
     assert.equal(scopeOf(new Array(1)), scopeOf([null]))
   })
@@ -83,7 +82,7 @@ describe("looking up", () => {
   })
 
   test("whatever else a request has is a part of the scope, but for functions", () => {
-    const scopeOf = (more: object) => askedOf({ prompt: "a", ...more }, undefined).scope.toString("hex")
+    const scopeOf = (more: object) => askedAtOnce({ prompt: "a", ...more }).scope.toString("hex")
     assert.notEqual(scopeOf({ temperature: 0 }), scopeOf({ temperature: 1 }))
     assert.notEqual(scopeOf({ temperature: 0 }), scopeOf({}))
     assert.equal(scopeOf({ seed: 1, temperature: 0 }), scopeOf({ temperature: 0, seed: 1 }))
@@ -97,7 +96,7 @@ describe("looking up", () => {
         { type: "text", text },
         { type: "image", url: "x" }
       ])
-      return askedOf({ messages: [{ role: "user", content }] }, undefined)
+      return askedAtOnce({ messages: [{ role: "user", content }] })
     }
     assert.equal(asked("a\nb", "c").text, asked("a", "b\nc").text)
     assert.notDeepEqual(asked("a\nb", "c").scope, asked("a", "b\nc").scope)
@@ -379,7 +378,7 @@ describe("the doors", () => {
     await cache.set(ask("a"), { n: 1 }, { vector: [1, 0], tags: ["t"], ttlMs: 10 })
     await cache.set({ prompt: "b" }, 2, { vector: [1, 0] })
     const collection = await db.collection("cache")
-    const { namespace } = askedOf({ model: "z", prompt: "c" }, undefined)
+    const { namespace } = askedAtOnce({ model: "z", prompt: "c" })
     await collection.namespace(namespace).add({ key: "stray", vector: [1, 0], payload: { not: "ours" } })
     await collection.namespace(namespace).add({ key: "bytes", vector: [1, 0], payload: new Uint8Array(100).fill(1) })
     const found = []

@@ -1,5 +1,13 @@
 /** Caches to test with: a clock that is set, and texts whose nearness is known. */
-import { type CacheOptions, nearestVerifier, type SemanticCache, semanticCache } from "../../src/cache.ts"
+import assert from "node:assert/strict"
+import {
+  type CacheOptions,
+  type CacheRequest,
+  nearestVerifier,
+  type SemanticCache,
+  semanticCache
+} from "../../src/cache.ts"
+import { type Asked, askedOf } from "../../src/core/cache/request.ts"
 import { type Embedder, EmptyEmbedding, open } from "../../src/index.ts"
 
 /**
@@ -47,6 +55,13 @@ export const withCache = async (options: CacheOptions, use: (timed: Timed) => Pr
       now += ms
     }
   })
+}
+
+/** A usual request taken apart: at once. */
+export const askedAtOnce = (request: CacheRequest): Asked => {
+  const asked = askedOf(request, undefined)
+  assert.ok(!(asked instanceof Promise), "it takes no turns")
+  return asked
 }
 
 export const ask = (prompt: string) => ({ model: "m", prompt })

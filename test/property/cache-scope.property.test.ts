@@ -3,8 +3,8 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
 import { type CacheRequest, nearestVerifier, semanticCache } from "../../src/cache.ts"
-import { askedOf } from "../../src/core/cache/request.ts"
 import { open } from "../../src/index.ts"
+import { askedAtOnce } from "../cache/caches.ts"
 
 /** What is near is the same: only scopes are left to tell requests apart. */
 const OPTIONS = { dimensions: 2, verifier: nearestVerifier() }
@@ -59,7 +59,7 @@ test("scopes whose hashes begin alike share a namespace, and never an answer", a
   const byNamespace = new Map<string, Array<CacheRequest>>()
   for (let i = 0; i < 100_000; i++) {
     const request = { model: `m${i}`, prompt: "how?" }
-    const { namespace } = askedOf(request, undefined)
+    const { namespace } = askedAtOnce(request)
     byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), request])
   }
   const crowd = [...byNamespace.values()].reduce((most, group) => (group.length > most.length ? group : most))
@@ -122,7 +122,7 @@ test("two requests have one scope exactly when all but the last text of the user
           if (typeof plain !== "object" || plain === null || Array.isArray(plain)) return plain
           return Object.fromEntries(Object.entries(plain).sort(([x], [y]) => (x < y ? -1 : 1)))
         })
-      const isSame = askedOf(a, undefined).scope.equals(askedOf(b, undefined).scope)
+      const isSame = askedAtOnce(a).scope.equals(askedAtOnce(b).scope)
       assert.equal(isSame, sorted(a) === sorted(b))
     }),
     { numRuns: 2000 }
@@ -131,7 +131,7 @@ test("two requests have one scope exactly when all but the last text of the user
 
 test("the order of properties is nothing, and every other difference is a difference", () => {
   const scopeOf = (parameters: Readonly<Record<string, unknown>>) =>
-    askedOf({ prompt: "how?", parameters }, undefined).scope.toString("hex")
+    askedAtOnce({ prompt: "how?", parameters }).scope.toString("hex")
   assert.equal(scopeOf({ a: 1, b: { c: 2, d: 3 } }), scopeOf({ b: { d: 3, c: 2 }, a: 1 }))
   const different = [
     {},

@@ -72,7 +72,8 @@ export class Asking {
     checkGet(settings, options)
     checkSet(options)
     const source = sourceOf(options)
-    const asked = askedOf(request, settings.tenant)
+    const taken = askedOf(request, settings.tenant)
+    const asked = taken instanceof Promise ? await taken : taken
     const looksUp = source === "default" || source === "only"
     // Who asks while the same is being answered waits for that answer: a look-up would only miss.
     const isFlying = source === "default" && this.#flights.has(asked.key)
@@ -132,7 +133,7 @@ export class Asking {
     options: AskOptions,
     { signal, landed, abort }: Underway
   ): Promise<Made> {
-    const making = this.#parts.invalidations.begin(pending.asked.key)
+    const making = this.#parts.invalidations.begin()
     const start = performance.now()
     const { tags, sources, ttlMs, vector, facts } = options
     const keep = async (answer: unknown, form: Form) => {

@@ -95,7 +95,11 @@ const acquire = Effect.fnUntraced(function* (open: OpenCollection, options: Cach
   )
   return SemanticCache.of({
     get: (request, options = {}) =>
-      called(options?.signal, async (signal) => (await running.lookUp(running.asked(request), options, signal)).result),
+      called(options?.signal, async (signal) => {
+        const taken = running.asked(request)
+        const asked = taken instanceof Promise ? await taken : taken
+        return (await running.lookUp(asked, options, signal)).result
+      }),
     set: (request, answer, options = {}) =>
       called(undefined, (signal) => running.set(request, answer, options, signal)),
     wrap:
@@ -235,7 +239,7 @@ class Running {
     await this.#learned.close()
   }
 
-  asked(request: CacheRequest): Asked {
+  asked(request: CacheRequest): Asked | Promise<Asked> {
     return askedOf(request, this.#settings.tenant)
   }
 
@@ -249,22 +253,24 @@ class Running {
   }
 
   async set(request: CacheRequest, answer: unknown, options: SetOptions, signal: AbortSignal): Promise<Kept<Unkept>> {
-    const asked = this.asked(request)
-    const making = this.#invalidations.begin(asked.key)
-    const keeping = this.#keeping.keep({ request, asked, making }, answer, object("options", options), signal)
-    return await keeping.finally(making.end)
+    const taken = this.asked(request)
+    const making = this.#invalidations.begin()
+    try {
+      const asked = taken instanceof Promise ? await taken : taken
+      return await this.#keeping.keep({ request, asked, making }, answer, object("options", options), signal)
+    } finally {
+      making.end()
+    }
   }
 
   async invalidate(invalidated: Invalidated): Promise<number> {
     const { scope, ...which } = object("which", invalidated)
-    const count = await this.#invalidations.run({ ...which, scope: this.#scopeOf(scope) })
+    const taken = scope === undefined || typeof scope === "string" ? undefined : this.asked(scope)
+    const asked = taken instanceof Promise ? await taken : taken
+    const hash = typeof scope === "string" ? scopeOfDigits(scope) : asked?.scope
+    const count = await this.#invalidations.run({ ...which, scope: hash })
     this.#counters.invalidated += count
     return count
-  }
-
-  #scopeOf(scope: Invalidated["scope"]): Buffer | undefined {
-    if (scope === undefined) return undefined
-    return typeof scope === "string" ? scopeOfDigits(scope) : this.asked(scope).scope
   }
 
   async evict(signal: AbortSignal): Promise<number> {

@@ -74,9 +74,9 @@ export class Invalidations {
   readonly #underWay = new Set<Test>()
   /** Those since the oldest answer began that is being made. */
   #since: Array<{ readonly at: number; readonly test: Test }> = []
-  readonly #making = new Set<{ readonly at: number; readonly key: string }>()
-  /** Answers that are being written. */
-  readonly #writes = new Set<{ readonly judged: Judged; readonly write: Promise<unknown> }>()
+  readonly #making = new Set<{ readonly at: number }>()
+  /** Answers that are being written, and when they were begun. */
+  readonly #writes = new Set<{ readonly at: number; readonly judged: Judged; readonly write: Promise<unknown> }>()
   #count = 0
 
   constructor(entries: CacheEntries, clock: () => number) {
@@ -90,18 +90,18 @@ export class Invalidations {
     const judged = judgedOf(key, entry)
     for (const test of this.#underWay) if (test(judged)) return true
     // It may have been written just now, by whoever is about to find that it must go.
-    for (const making of this.#making) if (making.key === key && this.#isStale(making.at, judged)) return true
+    for (const { at, judged: own } of this.#writes) if (own.key === key && this.#isStale(at, judged)) return true
     return false
   }
 
-  /** Marks the time from which invalidations concern an answer to the request of this key, which is being made. */
-  begin(key: string): Making {
-    const making = { at: this.#count, key }
+  /** Marks the time from which invalidations concern an answer that is being made. */
+  begin(): Making {
+    const making = { at: this.#count }
     this.#making.add(making)
     return {
       isStale: (judged) => this.#isStale(making.at, judged),
       writing: (judged, write) => {
-        const written = { judged, write }
+        const written = { at: making.at, judged, write }
         this.#writes.add(written)
         return write.finally(() => this.#writes.delete(written))
       },

@@ -2,10 +2,9 @@
  * What is asked of a model, as the cache tells requests apart: the text of the last message of the user, which may be
  * near another, and everything else, which must be the same.
  */
-import { hash } from "node:crypto"
 import { object } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
-import { canonical } from "./canonical.ts"
+import { canonicalHash } from "./canonical-hash.ts"
 
 export interface CacheMessage {
   /** `"user"`, `"assistant"`, `"system"`, `"tool"` or any other. */
@@ -17,7 +16,8 @@ export interface CacheMessage {
 /**
  * A request to a model. All of it but the text of the last message of the user is its scope: an answer is served only
  * where the scope is the same to the last character, properties that are not named here included. Values are JSON or bytes;
- * functions are left out.
+ * functions are left out. A request of 49,152 characters or more is read in turns of the event loop: it is to stay as it is
+ * until the call settles, and so is an answer that is set for it.
  */
 export interface CacheRequest {
   /** Whose it is. Answers never cross tenants. Default: that of the cache. */
@@ -59,8 +59,11 @@ export const scopeOfDigits = (digits: string): Buffer => {
   throw new InvalidParameter({ parameter: "scope", reason: "wanted a request, or the scope of an entry" })
 }
 
-/** A request taken apart; throws `InvalidParameter` when it is none. */
-export const askedOf = (request: CacheRequest, usualTenant: string | undefined): Asked => {
+/**
+ * A request taken apart: at once, but for a long one, which is read in shares of the event loop and is to stay as it is until
+ * then. Throws or rejects with `InvalidParameter` when it is none.
+ */
+export const askedOf = (request: CacheRequest, usualTenant: string | undefined): Asked | Promise<Asked> => {
   const {
     tenant = usualTenant,
     model,
@@ -78,15 +81,22 @@ export const askedOf = (request: CacheRequest, usualTenant: string | undefined):
   // A model that is asked with more than that answers by it.
   const known = [tenant, model, system, tools, parameters, others]
   const isMore = Object.values(more).some((part) => part !== undefined && typeof part !== "function")
-  const scope = hash("sha256", canonical("request", isMore ? [...known, more] : known), "hex")
+  const all = isMore ? [...known, more] : known
+  const scope = canonicalHash(all, { before: "", parameter: "request", encoding: "hex" })
   const normal = text.normalize("NFC")
-  return {
+  return typeof scope === "string" ? askedIn(scope, normal) : scope.then((scope) => askedIn(scope, normal))
+}
+
+const askedIn = (scope: string, text: string): Asked | Promise<Asked> => {
+  const asked = (key: string): Asked => ({
     scope: Buffer.from(scope, "hex"),
     namespace: scope.slice(0, NAMESPACE_DIGITS),
-    text: normal,
-    // JSON escapes what UTF-8 has no form for: two texts with different halves of pairs are two keys.
-    key: hash("sha256", `${scope}${JSON.stringify(normal)}`, "base64url")
-  }
+    text,
+    key
+  })
+  // JSON escapes what UTF-8 has no form for: two texts with different halves of pairs are two keys.
+  const key = canonicalHash(text, { before: scope, parameter: "text", encoding: "base64url" })
+  return typeof key === "string" ? asked(key) : key.then(asked)
 }
 
 const messagesOf = (prompt: unknown, messages: unknown): ReadonlyArray<CacheMessage> => {
