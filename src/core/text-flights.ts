@@ -2,68 +2,88 @@
 
 import { orCancelled } from "./abort.ts"
 import { EmptyEmbedding } from "./errors.ts"
+import { forEachSliced } from "./slice.ts"
 
-interface Flight<V> {
-  readonly made: Promise<V>
+/** What one call makes, for all who wait for a part of it. */
+interface Batch<V> {
+  /** The values of its keys, in their order. */
+  readonly made: Promise<ReadonlyArray<V>>
+  readonly places: Map<string, number>
   /** Of the caller who started it. */
   readonly signal: AbortSignal | undefined
+  /** Whether it has come to something: who asks from now on does not wait for it. */
+  isOver: boolean
 }
 
+/** Makes the values of keys, in their order. */
+type Make<V> = (keys: ReadonlyArray<string>) => Promise<ReadonlyArray<V>>
+
 export class TextFlights<V> {
-  readonly #flying = new Map<string, Flight<V>>()
+  readonly #flying = new Map<string, Batch<V>>()
 
   /**
-   * A value for each of these keys, each of which is there once. `make` is asked for those that nobody is making, and gives
-   * them in their order. A failure is told to all who wait, but for one that is the affair of the caller who asked: what a
+   * A value for each of these keys, each of which is there once. `make` is asked for those that nobody is making. A
+   * failure is told to all who wait, but for one that is the affair of the caller who asked: what a
    * batch was given up for, or refused for another text in it, is made anew.
    */
   async all(
     keys: ReadonlyArray<string>,
     signal: AbortSignal | undefined,
-    make: (keys: ReadonlyArray<string>) => Promise<ReadonlyArray<V>>
+    make: Make<V>
   ): Promise<ReadonlyMap<string, V>> {
-    const others = keys.flatMap((key) => {
-      const flight = this.#flying.get(key)
-      return flight === undefined ? [] : [{ key, flight }]
+    const { promise, resolve, reject } = Promise.withResolvers<ReadonlyArray<V>>()
+    const batch: Batch<V> = { made: promise, places: new Map(), signal, isOver: false }
+    // Told to those who wait, and to nobody where none does.
+    promise.catch(() => undefined)
+    const own: Array<string> = []
+    const others = new Map<Batch<V>, Array<string>>()
+    await forEachSliced(keys.length, undefined, (i) => {
+      const key = keys[i]!
+      const flying = this.#flying.get(key)
+      if (flying === undefined || flying.isOver) {
+        this.#flying.set(key, batch)
+        batch.places.set(key, own.push(key) - 1)
+      } else if (!others.get(flying)?.push(key)) others.set(flying, [key])
     })
-    const own = others.length === 0 ? keys : keys.filter((key) => !this.#flying.has(key))
-    const making = own.length === 0 ? Promise.resolve([]) : this.#start(own, signal, make)
-    const waiting = Promise.all(others.map(({ key, flight }) => this.#of(key, flight)))
+    if (own.length > 0) this.#fly(batch, own, make).then(resolve, reject)
+    else resolve([])
+    const waiting = Promise.all(Array.from(others, ([other, wanted]) => this.#of(other, wanted, signal, make)))
     waiting.catch(() => undefined)
-    const values = new Map((await making).map((value, i) => [own[i]!, value]))
-    const anew: Array<string> = []
-    for (const { key, value } of await (signal === undefined ? waiting : orCancelled(waiting, signal))) {
-      if (value === undefined) anew.push(key)
-      else values.set(key, value.made)
+    const values = new Map<string, V>()
+    const made = await promise
+    await forEachSliced(own.length, undefined, (i) => values.set(own[i]!, made[i]!))
+    for (const { wanted, find } of await (signal === undefined ? waiting : orCancelled(waiting, signal))) {
+      await forEachSliced(wanted.length, undefined, (i) => values.set(wanted[i]!, find(wanted[i]!)!))
     }
-    if (anew.length > 0) for (const [key, value] of await this.all(anew, signal, make)) values.set(key, value)
     return values
   }
 
-  /** What somebody else's flight comes to; without a value where that is to be found out anew. */
-  async #of(key: string, { made, signal }: Flight<V>) {
+  /** What somebody else's batch comes to, or what is made anew in its place. */
+  async #of(
+    { made, places, signal: others }: Batch<V>,
+    wanted: ReadonlyArray<string>,
+    signal: AbortSignal | undefined,
+    make: Make<V>
+  ) {
     try {
-      return { key, value: { made: await made } }
+      const values = await made
+      return { wanted, find: (key: string) => values[places.get(key)!] }
     } catch (error) {
-      if (signal?.aborted || error instanceof EmptyEmbedding) return { key, value: undefined }
-      throw error
+      if (!others?.aborted && !(error instanceof EmptyEmbedding)) throw error
+      const again = await this.all(wanted, signal, make)
+      return { wanted, find: (key: string) => again.get(key) }
     }
   }
 
-  #start(
-    keys: ReadonlyArray<string>,
-    signal: AbortSignal | undefined,
-    make: (keys: ReadonlyArray<string>) => Promise<ReadonlyArray<V>>
-  ): Promise<ReadonlyArray<V>> {
-    const making = make(keys)
-    for (const [i, key] of keys.entries()) {
-      const made = making.then((values) => values[i]!)
-      const flight = { made, signal }
-      this.#flying.set(key, flight)
-      // Told to those who wait, and to nobody where none does.
-      const end = () => this.#flying.delete(key)
-      made.then(end, end)
+  async #fly(batch: Batch<V>, keys: ReadonlyArray<string>, make: Make<V>): Promise<ReadonlyArray<V>> {
+    try {
+      return await make(keys)
+    } finally {
+      batch.isOver = true
+      // Nobody waits for that: whoever comes meanwhile sees that it is over.
+      void forEachSliced(keys.length, undefined, (i) => {
+        if (this.#flying.get(keys[i]!) === batch) this.#flying.delete(keys[i]!)
+      })
     }
-    return making
   }
 }

@@ -1,5 +1,6 @@
 /** Embeddings that are remembered by their text: only texts that were not embedded of late are sent, each once. */
 import type { EmbeddingModelV4Embedding, EmbeddingModelV4Middleware } from "@ai-sdk/provider"
+import { forEachSliced } from "../../core/slice.ts"
 import { TextFlights } from "../../core/text-flights.ts"
 import { QueryCache, type QueryCacheOptions, type QueryCacheStats } from "../../index.ts"
 
@@ -29,13 +30,17 @@ export const cachedEmbeddings = (
       const scope = JSON.stringify([model.provider, model.modelId, rest])
       const found = new Map<string, EmbeddingModelV4Embedding>()
       const missing = new Map<string, string>()
-      for (const text of new Set(values)) {
+      let remembered = 0
+      await forEachSliced(values.length, undefined, (i) => {
+        const text = values[i]!
         const key = `${scope} ${text}`
-        const embedding = known.get(key)
+        const embedding = found.get(text) ?? (missing.has(key) ? undefined : known.get(key))
         if (embedding === undefined) missing.set(key, text)
-        else found.set(text, embedding)
-      }
-      const remembered = values.filter((text) => found.has(text)).length
+        else {
+          remembered++
+          found.set(text, embedding)
+        }
+      })
       let fresh: Awaited<ReturnType<typeof model.doEmbed>> | undefined
       let tokens = 0
       const sent = new Set<string>()
@@ -44,25 +49,27 @@ export const cachedEmbeddings = (
         fresh = await model.doEmbed({ ...params, values: texts })
         tokens += fresh.usage?.tokens ?? 0
         const { embeddings } = fresh
-        return keys.map((key, i) => {
+        await forEachSliced(keys.length, undefined, (i) => {
           const embedding = embeddings[i]
           if (embedding === undefined) {
             throw new Error(`${model.modelId} returned ${i} embeddings for ${texts.length} texts`)
           }
           sent.add(texts[i]!)
-          known.set(key, [...embedding])
-          return embedding
+          known.set(keys[i]!, [...embedding])
         })
+        return embeddings
       }
       const made =
         missing.size === 0 ? new Map() : await givenUp(flights.all([...missing.keys()], abortSignal, send), abortSignal)
       for (const [key, embedding] of made) found.set(missing.get(key)!, embedding)
       const shared = values.filter((text) => !sent.has(text)).length - remembered
+      const embeddings: Array<EmbeddingModelV4Embedding> = []
+      // Of its own for each caller: what is remembered nobody can change.
+      await forEachSliced(values.length, undefined, (i) => embeddings.push([...found.get(values[i]!)!]))
       return {
         warnings: [],
         ...fresh,
-        // Of its own for each caller: what is remembered nobody can change.
-        embeddings: values.map((text) => [...found.get(text)!]),
+        embeddings,
         ...((fresh === undefined || fresh.usage !== undefined) && { usage: { tokens } }),
         providerMetadata: { ...fresh?.providerMetadata, sabine: { remembered, shared } }
       }

@@ -1,6 +1,7 @@
 /** What embedders that others run have in common: clean texts go out in batches, checked unit vectors come back. */
 import { Cancelled, EmbedderRequestFailed, EmptyEmbedding, InvalidParameter, type SabineError } from "../errors.ts"
 import { allSettled } from "../settled.ts"
+import { forEachSliced } from "../slice.ts"
 import { MAX_DIMENSIONS } from "../store/layout.ts"
 import { roomInTurn } from "../turn.ts"
 
@@ -40,8 +41,10 @@ export const embedBatched = async (
   if (signal?.aborted) throw new Cancelled()
   // As they are now: the caller may change the array while requests are under way.
   const texts = given.slice()
-  const empty = texts.findIndex((text) => !SUBSTANCE.test(text))
-  if (empty >= 0) throw new EmptyEmbedding({ index: empty, text: texts[empty]! })
+  await forEachSliced(texts.length, undefined, (index) => {
+    const text = texts[index]!
+    if (!SUBSTANCE.test(text)) throw new EmptyEmbedding({ index, text })
+  })
   const stop = new AbortController()
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
   const out = new UnitRows(texts.length, dimensions, (detail) => invalid(embedder, detail))
@@ -51,7 +54,7 @@ export const embedBatched = async (
       const from = next
       next = Math.min(from + batchSize, texts.length)
       const batch = texts.slice(from, next).map((text) => prefix + clean(text))
-      out.write(from, batch.length, await send(batch, either))
+      await out.write(from, batch.length, await send(batch, either))
       // Models in this process may answer without a turn of the event loop, and signals fire in those.
       await roomInTurn()
       if (signal?.aborted) throw new Cancelled()
@@ -85,18 +88,18 @@ export class UnitRows {
     this.#invalid = invalid
   }
 
-  /** Takes the vectors of texts `from` on; throws unless they are `count` vectors of one dimension. */
-  write(from: number, count: number, vectors: ReadonlyArray<ArrayLike<number>>): void {
+  /** Takes the vectors of texts `from` on; rejects unless they are `count` vectors of one dimension. */
+  async write(from: number, count: number, vectors: ReadonlyArray<ArrayLike<number>>): Promise<void> {
     if (!Array.isArray(vectors)) this.#fail("wanted an array of vectors")
     if (vectors.length !== count) this.#fail(`${vectors.length} vectors for ${count} texts`)
     this.#dimensions ??= vectors[0]?.length
     const dimensions = this.#dimensions ?? 0
     if (!(dimensions >= 1 && dimensions <= MAX_DIMENSIONS)) this.#fail(`a vector of ${dimensions} components`)
     if (this.vectors.length === 0) this.vectors = new Float32Array(this.#count * dimensions)
-    for (const [i, vector] of vectors.entries()) {
-      const fault = writeUnit(vector, dimensions, this.vectors, (from + i) * dimensions)
+    await forEachSliced(count, undefined, (i) => {
+      const fault = writeUnit(vectors[i]!, dimensions, this.vectors, (from + i) * dimensions)
       if (fault !== undefined) this.#fail(`vector ${from + i} ${fault}`)
-    }
+    })
   }
 
   #fail(detail: string): never {

@@ -1,5 +1,6 @@
 /** An embedder behind a cache: a text that comes again is not encoded again. */
 import { Cancelled, EmptyEmbedding } from "../errors.ts"
+import { forEachSliced } from "../slice.ts"
 import { TextFlights } from "../text-flights.ts"
 import type { Embedder } from "./embedder.ts"
 import { QueryCache, type QueryCacheOptions } from "./query-cache.ts"
@@ -26,7 +27,7 @@ interface Through {
 }
 
 /**
- * Vectors of `texts`, of which `embed` encodes those that `cache` lacks and nobody is encoding already, each once. The
+ * Vectors of `texts`, which stay as they are, of which `embed` encodes those that `cache` lacks and nobody is encoding already, each once. The
  * memory is the caller's.
  */
 export const embedThrough = async (
@@ -35,33 +36,43 @@ export const embedThrough = async (
   embed: (texts: ReadonlyArray<string>) => Promise<Float32Array>,
   { signal, keyOf = (text) => text }: Through
 ): Promise<Float32Array> => {
-  const found = texts.map((text) => cache.get(keyOf(text)))
-  const missing = texts.filter((_, i) => found[i] === undefined)
-  if (missing.length === 0) return joined(found as ReadonlyArray<Float32Array>)
-  const wanted = new Map(missing.map((text) => [keyOf(text), text]))
+  const found = new Array<Float32Array | undefined>(texts.length)
+  const wanted = new Map<string, string>()
+  await forEachSliced(texts.length, undefined, (i) => {
+    const key = keyOf(texts[i]!)
+    found[i] = cache.get(key)
+    if (found[i] === undefined) wanted.set(key, texts[i]!)
+  })
+  if (wanted.size === 0) return joined(found as ReadonlyArray<Float32Array>)
   const vectors = await cache.flights.all([...wanted.keys()], signal, async (keys) => {
-    const own = keys.map((key) => wanted.get(key)!)
+    const own: Array<string> = []
+    await forEachSliced(keys.length, undefined, (i) => own.push(wanted.get(keys[i]!)!))
     const rows = await embed(own).catch((error) => {
       if (!(error instanceof EmptyEmbedding)) throw error
       const { index, text } = error
       throw new EmptyEmbedding({ index: texts.indexOf(own[index] ?? text), text })
     })
     const dimensions = rows.length / own.length
-    return keys.map((key, i) => {
+    const made: Array<Float32Array> = []
+    await forEachSliced(keys.length, undefined, (i) => {
       const vector = rows.slice(i * dimensions, (i + 1) * dimensions)
-      cache.set(key, vector)
-      return vector
+      cache.set(keys[i]!, vector)
+      made.push(vector)
     })
+    return made
   })
-  return joined(texts.map((text, i) => found[i] ?? vectors.get(keyOf(text))!))
+  await forEachSliced(texts.length, undefined, (i) => {
+    found[i] ??= vectors.get(keyOf(texts[i]!))!
+  })
+  return joined(found as ReadonlyArray<Float32Array>)
 }
 
-const joined = (vectors: ReadonlyArray<Float32Array>): Float32Array => {
+const joined = async (vectors: ReadonlyArray<Float32Array>): Promise<Float32Array> => {
   const [first] = vectors
   if (first === undefined) return new Float32Array()
   if (vectors.length === 1) return first.slice()
   const out = new Float32Array(vectors.length * first.length)
-  for (const [i, vector] of vectors.entries()) out.set(vector, i * first.length)
+  await forEachSliced(vectors.length, undefined, (i) => out.set(vectors[i]!, i * first.length))
   return out
 }
 
@@ -81,7 +92,7 @@ export const cachedEmbedder = (embedder: Embedder, options?: QueryCacheOptions):
       const { kind = "document", signal } = embedding
       if (signal?.aborted) throw new Cancelled()
       const embed = (missing: ReadonlyArray<string>) => embedder.embed(missing, embedding)
-      return embedThrough(cache, texts, embed, { signal, keyOf: (text) => `${kind} ${text}` })
+      return embedThrough(cache, texts.slice(), embed, { signal, keyOf: (text) => `${kind} ${text}` })
     }
   }
 }

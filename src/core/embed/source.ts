@@ -63,7 +63,7 @@ const openComplete = (source: CustomEmbedder, id: string, dimensions: number): O
     const vectors = await source.embed(texts, options)
     if (!Array.isArray(vectors)) return vectors as Float32Array
     const rows = new UnitRows(texts.length, dimensions, (detail) => noVectors(id, detail))
-    rows.write(0, texts.length, vectors)
+    await rows.write(0, texts.length, vectors)
     return rows.vectors
   }
 })
