@@ -221,6 +221,31 @@ describe("what is kept", () => {
   })
 })
 
+test("a stale answer is served while it is fetched anew, however long that takes, also for another text", async () => {
+  await withCache({ ttlMs: 100, staleMs: 50 }, async ({ cache, pass }) => {
+    let calls = 0
+    const { promise, resolve } = gate()
+    const model = cache.wrap(async () => {
+      if (++calls > 1) await promise
+      return calls
+    })
+    await model(ask("cat 0"))
+    pass(120)
+    for (const prompt of ["cat 0", "cat 0", "cat 5", "cat 5"]) {
+      const { value, lookUp } = await model(ask(prompt))
+      assert.ok(value === 1 && lookUp.isHit && lookUp.isStale, prompt)
+    }
+    assert.equal(calls, 3)
+    pass(30)
+    // Too old to be served: now it is waited for.
+    const late = model(ask("cat 0"))
+    resolve()
+    assert.deepEqual([(await late).value, (await late).isShared, calls], [3, true, 3])
+    await until(() => cache.stats().stored === 3)
+    assert.equal((await model(ask("cat 5"))).lookUp.isHit, true)
+  })
+})
+
 test("a stale answer is served as long as it may be while it cannot be fetched anew, and nobody is told why", async () => {
   await withCache({ ttlMs: 100, staleMs: 50 }, async ({ cache, pass }) => {
     let calls = 0

@@ -48,6 +48,8 @@ interface Parts {
 export class Asking {
   readonly #parts: Parts
   readonly #flights = new Flights<Made>()
+  /** Keys of calls that were started for what is served stale meanwhile. */
+  readonly #refreshing = new Set<string>()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -76,7 +78,7 @@ export class Asking {
     const asked = taken instanceof Promise ? await taken : taken
     const looksUp = source === "default" || source === "only"
     // Who asks while the same is being answered waits for that answer: a look-up would only miss.
-    const isFlying = source === "default" && this.#flights.has(asked.key)
+    const isFlying = source === "default" && this.#flights.has(asked.key) && !this.#refreshing.has(asked.key)
     const looked =
       looksUp && !isFlying ? await lookUp(asked, options, signal ?? new AbortController().signal) : undefined
     const result = looked?.result ?? bypassed(asked)
@@ -118,13 +120,19 @@ export class Asking {
     pending: Pending & { readonly request: R },
     options: AskOptions
   ): void {
+    const { key } = pending.asked
+    // Whoever asks meanwhile started it already.
+    if (this.#refreshing.has(key)) return
+    this.#refreshing.add(key)
     const refreshed = this.#fly(model, pending, options, undefined).then(async (made) => {
       if (!("recording" in made)) return
       for await (const _ of made.recording.iterate());
     })
-    refreshed.catch(() => {
-      this.#parts.counters.failures++
-    })
+    refreshed
+      .finally(() => this.#refreshing.delete(key))
+      .catch(() => {
+        this.#parts.counters.failures++
+      })
   }
 
   async #call<R extends CacheRequest, A>(
