@@ -34,11 +34,13 @@ const lane = async (lane) => {
     const name = [round, lane, i].join("-")
     const vector = [1, Math.sin(lane), Math.cos(i), Math.sin(i)]
     say("keeping", name)
-    const { key } = await cache.set({ prompt: name }, { name }, { vector, tags: [name] })
+    const request = { prompt: name, parameters: { name } }
+    const { key } = await cache.set(request, { name }, { vector, tags: [name], sources: [name] })
     say("kept", name)
     if (i % 3 !== 0) continue
     say("invalidating", name)
-    await cache.invalidate(i % 2 === 0 ? { key } : { tag: name })
+    const ways = [{ key }, { tag: name }, { source: name }, { scope: request }, { tag: name, olderThanMs: 0 }]
+    await cache.invalidate(ways[i % ways.length])
     say("invalidated", name)
   }
 }
@@ -71,7 +73,7 @@ test("nothing acknowledged is lost and nothing invalidated comes back when the p
     await using cache = await semanticCache(db, { dimensions: 4 })
     let entries = 0
     for (const [name, state] of states) {
-      const found = await cache.get({ prompt: name }, { vector: [0, 0, 0, 1], threshold: 0.99 })
+      const found = await cache.get({ prompt: name, parameters: { name } }, { vector: [0, 0, 0, 1], threshold: 0.99 })
       const isThere = found.isHit && found.tier === "exact"
       if (isThere) assert.deepEqual(found.value, { name })
       if (isThere) entries++

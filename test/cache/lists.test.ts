@@ -2,6 +2,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { nearestVerifier, semanticCache } from "../../src/cache.ts"
+import { MODE } from "../../src/core/kernels/shape.ts"
+import { kernels } from "../../src/core/native.ts"
 import { open } from "../../src/index.ts"
 import { randomVectors } from "../property/kernels/random.ts"
 import { ask } from "./caches.ts"
@@ -34,7 +36,7 @@ const cosine = (a: Float32Array, b: Float32Array): number => {
   return sum
 }
 
-test("a cache of many entries has inverted lists, counts their bytes, and serves what is nearest all the same", async () => {
+test("a cache of many entries has inverted lists, counts their bytes, and serves what is nearest all the same", async (t) => {
   await using db = await open(":memory:", { threads: 2 })
   const options = {
     dimensions: DIMENSIONS,
@@ -55,6 +57,7 @@ test("a cache of many entries has inverted lists, counts their bytes, and serves
   const counted = cache.stats().bytes
   assert.ok(Math.abs(counted / bytes.touched - 1) < 0.05, `${counted} counted, ${bytes.touched} taken`)
 
+  const search = t.mock.method(kernels, "search")
   let hits = 0
   let missed = 0
   for (const [i, vector] of directions(3, 200).entries()) {
@@ -67,6 +70,9 @@ test("a cache of many entries has inverted lists, counts their bytes, and serves
     if (!found.isHit || found.similarity < most - 1e-4) missed++
     else assert.equal(found.value, cosines.indexOf(most))
   }
+  const visits = search.mock.calls.map(({ arguments: [{ mode, nprobe }] }) => (mode === MODE.ivf ? nprobe : lists))
+  assert.ok(visits.length > 0)
+  assert.ok(Math.max(...visits) < lists / 2, `${Math.max(...visits)} of ${lists} lists visited`)
   assert.ok(hits > 50, `${hits} are too few to tell`)
   assert.ok(missed <= 0.01 * hits, `${missed} of ${hits} missed`)
 })
