@@ -1,13 +1,22 @@
 /**
  * Whether a JSON value is what a JSON Schema asks for, as far as that can be told here: a schema with anything in it that is
- * not known validates nothing, because an answer that nobody can vouch for is not kept.
+ * not known validates nothing, because an answer that nobody can vouch for is not kept. A large value is
+ * looked at in turns of the event loop.
  */
+import { roomInTurn } from "../core/turn.ts"
 
 /** Outcome of a schema that this knows no way to check. */
 class Unknown extends Error {}
 
 type Schema = boolean | Readonly<Record<string, unknown>>
-type Check = (value: unknown, argument: never, schema: Readonly<Record<string, unknown>>, context: Context) => boolean
+/** What is found out in steps of some tenths of a millisecond. */
+type Steps = Generator<void, boolean>
+type Check = (
+  value: unknown,
+  argument: never,
+  schema: Readonly<Record<string, unknown>>,
+  context: Context
+) => boolean | Steps
 
 /** Where references lead, how deep they have led, and how many schemas were looked at. */
 interface Context {
@@ -19,6 +28,8 @@ interface Context {
 /** Deepest nesting that is followed, and most schemas: references may go round. */
 const MAX_DEPTH = 64
 const MOST = 100_000
+/** Schemas or items that are looked at in a step. */
+const A_STEP = 64
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
@@ -82,6 +93,28 @@ const othersOf = (value: Readonly<Record<string, unknown>>, schema: Readonly<Rec
   return Object.keys(value).filter((name) => !known.includes(name) && !patterns.some((pattern) => pattern.test(name)))
 }
 
+/** Whether a check holds for all: the first that it does not hold for ends it. */
+function* all<A>(values: Iterable<A>, check: (value: A) => Steps): Steps {
+  for (const value of values) if (!(yield* check(value))) return false
+  return true
+}
+
+/** How many of several schemas a value fits: all are looked at, for one may not be known. */
+function* countOf(value: unknown, schemas: ReadonlyArray<Schema>, context: Context): Generator<void, number> {
+  let count = 0
+  for (const schema of schemas) if (yield* isValid(value, schema, context)) count++
+  return count
+}
+
+function* areUnique(items: ReadonlyArray<unknown>): Steps {
+  const texts = new Set<string>()
+  for (const [i, item] of items.entries()) {
+    texts.add(textOf(item))
+    if (i % A_STEP === A_STEP - 1) yield
+  }
+  return texts.size === items.length
+}
+
 /** What each keyword asks; where a value is of another type than the keyword is about, nothing. */
 const CHECKS = new Map<string, Check>(
   Object.entries({
@@ -103,43 +136,49 @@ const CHECKS = new Map<string, Check>(
     pattern: (value: unknown, pattern: string) => !isString(value) || patternOf(pattern).test(value),
     minItems: counted((value, least) => !Array.isArray(value) || value.length >= least),
     maxItems: counted((value, most) => !Array.isArray(value) || value.length <= most),
-    uniqueItems: (value: unknown, isAsked: boolean) =>
-      !isAsked || !Array.isArray(value) || new Set(value.map((item) => textOf(item))).size === value.length,
+    uniqueItems: (value: unknown, isAsked: boolean) => !isAsked || !Array.isArray(value) || areUnique(value),
     prefixItems: (value: unknown, schemas: ReadonlyArray<Schema>, _: object, context: Context) =>
-      !Array.isArray(value) || value.every((item, i) => i >= schemas.length || isValid(item, schemas[i]!, context)),
+      !Array.isArray(value) ||
+      all(value.slice(0, schemas.length).entries(), ([i, item]) => isValid(item, schemas[i]!, context)),
     items: (value: unknown, schema: Schema, { prefixItems = [] }: { prefixItems?: unknown }, context: Context) =>
       !Array.isArray(value) ||
-      value.slice((prefixItems as ReadonlyArray<unknown>).length).every((item) => isValid(item, schema, context)),
+      all(value.slice((prefixItems as ReadonlyArray<unknown>).length), (item) => isValid(item, schema, context)),
     required: (value: unknown, names: ReadonlyArray<string>) =>
       !isObject(value) || names.every((name) => Object.hasOwn(value, name)),
     properties: (value: unknown, schemas: Readonly<Record<string, Schema>>, _: object, context: Context) =>
       !isObject(value) ||
-      Object.entries(schemas).every(
-        ([name, schema]) => !Object.hasOwn(value, name) || isValid(value[name], schema, context)
+      all(
+        Object.entries(schemas).filter(([name]) => Object.hasOwn(value, name)),
+        ([name, schema]) => isValid(value[name], schema, context)
       ),
     patternProperties: (value: unknown, schemas: Readonly<Record<string, Schema>>, _: object, context: Context) =>
       !isObject(value) ||
-      Object.entries(schemas).every(([pattern, schema]) => {
+      all(Object.entries(schemas), ([pattern, schema]) => {
         const names = patternOf(pattern)
-        return Object.entries(value).every(([name, part]) => !names.test(name) || isValid(part, schema, context))
+        const parts = Object.entries(value).filter(([name]) => names.test(name))
+        return all(parts, ([, part]) => isValid(part, schema, context))
       }),
     additionalProperties: (
       value: unknown,
       schema: Schema,
       whole: Readonly<Record<string, unknown>>,
       context: Context
-    ) => !isObject(value) || othersOf(value, whole).every((name) => isValid(value[name], schema, context)),
+    ) => !isObject(value) || all(othersOf(value, whole), (name) => isValid(value[name], schema, context)),
     propertyNames: (value: unknown, schema: Schema, _: object, context: Context) =>
-      !isObject(value) || Object.keys(value).every((name) => isValid(name, schema, context)),
+      !isObject(value) || all(Object.keys(value), (name) => isValid(name, schema, context)),
     minProperties: counted((value, least) => !isObject(value) || Object.keys(value).length >= least),
     maxProperties: counted((value, most) => !isObject(value) || Object.keys(value).length <= most),
     allOf: (value: unknown, schemas: ReadonlyArray<Schema>, _: object, context: Context) =>
-      schemas.every((schema) => isValid(value, schema, context)),
-    anyOf: (value: unknown, schemas: ReadonlyArray<Schema>, _: object, context: Context) =>
-      schemas.map((schema) => isValid(value, schema, context)).includes(true),
-    oneOf: (value: unknown, schemas: ReadonlyArray<Schema>, _: object, context: Context) =>
-      schemas.filter((schema) => isValid(value, schema, context)).length === 1,
-    not: (value: unknown, schema: Schema, _: object, context: Context) => !isValid(value, schema, context),
+      all(schemas, (schema) => isValid(value, schema, context)),
+    *anyOf(value: unknown, schemas: ReadonlyArray<Schema>, _: object, context: Context) {
+      return (yield* countOf(value, schemas, context)) > 0
+    },
+    *oneOf(value: unknown, schemas: ReadonlyArray<Schema>, _: object, context: Context) {
+      return (yield* countOf(value, schemas, context)) === 1
+    },
+    *not(value: unknown, schema: Schema, _: object, context: Context) {
+      return !(yield* isValid(value, schema, context))
+    },
     $ref: (value: unknown, reference: string, _: object, context: Context) =>
       isValid(value, referred(context.root, reference), context)
   })
@@ -161,24 +200,33 @@ const REMARKS = new Set([
   "writeOnly"
 ])
 
-const isValid = (value: unknown, schema: Schema, { root, depth, looked }: Context): boolean => {
+function* isValid(value: unknown, schema: Schema, { root, depth, looked }: Context): Steps {
   if (typeof schema === "boolean") return schema
   if (!isObject(schema) || depth > MAX_DEPTH || ++looked.count > MOST) throw new Unknown()
+  if (looked.count % A_STEP === 0) yield
   const context = { root, depth: depth + 1, looked }
-  return Object.entries(schema)
-    .filter(([keyword, argument]) => !REMARKS.has(keyword) && argument !== undefined)
-    .map(([keyword, argument]) => {
-      const check = CHECKS.get(keyword)
-      if (check === undefined) throw new Unknown()
-      return check(value, argument as never, schema, context)
-    })
-    .every(Boolean)
+  let fits = true
+  for (const [keyword, argument] of Object.entries(schema)) {
+    if (REMARKS.has(keyword) || argument === undefined) continue
+    const check = CHECKS.get(keyword)
+    if (check === undefined) throw new Unknown()
+    const found = check(value, argument as never, schema, context)
+    // Also where it does not fit already: a keyword to come may be one that is not known.
+    if (!(typeof found === "boolean" ? found : yield* found)) fits = false
+  }
+  return fits
 }
 
 /** Whether `value` is known to be what `schema` asks for; false also where the schema asks for what is not known here. */
-export const fitsSchema = (value: unknown, schema: unknown): boolean => {
+export const fitsSchema = async (value: unknown, schema: unknown): Promise<boolean> => {
   try {
-    return isValid(value, schema as Schema, { root: schema as Schema, depth: 0, looked: { count: 0 } })
+    const steps = isValid(value, schema as Schema, { root: schema as Schema, depth: 0, looked: { count: 0 } })
+    for (;;) {
+      const step = steps.next()
+      if (step.done) return step.value
+      const room = roomInTurn()
+      if (room !== undefined) await room
+    }
   } catch (error) {
     // A schema that is none, such as a number where a list belongs, fails like one that is not known.
     if (error instanceof Unknown || error instanceof TypeError || error instanceof URIError) return false

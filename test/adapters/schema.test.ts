@@ -4,6 +4,7 @@ import { test } from "node:test"
 import { Validator } from "@langchain/core/utils/json_schema"
 import fc from "fast-check"
 import { fitsSchema } from "../../src/adapters/schema.ts"
+import { turnsOf } from "../turns.ts"
 
 const value = fc.letrec((tie) => ({
   value: fc.oneof(
@@ -63,13 +64,13 @@ const schema = fc.letrec((tie) => {
   }
 }).schema
 
-test("values fit a schema where another validator says so, and nowhere else", () => {
+test("values fit a schema where another validator says so, and nowhere else", async () => {
   let [fitting, all] = [0, 0]
-  fc.assert(
-    fc.property(schema, value, (part, value) => {
+  await fc.assert(
+    fc.asyncProperty(schema, value, async (part, value) => {
       const whole = { $defs: { small: { type: ["integer", "string"], maximum: 2, maxLength: 1 } }, allOf: [part] }
       const expected = new Validator(whole as never, "2020-12").validate(value).valid
-      assert.equal(fitsSchema(value, whole), expected)
+      assert.equal(await fitsSchema(value, whole), expected)
       all++
       if (expected) fitting++
     }),
@@ -78,7 +79,7 @@ test("values fit a schema where another validator says so, and nowhere else", ()
   assert.ok(fitting > 0.1 * all && fitting < 0.9 * all, `${fitting} of ${all}`)
 })
 
-test("what asks for anything that is not known fits nothing, wherever it is asked for", () => {
+test("what asks for anything that is not known fits nothing, wherever it is asked for", async () => {
   const unknown = [
     { format: "email" },
     { if: true },
@@ -99,32 +100,53 @@ test("what asks for anything that is not known fits nothing, wherever it is aske
       { properties: { a: schema } },
       { oneOf: [schema, true] }
     ]
-    for (const one of wrapped) assert.equal(fitsSchema({ a: "x" }, one), false, JSON.stringify(one))
+    for (const one of wrapped) assert.equal(await fitsSchema({ a: "x" }, one), false, JSON.stringify(one))
   }
-  assert.equal(fitsSchema({ a: "x" }, { properties: { a: { type: "string" } } }), true)
+  assert.equal(await fitsSchema({ a: "x" }, { properties: { a: { type: "string" } } }), true)
   // As older drafts write them, or nobody does.
-  assert.equal(fitsSchema([1], { items: [{}] }), false)
-  assert.equal(fitsSchema("(", { pattern: "(" }), false)
-  assert.equal(fitsSchema({}, { required: true }), false)
+  assert.equal(await fitsSchema([1], { items: [{}] }), false)
+  assert.equal(await fitsSchema("(", { pattern: "(" }), false)
+  assert.equal(await fitsSchema({}, { required: true }), false)
 })
 
-test("references may go round, and do not go on for ever", () => {
+test("references may go round, and do not go on for ever", async () => {
   const tree = {
     type: "object",
     required: ["name"],
     properties: { name: { type: "string" }, parts: { type: "array", items: { $ref: "#" } } }
   }
-  assert.equal(fitsSchema({ name: "a", parts: [{ name: "b", parts: [] }] }, tree), true)
-  assert.equal(fitsSchema({ name: "a", parts: [{ parts: [] }] }, tree), false)
-  assert.equal(fitsSchema(1, { anyOf: [{ $ref: "#" }, { $ref: "#" }] }), false)
+  assert.equal(await fitsSchema({ name: "a", parts: [{ name: "b", parts: [] }] }, tree), true)
+  assert.equal(await fitsSchema({ name: "a", parts: [{ parts: [] }] }, tree), false)
+  assert.equal(await fitsSchema(1, { anyOf: [{ $ref: "#" }, { $ref: "#" }] }), false)
 })
 
 // Each compared with each took ten seconds and more.
-test("many items are told apart soon, and those nested too deep fit nothing", { timeout: 9000 }, () => {
+test("many items are told apart soon, and those nested too deep fit nothing", { timeout: 9000 }, async () => {
   const unique = { type: "array", uniqueItems: true }
   const items = Array.from({ length: 20_000 }, (_, i) => ({ a: i, b: "x" }))
-  assert.equal(fitsSchema(items, unique), true)
-  assert.equal(fitsSchema([...items, { b: "x", a: 7 }], unique), false)
+  assert.equal(await fitsSchema(items, unique), true)
+  assert.equal(await fitsSchema([...items, { b: "x", a: 7 }], unique), false)
   const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`
-  assert.equal(fitsSchema(JSON.parse(`[${deep},${deep}]`), unique), false)
+  assert.equal(await fitsSchema(JSON.parse(`[${deep},${deep}]`), unique), false)
+})
+
+test("a large value is looked at in turns of the event loop, however its schema is made", async () => {
+  const list = Array.from({ length: 10_000 }, (_, i) => ({ id: i }))
+  const names = Object.fromEntries(list.map((one, i) => [`n${i}`, one]))
+  const item = { type: "object", properties: { id: { type: "integer" } } }
+  const cases: ReadonlyArray<readonly [unknown, object]> = [
+    [list, { items: item }],
+    [list, { prefixItems: list.map(() => item) }],
+    [list, { uniqueItems: true }],
+    [list, { anyOf: [{ items: item }] }],
+    [list, { not: { items: { not: item } }, items: item }],
+    [list, { $ref: "#/$defs/list", $defs: { list: { oneOf: [{ items: item }, { type: "null" }] } } }],
+    [names, { additionalProperties: item }],
+    [names, { patternProperties: { n: item } }],
+    [names, { propertyNames: { minLength: 1 } }]
+  ]
+  for (const [value, schema] of cases) {
+    const turns = await turnsOf(async () => assert.equal(await fitsSchema(value, schema), true))
+    assert.ok(turns > 100, `${Object.keys(schema)}: ${turns} turns`)
+  }
 })

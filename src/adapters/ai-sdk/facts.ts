@@ -14,12 +14,12 @@ export type Validate = (value: unknown, schema: JSONSchema7) => boolean
 /** Reads the facts of the answers to one call. */
 export const factsOf =
   (params: LanguageModelV4CallOptions, validate: Validate | undefined) =>
-  (answer: unknown, form: string): AnswerFacts => {
+  async (answer: unknown, form: string): Promise<AnswerFacts> => {
     const { usage, text } = form === "value" ? ofResult(answer) : ofParts(answer)
     return {
       inputTokens: usage?.inputTokens.total,
       outputTokens: usage?.outputTokens.total,
-      isUnvalidated: !isValid(text, params, validate)
+      isUnvalidated: !(await isValid(text, params, validate))
     }
   }
 
@@ -36,17 +36,17 @@ const ofParts = (answer: unknown) => {
   return { usage: finish?.usage, text: texts.join("") }
 }
 
-const isValid = (
+const isValid = async (
   text: string,
   { responseFormat }: LanguageModelV4CallOptions,
   validate: Validate | undefined
-): boolean => {
+): Promise<boolean> => {
   if (responseFormat?.type !== "json") return true
   const { schema } = responseFormat
   try {
     const value: unknown = JSON.parse(text)
     if (schema === undefined) return true
-    return validate === undefined ? fitsSchema(value, schema) : validate(value, schema) === true
+    return validate === undefined ? await fitsSchema(value, schema) : validate(value, schema) === true
   } catch {
     return false
   }

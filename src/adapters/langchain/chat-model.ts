@@ -156,12 +156,13 @@ export class CachedChatModel extends BaseChatModel {
       parameters: { langchain: "chat", invocation: JSON.stringify(invocation) },
       messages: messages.map(cacheMessageOf)
     }
-    const facts: AskOptions["facts"] = (answer, form) => {
+    const facts: AskOptions["facts"] = async (answer, form) => {
       const kept = answer as ReadonlyArray<KeptGeneration>
       // Of a stream each is a piece of the text, otherwise an answer of its own.
       const texts = kept.map(({ text }) => text)
       const whole = form === "value" ? texts : [texts.join("")]
-      return { ...factsOf(kept, form), isUnvalidated: !whole.every((text) => isAsAsked(text, parameters, invocation)) }
+      const areAsAsked = await Promise.all(whole.map((text) => isAsAsked(text, parameters, invocation)))
+      return { ...factsOf(kept, form), isUnvalidated: !areAsAsked.every(Boolean) }
     }
     return answered<R>(this.#cache, { request, options: { ...asking, facts, signal } }, askModel)
   }

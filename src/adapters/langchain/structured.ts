@@ -16,7 +16,7 @@ const schemaOf = (format: unknown): unknown => {
 }
 
 /** Whether a text is the structured output that parameters ask for: true where they ask for none. */
-export const isAsAsked = (text: string, ...parameters: ReadonlyArray<unknown>): boolean => {
+export const isAsAsked = async (text: string, ...parameters: ReadonlyArray<unknown>): Promise<boolean> => {
   const schemas = parameters.filter(isBag).flatMap((given) => {
     const holders = [given, given["text"], given["output_config"], given["outputConfig"]].filter(isBag)
     const formats = [given["response_format"], given["outputFormat"], ...holders.map(({ format }) => format)]
@@ -29,7 +29,8 @@ export const isAsAsked = (text: string, ...parameters: ReadonlyArray<unknown>): 
   if (schemas.length === 0) return true
   try {
     const value: unknown = JSON.parse(text)
-    return schemas.every((schema) => fitsSchema(value, schema))
+    for (const schema of schemas) if (!(await fitsSchema(value, schema))) return false
+    return true
   } catch (error) {
     if (error instanceof SyntaxError) return false
     throw error

@@ -152,7 +152,7 @@ export class Asking {
         await this.#parts.keeping.keep(
           { ...pending, making },
           answer,
-          { ...facts?.(answer, form), tags, sources, ttlMs, vector, form, tookMs },
+          { ...(await facts?.(answer, form)), tags, sources, ttlMs, vector, form, tookMs },
           never
         )
       } catch {

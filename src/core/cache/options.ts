@@ -143,7 +143,7 @@ export interface AskOptions extends GetOptions, Pick<SetOptions, "tags" | "sourc
    */
   readonly source?: (typeof SOURCES)[number] | undefined
   /** What is known of the answer of this call; what it leaves out is as the `facts` of the cache say. */
-  readonly facts?: ((answer: unknown, form: Form) => AnswerFacts) | undefined
+  readonly facts?: ((answer: unknown, form: Form) => AnswerFacts | Promise<AnswerFacts>) | undefined
 }
 
 /** Options with their defaults. */
