@@ -221,6 +221,41 @@ describe("what is kept", () => {
   })
 })
 
+test("who asks once an answer that is being made was invalidated has one that was made since, whichever way that was", async () => {
+  await withCache({}, async ({ cache }) => {
+    const { key } = await cache.get(ask("cat 0"))
+    for (const which of [{ tag: "t" }, { source: "s" }, { key }, { scope: ask("dog 0") }, { olderThanMs: 0 }]) {
+      const gates = [gate(), gate()]
+      let calls = 0
+      const model = cache.wrap(async () => {
+        const call = calls++
+        await gates[call]!.promise
+        return call
+      })
+      const asking = () => model(ask("cat 0"), { tags: ["t"], sources: ["s"] })
+      const before = [asking()]
+      await until(() => calls === 1)
+      assert.equal(await cache.invalidate({ tag: "another" }), 0)
+      before.push(asking(), asking())
+      await cache.invalidate(which)
+      const after = [asking(), asking()]
+      await until(() => calls === 2)
+      for (const { resolve } of gates.reverse()) resolve()
+      assert.deepEqual(
+        (await Promise.all(before)).map(({ value }) => value),
+        [0, 0, 0]
+      )
+      assert.deepEqual(
+        (await Promise.all(after)).map(({ value }) => value),
+        [1, 1]
+      )
+      const kept = await cache.get(ask("cat 0"))
+      assert.ok(kept.isHit && kept.value === 1, JSON.stringify(which))
+      await cache.invalidate({ key })
+    }
+  })
+})
+
 test("a stale answer is served while it is fetched anew, however long that takes, also for another text", async () => {
   await withCache({ ttlMs: 100, staleMs: 50 }, async ({ cache, pass }) => {
     let calls = 0

@@ -139,11 +139,20 @@ export class Asking {
     model: AskModel<R, A>,
     pending: Pending & { readonly request: R },
     options: AskOptions,
-    { signal, landed, abort }: Underway
+    { signal, landed, outdatedWhen, abort }: Underway
   ): Promise<Made> {
+    const { key, scope } = pending.asked
     const making = this.#parts.invalidations.begin()
     const start = performance.now()
     const { tags, sources, ttlMs, vector, facts } = options
+    const judged = {
+      key,
+      made: this.#parts.settings.clock(),
+      notes: () => ({ tags, sources }),
+      isOf: scope.equals.bind(scope)
+    }
+    // Who asks once it was invalidated is to have an answer that was made since.
+    outdatedWhen(() => making.isStale(judged))
     const keep = async (answer: unknown, form: Form) => {
       const tookMs = performance.now() - start
       try {

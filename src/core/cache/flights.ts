@@ -6,6 +6,8 @@ interface Flight<A> {
   readonly controller: AbortController
   /** Callers that have not turned away. */
   waiting: number
+  /** Whether who asks from now on wants another answer than what it comes to. */
+  isOutdated: () => boolean
 }
 
 /** What a call that is started can tell and be told. */
@@ -14,6 +16,8 @@ export interface Underway {
   readonly signal: AbortSignal
   /** To be called when the answer can be found otherwise, so that nobody boards any more. */
   readonly landed: () => void
+  /** Lets nobody board any more from when the test holds on. */
+  readonly outdatedWhen: (test: () => boolean) => void
   /** To be called when nobody waits for the rest of an answer that came in part. */
   readonly abort: () => void
 }
@@ -22,10 +26,13 @@ export interface Underway {
 type Launch<A> = (underway: Underway) => Promise<A>
 
 export class Flights<A> {
-  readonly #flying = new Map<string, Flight<A>>()
+  /** The call to board for each key. */
+  readonly #boarding = new Map<string, Flight<A>>()
+  /** All that are under way. */
+  readonly #flying = new Set<Flight<A>>()
 
   has(key: string): boolean {
-    return this.#flying.has(key)
+    return this.#of(key) !== undefined
   }
 
   /**
@@ -34,7 +41,7 @@ export class Flights<A> {
    */
   async board(key: string, signal: AbortSignal | undefined, launch: Launch<A>): Promise<A> {
     if (signal?.aborted) throw new Cancelled()
-    const flight = this.#flying.get(key) ?? this.#start(key, launch)
+    const flight = this.#of(key) ?? this.#start(key, launch)
     flight.waiting++
     if (signal === undefined) return flight.made
     let turnAway: () => void = () => undefined
@@ -56,27 +63,38 @@ export class Flights<A> {
 
   /** Settles when all calls under way have. */
   async ended(): Promise<void> {
-    await Promise.allSettled(Array.from(this.#flying.values(), ({ made }) => made))
+    await Promise.allSettled(Array.from(this.#flying, ({ made }) => made))
   }
 
   /** Aborts every call under way. */
   abort(): void {
-    for (const { controller } of this.#flying.values()) controller.abort()
+    for (const { controller } of this.#flying) controller.abort()
+  }
+
+  #of(key: string): Flight<A> | undefined {
+    const flight = this.#boarding.get(key)
+    return flight?.isOutdated() ? undefined : flight
   }
 
   #start(key: string, launch: Launch<A>): Flight<A> {
     const controller = new AbortController()
     const landed = () => this.#forget(key, flight)
     const { signal } = controller
-    const made = Promise.resolve().then(() => launch({ signal, landed, abort: () => controller.abort() }))
-    const flight: Flight<A> = { made, controller, waiting: 0 }
-    this.#flying.set(key, flight)
+    const outdatedWhen = (test: () => boolean) => {
+      flight.isOutdated = test
+    }
+    const abort = () => controller.abort()
+    const made = Promise.resolve().then(() => launch({ signal, landed, outdatedWhen, abort }))
+    const flight: Flight<A> = { made, controller, waiting: 0, isOutdated: () => false }
+    this.#boarding.set(key, flight)
+    this.#flying.add(flight)
     // Told to those who board; where all have turned away, to nobody.
     made.catch(landed)
     return flight
   }
 
   #forget(key: string, flight: Flight<A>): void {
-    if (this.#flying.get(key) === flight) this.#flying.delete(key)
+    this.#flying.delete(flight)
+    if (this.#boarding.get(key) === flight) this.#boarding.delete(key)
   }
 }
