@@ -1,11 +1,14 @@
 /** Many texts: whoever embeds them, others have their turns meanwhile. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { AIMessage, HumanMessage } from "@langchain/core/messages"
+import { FakeListChatModel } from "@langchain/core/utils/testing"
 import { wrapEmbeddingModel } from "ai"
 import { MockEmbeddingModelV4 } from "ai/test"
 import { cachedEmbeddings } from "../../src/adapters/ai-sdk.ts"
-import { SabineEmbeddings } from "../../src/adapters/langchain.ts"
+import { cachedChatModel, SabineEmbeddings } from "../../src/adapters/langchain.ts"
 import { cachedEmbedder, type Embedder, embedderOf } from "../../src/index.ts"
+import { withCache } from "../cache/caches.ts"
 import { turnsOf } from "../turns.ts"
 
 const COUNT = 4000
@@ -49,6 +52,16 @@ test("embeddings of LangChain become arrays in turns", async () => {
   const rows = await takesTurns(1, () => new SabineEmbeddings(quick).embedDocuments(TEXTS))
   assert.deepEqual([rows.length, rows[COUNT - 1]], [COUNT, Array.from(await quick.embed(["a"]))])
 })
+
+test("a long conversation of LangChain is read in turns", () =>
+  withCache({}, async ({ cache }) => {
+    const model = cachedChatModel(new FakeListChatModel({ responses: ["meow", "woof"] }), cache)
+    const conversation = [...TEXTS.map((text) => new AIMessage(text)), new HumanMessage("cat 0")]
+    const asked: Array<string> = []
+    const ask = async () => asked.push((await model.invoke(conversation)).text)
+    for (const _ of [0, 1]) assert.ok((await turnsOf(ask)) > COUNT / A_LOOK)
+    assert.deepEqual(asked, ["meow", "meow"])
+  }))
 
 test("embeddings of the AI SDK are remembered in turns", async () => {
   const model = new MockEmbeddingModelV4({

@@ -10,6 +10,7 @@ import type { AIMessageChunk, BaseMessage } from "@langchain/core/messages"
 import type { ChatGenerationChunk, ChatResult } from "@langchain/core/outputs"
 import { type Runnable, RunnableBinding } from "@langchain/core/runnables"
 import type { AskOptions, CacheMessage, CacheRequest, SemanticCache } from "../../cache.ts"
+import { forEachSliced } from "../../core/slice.ts"
 import { answered } from "../answered.ts"
 import { chunkOf, factsOf, generationOf, type KeptGeneration, keptOf, newId, resultOf } from "./generations.ts"
 import { isAsAsked } from "./structured.ts"
@@ -137,7 +138,7 @@ export class CachedChatModel extends BaseChatModel {
     return this.#model._streamResponseChunks !== BaseChatModel.prototype._streamResponseChunks
   }
 
-  #answered<R>(
+  async #answered<R>(
     messages: ReadonlyArray<BaseMessage>,
     options: this["ParsedCallOptions"],
     askModel: Parameters<typeof answered<R>>[2]
@@ -149,12 +150,14 @@ export class CachedChatModel extends BaseChatModel {
     delete parameters.promptIndex
     const { tenant, ...asking } = this.#options
     const invocation = this.#model.invocationParams(parameters)
+    const conversation: Array<CacheMessage> = []
+    await forEachSliced(messages.length, undefined, (i) => conversation.push(cacheMessageOf(messages[i]!)))
     const request: CacheRequest = {
       tenant,
       model: this.#model._getSerializedCacheKeyParametersForCall(parameters),
       // Of some models what identifies them leaves out what they are called with.
       parameters: { langchain: "chat", invocation: JSON.stringify(invocation) },
-      messages: messages.map(cacheMessageOf)
+      messages: conversation
     }
     const facts: AskOptions["facts"] = async (answer, form) => {
       const kept = answer as ReadonlyArray<KeptGeneration>
