@@ -442,6 +442,15 @@ export class FeatureUnavailable extends Data.TaggedError("FeatureUnavailable")<{
   }
 }
 
+/** A measure of coherence, or a policy, writes to a pool whose writer waits for it: they would wait for one another. */
+export class Deadlock extends Data.TaggedError("Deadlock")<Record<never, never>> {
+  readonly status = 409
+  readonly retryable = false
+  override get message() {
+    return "a writer of the pool waits for the measure or policy that this write was begun in"
+  }
+}
+
 export type SabineError =
   | DimensionMismatch
   | InvalidVector
@@ -477,6 +486,7 @@ export type SabineError =
   | EmptyCollection
   | MemoryExceeded
   | FeatureUnavailable
+  | Deadlock
 
 export const isSabineError = (error: unknown): error is SabineError =>
   error instanceof Error && "_tag" in error && "retryable" in error

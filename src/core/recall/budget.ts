@@ -1,10 +1,11 @@
 /** How many items and bytes a pool may hold, and who gives way when more are to come. */
-import { CapacityExceeded, MemoryExceeded } from "../errors.ts"
+import { CapacityExceeded, InvalidParameter, MemoryExceeded } from "../errors.ts"
 import { forEachSliced } from "../slice.ts"
 import { diversity } from "./eviction/diversity.ts"
 import type { EvictableItems, EvictionName, EvictionPolicy } from "./eviction/policy.ts"
 import { leastRecentlyUsed, leastUseful, oldest } from "./eviction/ranked.ts"
 import type { RecallSettings } from "./options.ts"
+import type { Serial } from "./serial.ts"
 
 const POLICIES: Readonly<Record<EvictionName, () => EvictionPolicy>> = {
   oldest,
@@ -39,12 +40,15 @@ export class Budget {
   readonly #maxSize: number
   readonly #maxBytes: number
   readonly #policy: EvictionPolicy
+  readonly #writers: Serial
 
   constructor(
     items: BudgetedItems,
-    { maxSize, budgetBytes, eviction }: Pick<RecallSettings, "maxSize" | "budgetBytes" | "eviction">
+    { maxSize, budgetBytes, eviction }: Pick<RecallSettings, "maxSize" | "budgetBytes" | "eviction">,
+    writers: Serial
   ) {
     this.#items = items
+    this.#writers = writers
     this.#maxSize = maxSize
     this.#maxBytes = budgetBytes
     this.#policy = typeof eviction === "string" ? POLICIES[eviction]() : eviction
@@ -76,7 +80,7 @@ export class Budget {
       const surplus = Math.max(0, bytes + wanted - room)
       if (count === 0 && surplus === 0) return []
       const moved = this.#items.moved()
-      const rows = await this.#policy.victims(this.#items, { count, bytes: surplus })
+      const rows = await this.#writers.calling(() => this.#policy.victims(this.#items, { count, bytes: surplus }))
       const { keys, freed } = await this.#named(rows)
       if (this.#items.moved() !== moved && choice < MAX_CHOICES) continue
       if (keys.length >= count && freed >= surplus) return keys
@@ -87,6 +91,7 @@ export class Budget {
   /** Keys and bytes of rows: a policy of the caller's own may name one twice, or one that is not there. */
   async #named(rows: ReadonlyArray<number>) {
     const items = this.#items
+    if (!Array.isArray(rows)) throw new InvalidParameter({ parameter: "eviction", reason: "its victims are no array" })
     const victims = [...new Set(rows)]
     const keys: Array<string> = []
     let freed = 0

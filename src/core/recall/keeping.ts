@@ -91,6 +91,7 @@ export class Keeping {
 
   /** Adds all items or none; their keys. Nobody waits for them while they are checked and embedded. */
   async add(inputs: ReadonlyArray<RecallInput>, signal: AbortSignal): Promise<ReadonlyArray<string>> {
+    this.#parts.writers.check()
     const items = await this.#checked(inputs, signal)
     await this.#parts.writers.run(() => this.#write(items, signal))
     return items.map(({ key }) => key)
@@ -98,6 +99,7 @@ export class Keeping {
 
   /** Adds those that are coherent with the pool and with those of them that were added before. */
   async addIfCoherent(inputs: ReadonlyArray<RecallInput>, signal: AbortSignal): Promise<ReadonlyArray<Verdict>> {
+    this.#parts.writers.check()
     const items = await this.#checked(inputs, signal)
     return this.#parts.writers.run(async () => {
       await this.#checkKeys(items, signal)
@@ -126,10 +128,11 @@ export class Keeping {
   }
 
   async #judged(item: Checked, signal: AbortSignal): Promise<Verdict> {
-    const { settings, surroundings } = this.#parts
+    const { settings, surroundings, writers } = this.#parts
     const { coherence, coherenceThreshold: threshold } = settings
-    const { score, reason } = await coherence.measure(item.candidate, surroundings())
-    if (!(score >= 0 && score <= 1)) {
+    const measured = await writers.calling(() => coherence.measure(item.candidate, surroundings()))
+    const { score, reason } = object("coherence", measured)
+    if (typeof score !== "number" || !(score >= 0 && score <= 1)) {
       throw new InvalidParameter({ parameter: "coherence", reason: `${coherence.id} measured ${score}` })
     }
     const isAdded = score >= threshold

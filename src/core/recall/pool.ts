@@ -66,12 +66,13 @@ export class RecallPool {
       keyOf: (row: number) => items.keyOf(row),
       index
     }
-    const budget = new Budget(evictable, settings)
+    const writers = serialOf(items.store)
+    const budget = new Budget(evictable, settings, writers)
     const memory = new QueryMemory(items, settings.queryCache)
     const generation = () => this.#generation()
     this.#settings = settings
     this.#items = items
-    this.#writers = serialOf(items.store)
+    this.#writers = writers
     this.#index = index
     this.#bias = bias
     this.#budget = budget
@@ -82,7 +83,7 @@ export class RecallPool {
       budget,
       biasOf,
       surroundings: () => this.#surroundings(),
-      writers: this.#writers
+      writers
     })
     this.retrieving = new Retrieving({ items, index, settings, memory, generation, biasOf })
   }

@@ -33,6 +33,6 @@ export interface Measured {
 /** A measure of coherence. It rejects with `FeatureUnavailable` where an item lacks what it measures. */
 export interface Coherence {
   readonly id: string
-  /** A writer waits for it: it must not wait for a write of a pool in the same collection. */
+  /** A writer waits for it: what it writes to a pool in the same collection is `Deadlock`. */
   readonly measure: (candidate: Candidate, pool: Surroundings) => Measured | Promise<Measured>
 }

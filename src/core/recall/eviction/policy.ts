@@ -41,7 +41,7 @@ export interface Demand {
 export interface EvictionPolicy {
   /**
    * Rows to give way, that together meet the demand. Those of all items where they do not. A
-   * writer waits for them: they must not wait for a write of a pool in the same collection.
+   * writer waits for them: what is written to a pool in the same collection meanwhile is `Deadlock`.
    */
   readonly victims: (items: EvictableItems, demand: Demand) => Promise<ReadonlyArray<number>>
 }
