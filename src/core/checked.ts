@@ -23,8 +23,9 @@ export const oneOf = <T extends string>(parameter: string, value: unknown, allow
 
 /** An object that holds what its type says or nothing: the options of a call, an entry of a batch. */
 export const object = <T extends object>(parameter: string, value: T): T => {
-  if (typeof value === "object" && value !== null) return value
-  throw new InvalidParameter({ parameter, reason: `wanted an object, got ${shown(value)}` })
+  if (isRecord(value)) return value
+  const got = Array.isArray(value) ? "an array" : shown(value)
+  throw new InvalidParameter({ parameter, reason: `wanted an object, got ${got}` })
 }
 
 /** A function, or undefined where there may be none. */

@@ -28,6 +28,7 @@ import { writeVectors } from "../core/store/write.ts"
 import { giveWay } from "./give-way.ts"
 
 export { embedTexts } from "./embed.ts"
+export { spectralFeatures } from "./spectrum.ts"
 
 // What callers wait for comes before what is trained, and the event loop before both.
 giveWay(5)

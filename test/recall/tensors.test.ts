@@ -87,6 +87,29 @@ describe("operations", () => {
     assert.throws(() => saturateTensor(a, -1), { _tag: "InvalidParameter" })
   })
 
+  test("saturate looks at a cell once, however many channels it has", () => {
+    const of = (rows: number, channels: number) => tensorFromSeed(1, { rows, columns: 1, channels })
+    const [few, many] = [of(2 ** 12, 2 ** 4), of(2 ** 4, 2 ** 12)]
+    const timed = (tensor: Tensor) => {
+      const from = performance.now()
+      saturateTensor(tensor, 2)
+      return performance.now() - from
+    }
+    const ratios = Array.from({ length: 9 }, () => timed(many) / timed(few)).sort((a, b) => a - b)
+    assert.ok(ratios[4]! < 16, `${ratios}`)
+  })
+
+  test("of more values than a tensor may have are refused before any is made", () => {
+    for (const sides of [
+      { rows: 512, columns: 513 },
+      { rows: 4096, columns: 4096, layers: 4096, channels: 4096 }
+    ]) {
+      assert.throws(() => tensorFromSeed(1, sides), { _tag: "InvalidParameter", parameter: "sides" })
+      assert.throws(() => complementTensor({ ...sides, data: [] }), { _tag: "InvalidParameter", parameter: "tensor" })
+    }
+    assert.equal(complementTensor(tensorFromSeed(1, { rows: 512, columns: 512 })).data.length, 2 ** 18)
+  })
+
   test("from a seed: the same for one, others for others, from 0 up to 1", () => {
     fc.assert(
       fc.property(fc.nat(), (seed) => {

@@ -4,8 +4,17 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, test } from "node:test"
+import { kernels } from "../../src/core/native.ts"
+import { spectralOf, spectrumOfTensor } from "../../src/core/recall/spectral.ts"
 import { open } from "../../src/index.ts"
-import { type Coherence, type RecallPool, recallPool } from "../../src/recall.ts"
+import {
+  type Coherence,
+  chromaticCoherence,
+  chromaticEncoder,
+  type RecallPool,
+  recallPool,
+  tensorFromSeed
+} from "../../src/recall.ts"
 import { turnsOf } from "../turns.ts"
 import { DIMENSIONS, vectorsOf } from "./pools.ts"
 
@@ -67,6 +76,41 @@ describe("others have their turns", { timeout: 60_000 }, () => {
       const diverse = await turnsOf(() => pool.diverse(vectors[0]!, { k: 400, minDispersion: 1e-6 }))
       assert.ok(diverse >= 399 + 3 * 49, `${diverse}`)
     })
+  })
+
+  test("while the spectrum of a large tensor is computed, and between those of many small ones", async () => {
+    await using db = await open(":memory:", { threads: 1 })
+    const pool = await recallPool(db, { encoder: chromaticEncoder() })
+    const large = tensorFromSeed(1, { rows: 256, columns: 256, channels: 4 })
+    const wanted = spectralOf(spectrumOfTensor(large))
+    const { spectralFeatures } = kernels
+    let here = 0
+    kernels.spectralFeatures = (...given) => {
+      here++
+      spectralFeatures(...given)
+    }
+    try {
+      await pool.add({ key: "large", tensor: large })
+      assert.equal((await pool.similar({ tensor: large }, { k: 1 }))[0]?.key, "large")
+      assert.equal(here, 0)
+      assert.deepEqual((await pool.get("large"))?.spectrum, wanted)
+      const small = Array.from({ length: 100 }, (_, i) => ({
+        tensor: tensorFromSeed(i, { rows: 4, columns: 4, channels: 3 })
+      }))
+      const turns = await turnsOf(() => pool.addMany(small))
+      assert.deepEqual([here, turns >= 199], [100, true], `${turns}`)
+    } finally {
+      kernels.spectralFeatures = spectralFeatures
+    }
+  })
+
+  test("while the hues of a large tensor are looked at", async () => {
+    const tensor = tensorFromSeed(1, { rows: 256, columns: 256, channels: 3 })
+    const surroundings = { size: 0, generation: 0, index: undefined as never, sample: () => new Float32Array() }
+    const measure = async () =>
+      chromaticCoherence().measure({ embedding: vectors[0]!, utility: 0, tensor }, surroundings)
+    const turns = await turnsOf(measure)
+    assert.ok(turns >= 14, `${turns}`)
   })
 
   test("while outcomes are looked through, of one item too", async () => {

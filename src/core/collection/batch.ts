@@ -66,8 +66,7 @@ export const toBatch = async (
   input: ReadonlyArray<EntryInput> | EntryColumns,
   signal: AbortSignal
 ): Promise<Batch> => {
-  object("entries", input)
-  if (isColumns(input)) return columnBatch(shape, input, signal)
+  if (isColumns(input)) return columnBatch(shape, object("entries", input), signal)
   const { dimensions } = shape
   const entries = [...input]
   const keys: Array<string> = []

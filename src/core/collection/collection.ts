@@ -191,7 +191,16 @@ export const makeCollection = Effect.fnUntraced(function* (
   const checkCurrent = () => {
     if (log?.isReplaced === true) throw new CollectionReplaced({ collection: name })
   }
-  reveal(collection, { store, searching, embed, isKept: log !== undefined, checkCurrent, beforeEnd, dropIndex })
+  reveal(collection, {
+    store,
+    searching,
+    embed,
+    run: pool.run,
+    isKept: log !== undefined,
+    checkCurrent,
+    beforeEnd,
+    dropIndex
+  })
   yield* graphing.keepUp
   return { collection, store, shape, exclusively: atRest, useEmbedder } satisfies OpenCollection
 })

@@ -1,6 +1,7 @@
 /** What a memory that keeps its entries in a collection reaches of it, beside what every caller can. */
 import type * as Effect from "effect/Effect"
 import { InvalidParameter, type SabineError } from "../errors.ts"
+import type { Pool } from "../pool.ts"
 import type { Store } from "../store/store.ts"
 import type { Searching } from "./reading.ts"
 import type { EmbedTexts } from "./texts.ts"
@@ -10,6 +11,8 @@ interface Inside {
   readonly store: Store
   readonly searching: Searching
   readonly embed: EmbedTexts
+  /** Runs what workers export: what would hold the event loop up. */
+  readonly run: Pool["Service"]["run"]
   /** Whether what is written outlives the process. */
   readonly isKept: boolean
   /** Throws `CollectionReplaced` once a checkpoint was restored: what is here is of the state before. */

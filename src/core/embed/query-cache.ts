@@ -37,6 +37,19 @@ const MAX_ENTRIES = 1_000_000
 const asF32 = (vector: ArrayLike<number>): Float32Array =>
   vector instanceof Float32Array ? vector : new Float32Array(vector)
 
+/** Bounds and a tolerance with every default; throws `InvalidParameter`. */
+export const checkedQueryCache = (options: VectorQueryCacheOptions) => {
+  const { maxEntries = 128, maxBytes = 1 << 23, tolerance = 0.001 } = object("options", options)
+  if (!(finite("tolerance", tolerance) >= 0 && tolerance <= 1)) {
+    throw new InvalidParameter({ parameter: "tolerance", reason: `wanted a number from 0 to 1, got ${tolerance}` })
+  }
+  return {
+    maxEntries: wholeNumber("maxEntries", maxEntries, 1, MAX_ENTRIES),
+    maxBytes: wholeNumber("maxBytes", maxBytes, 1, Number.MAX_SAFE_INTEGER),
+    tolerance
+  }
+}
+
 /** Values of type `V` by the exact text of a query, or by its vector to within a tolerance. */
 export class QueryCache<V extends object> {
   readonly #lru: LRUCache<string | Float32Array, V>
@@ -47,14 +60,11 @@ export class QueryCache<V extends object> {
 
   /** `bytesOf` a value counts towards `maxBytes`. Throws `InvalidParameter`. */
   constructor(bytesOf: (value: V) => number, options: VectorQueryCacheOptions = {}) {
-    const { maxEntries = 128, maxBytes = 1 << 23, tolerance = 0.001 } = object("options", options)
-    if (!(finite("tolerance", tolerance) >= 0 && tolerance <= 1)) {
-      throw new InvalidParameter({ parameter: "tolerance", reason: `wanted a number from 0 to 1, got ${tolerance}` })
-    }
+    const { maxEntries, maxBytes, tolerance } = checkedQueryCache(options)
     this.#vectors = new VectorKeys(tolerance)
     this.#lru = new LRUCache({
-      max: wholeNumber("maxEntries", maxEntries, 1, MAX_ENTRIES),
-      maxSize: wholeNumber("maxBytes", maxBytes, 1, Number.MAX_SAFE_INTEGER),
+      max: maxEntries,
+      maxSize: maxBytes,
       sizeCalculation: (value, key) =>
         ENTRY_BYTES + Math.ceil(bytesOf(value)) + (typeof key === "string" ? 2 * key.length : key.byteLength),
       onInsert: (_, key, reason) => {

@@ -1,5 +1,5 @@
 /** What came of the items that were used: the utility of each, and what it says of its class. */
-import { finite, object, wholeNumber } from "../checked.ts"
+import { finite, object, shown, wholeNumber } from "../checked.ts"
 import { checkedKey } from "../collection/entries.ts"
 import { InvalidParameter, KeyNotFound } from "../errors.ts"
 import { forEachSliced } from "../slice.ts"
@@ -98,7 +98,7 @@ export class Bias {
   use(profile: BiasProfile): void {
     const { version, classes } = object("profile", profile)
     if (version !== VERSION) {
-      throw new InvalidParameter({ parameter: "profile.version", reason: `wanted ${VERSION}, got ${version}` })
+      throw new InvalidParameter({ parameter: "profile.version", reason: `wanted ${VERSION}, got ${shown(version)}` })
     }
     const taken = new Map<string, ClassBias>()
     for (const [label, ofClass] of Object.entries(object("profile.classes", classes))) {

@@ -1,5 +1,6 @@
 /** Tensors seen as pictures: their first three channels are red, green and blue, 0 to 1. */
 import { FeatureUnavailable } from "../errors.ts"
+import { forEachSliced } from "../slice.ts"
 import type { OwnTensor } from "./tensor.ts"
 
 const RGB = 3
@@ -15,7 +16,7 @@ export type Rgb = readonly [red: number, green: number, blue: number]
 
 /** Calls `visit` with the colour of each cell of each layer. */
 const forEachColour = (
-  { data, channels }: OwnTensor,
+  { data, channels }: Pick<OwnTensor, "data" | "channels">,
   visit: (red: number, green: number, blue: number) => void
 ): void => {
   for (let at = 0; at < data.length; at += channels) visit(data[at]!, data[at + 1]!, data[at + 2]!)
@@ -42,16 +43,22 @@ export const hueOf = (red: number, green: number, blue: number): number | undefi
   return (60 * sixth + 360) % 360
 }
 
-/** Circular standard deviation of the hues of all cells that have one, degrees; 0 where none has. */
-export const hueDeviation = (tensor: OwnTensor): number => {
+/** Cells whose hues are looked at in a fraction of a millisecond. */
+const CELLS_A_LOOK = 2 ** 12
+
+/** Circular standard deviation of the hues of all cells that have one, degrees; 0 where none has. Of many, in turns. */
+export const hueDeviation = async ({ data, channels }: OwnTensor): Promise<number> => {
   let [x, y, count] = [0, 0, 0]
-  forEachColour(tensor, (red, green, blue) => {
+  const add = (red: number, green: number, blue: number) => {
     const hue = hueOf(red, green, blue)
     if (hue === undefined) return
     x += Math.cos((hue * Math.PI) / 180)
     y += Math.sin((hue * Math.PI) / 180)
     count++
-  })
+  }
+  const step = CELLS_A_LOOK * channels
+  const addSome = (i: number) => forEachColour({ data: data.subarray(i * step, (i + 1) * step), channels }, add)
+  await forEachSliced(Math.ceil(data.length / step), undefined, addSome, 1)
   if (count === 0) return 0
   const length = Math.min(1, Math.hypot(x, y) / count)
   return (Math.sqrt(-2 * Math.log(length)) * 180) / Math.PI

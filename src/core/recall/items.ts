@@ -6,11 +6,15 @@ import { insideOf } from "../collection/inside.ts"
 import { settled } from "../collection/settled.ts"
 import { checkVectors, ownVector } from "../collection/vectors.ts"
 import { CollectionMismatch, EmptyEmbedding } from "../errors.ts"
+import { fallback } from "../native.ts"
 import { forEachSliced } from "../slice.ts"
+import { roomInTurn } from "../turn.ts"
 import type { Encodable, Encoder } from "./encoder.ts"
 import { inGroups } from "./in-groups.ts"
 import { PoolRows } from "./pool-rows.ts"
+import { bounded, spectrumOfTensor } from "./spectral.ts"
 import { Tally } from "./tally.ts"
+import type { OwnTensor } from "./tensor.ts"
 
 /** An item that is ready to be written. */
 export interface Prepared {
@@ -19,6 +23,9 @@ export interface Prepared {
   readonly packed: Uint8Array
   readonly fields: FieldInput
 }
+
+/** Values whose spectrum takes a fraction of a millisecond; the scalar kernels take far longer. */
+const VALUES_AT_ONCE = fallback === undefined ? 2 ** 14 : 2 ** 8
 
 /** Least time between two: times in milliseconds have a few more digits. */
 const TICK_MS = 0.001
@@ -95,6 +102,14 @@ export class PoolItems extends PoolRows {
       throw new EmptyEmbedding({ index: positions[error.index] ?? error.index, text: error.text })
     })
     return this.#checked(vectors)
+  }
+
+  /** Spectral features of a tensor; those of a large one are computed by a worker. */
+  async spectrumOf(tensor: OwnTensor): Promise<Float32Array> {
+    if (tensor.data.length > VALUES_AT_ONCE) return bounded(await this.#inside.run("spectralFeatures", tensor))
+    const room = roomInTurn()
+    if (room !== undefined) await room
+    return spectrumOfTensor(tensor)
   }
 
   async embedQuery(text: string, signal: AbortSignal): Promise<Float32Array> {

@@ -12,9 +12,9 @@ import type { Candidate, Surroundings } from "./coherence/coherence.ts"
 import { inGroups } from "./in-groups.ts"
 import type { PoolItems, Prepared } from "./items.ts"
 import { OWN_FIELDS, type RecallSettings } from "./options.ts"
-import { packItem } from "./packed.ts"
+import { packItem, packSpectrum } from "./packed.ts"
 import type { Serial } from "./serial.ts"
-import { spectralOf, spectrumOfTensor } from "./spectral.ts"
+import { type SpectralFeatures, spectralOf } from "./spectral.ts"
 import { ownTensor, type Tensor } from "./tensor.ts"
 
 /** What is added: an embedding, or a text for the pool's embedder, or a tensor for its encoder. */
@@ -60,7 +60,7 @@ interface Checked extends Prepared {
 }
 
 /** An item as it was given, but for what must be waited for. */
-interface Parts extends Pick<Candidate, "utility" | "tensor" | "spectrum"> {
+interface Parts extends Pick<Candidate, "utility" | "tensor"> {
   readonly key: string
   readonly vector: Float32Array | undefined
   readonly text: string | undefined
@@ -175,8 +175,9 @@ export class Keeping {
     if (!Array.isArray(inputs)) throw new InvalidParameter({ parameter: "items", reason: "wanted an array" })
     const parts: Array<Parts> = []
     const given = [...inputs]
-    // Tensors and encoders take longer than a look at the clock.
+    // Copies of tensors take longer than a look at the clock.
     await forEachSliced(given.length, signal, (i) => parts.push(this.#partsOf(given[i]!)), 1)
+    const spectra = await this.#spectraOf(parts, signal)
     const ofTexts = parts.flatMap(({ vector, text }, i) => (vector === undefined && text !== undefined ? [i] : []))
     const texts = ofTexts.map((i) => parts[i]!.text!)
     const embedded = texts.length === 0 ? undefined : await items.embed(texts, ofTexts, signal)
@@ -187,8 +188,9 @@ export class Keeping {
     }
     const checked: Array<Checked> = []
     await forEachSliced(parts.length, signal, (i) => {
-      const { key, vector, text, packed, label, utility, tensor, spectrum, fields } = parts[i]!
-      const embedding = vector ?? (text === undefined ? this.#encoded(parts[i]!) : ofText())
+      const { key, vector, text, packed, label, utility, tensor, fields } = parts[i]!
+      const spectrum = spectra[i]
+      const embedding = vector ?? (text === undefined ? this.#encoded(parts[i]!, spectrum) : ofText())
       checked.push({
         key,
         vector: embedding,
@@ -201,7 +203,23 @@ export class Keeping {
     return checked
   }
 
-  #encoded({ tensor, spectrum, label, utility }: Parts): Float32Array {
+  /** Spectral features of each item that has a tensor, packed with it too. */
+  async #spectraOf(
+    parts: ReadonlyArray<Parts>,
+    signal: AbortSignal
+  ): Promise<ReadonlyArray<SpectralFeatures | undefined>> {
+    const spectra: Array<SpectralFeatures | undefined> = new Array(parts.length)
+    for (const [i, { tensor, packed }] of parts.entries()) {
+      if (tensor === undefined) continue
+      const numbers = await this.#parts.items.spectrumOf(tensor)
+      signal.throwIfAborted()
+      packSpectrum(packed, numbers)
+      spectra[i] = spectralOf(numbers)
+    }
+    return spectra
+  }
+
+  #encoded({ tensor, label, utility }: Parts, spectrum: SpectralFeatures | undefined): Float32Array {
     if (tensor === undefined || spectrum === undefined) {
       throw new InvalidParameter({ parameter: "item", reason: "wanted an embedding, a text or a tensor" })
     }
@@ -233,17 +251,15 @@ export class Keeping {
       if (name in object("fields", fields)) throw wrong(`fields.${name}`, "the pool writes it itself")
     }
     const own = tensor === undefined ? undefined : ownTensor(tensor)
-    const numbers = own && spectrumOfTensor(own)
     const encoder = embedding === undefined && text === undefined ? this.#parts.settings.encoder?.id : undefined
     return {
       key,
       vector: embedding === undefined ? undefined : this.#parts.items.ownVector(embedding),
       text,
-      packed: packItem(payload === undefined && text !== undefined ? { text } : payload, own, numbers, encoder),
+      packed: packItem(payload === undefined && text !== undefined ? { text } : payload, own, encoder),
       label,
       utility,
       tensor: own,
-      spectrum: numbers && spectralOf(numbers),
       fields: { ...fields }
     }
   }

@@ -1,9 +1,9 @@
 /** What a pool is opened with, with every default. */
 import { finite, object, oneOf, wholeNumber } from "../checked.ts"
 import type { CollectionOptions, IndexChoice } from "../collection/options.ts"
-import type { QueryCacheOptions } from "../embed/query-cache.ts"
+import { checkedQueryCache, type QueryCacheOptions } from "../embed/query-cache.ts"
 import { InvalidConfiguration, InvalidParameter } from "../errors.ts"
-import type { FieldTypes, Precision } from "../store/layout.ts"
+import { type FieldTypes, MAX_DIMENSIONS, type Precision } from "../store/layout.ts"
 import type { Coherence } from "./coherence/coherence.ts"
 import { neighbourhoodCoherence } from "./coherence/neighbourhood.ts"
 import type { Encoder } from "./encoder.ts"
@@ -87,6 +87,8 @@ export const OWN_FIELDS = {
   used: "timestamp"
 } as const
 
+const KEPT_PRECISIONS = ["f32", "f16", "int8"] as const
+
 const INDEX_OF: Readonly<Record<RecallIndex, IndexChoice>> = { auto: "auto", flat: "none", hnsw: "hnsw", ivf: "ivf" }
 
 const MIB = 2 ** 20
@@ -140,6 +142,7 @@ const settings = (options: RecallOptions): RecallSettings => {
     index = "auto"
   } = object("options", options)
   const { coherence = neighbourhoodCoherence(), encoder, fields = {}, queryCache = {}, clock = Date.now } = options
+  const { coherenceThreshold = 0.75, retrievalLimit = 3, biasStrength = 0.5 } = options
   const wrong = (parameter: string, reason: string) => new InvalidParameter({ parameter, reason })
   for (const field of Object.keys(OWN_FIELDS)) {
     if (field in object("fields", fields)) throw wrong(`fields.${field}`, "the pool has a field of this name")
@@ -148,15 +151,16 @@ const settings = (options: RecallOptions): RecallSettings => {
   const budgetBytes = Math.floor(finite("memoryBudgetMb", memoryBudgetMb) * MIB)
   if (budgetBytes < 1) throw wrong("memoryBudgetMb", "wanted a byte at least")
   // Coherence, diversity and copies of items all read embeddings.
-  const { precision } = options as { readonly precision?: Precision }
-  if (precision === "none") throw wrong("precision", "a pool keeps its embeddings")
+  const { precision } = options
+  if (precision !== undefined) oneOf("precision", precision, KEPT_PRECISIONS)
   if (typeof clock !== "function") throw wrong("clock", "wanted a function")
   if (typeof coherence?.measure !== "function") throw wrong("coherence", "it has no function measure")
   if (typeof coherence.id !== "string") throw wrong("coherence", "its id must be a text")
   if (encoder !== undefined) checkEncoder(encoder, options.dimensions)
   if (typeof eviction !== "object") oneOf("eviction", eviction, EVICTIONS)
   else if (typeof eviction?.victims !== "function") throw wrong("eviction", "it has no function victims")
-  const dimensions = options.dimensions ?? encoder?.dimensions
+  const { dimensions = encoder?.dimensions } = options
+  if (dimensions !== undefined) wholeNumber("dimensions", dimensions, 1, MAX_DIMENSIONS)
   return {
     name,
     collection: {
@@ -171,13 +175,13 @@ const settings = (options: RecallOptions): RecallSettings => {
     maxSize,
     budgetBytes,
     eviction,
-    coherenceThreshold: share("coherenceThreshold", options.coherenceThreshold ?? 0.75),
+    coherenceThreshold: share("coherenceThreshold", coherenceThreshold),
     coherence,
-    retrievalLimit: limitOf(options.retrievalLimit ?? 3, "retrievalLimit"),
+    retrievalLimit: limitOf(retrievalLimit, "retrievalLimit"),
     index,
     weights: weightsOf(options.weights),
-    biasStrength: share("biasStrength", options.biasStrength ?? 0.5),
-    queryCache,
+    biasStrength: share("biasStrength", biasStrength),
+    queryCache: queryCache === false ? false : checkedQueryCache(queryCache),
     clock
   }
 }

@@ -19,13 +19,10 @@ const TENSOR_HEADER_BYTES = 4 * (SIDES + 1 + SPECTRAL_FEATURES)
 
 const padded = (bytes: number): number => Math.ceil(bytes / 4) * 4
 
-/** Packs a payload, and a tensor with its features and its encoder; throws `InvalidParameter` for what is no payload. */
-export const packItem = (
-  payload: unknown,
-  tensor: OwnTensor | undefined,
-  spectrum: Float32Array = new Float32Array(SPECTRAL_FEATURES),
-  encoder = ""
-): Uint8Array => {
+/**
+ * Packs a payload, and a tensor with its encoder, features of 0 for now; throws `InvalidParameter` for what is no payload.
+ */
+export const packItem = (payload: unknown, tensor: OwnTensor | undefined, encoder = ""): Uint8Array => {
   const stored = storedPayload({ payload })
   const bytes =
     stored === undefined ? new Uint8Array() : "json" in stored ? Buffer.from(stored.json, "utf8") : stored.bytes
@@ -43,11 +40,17 @@ export const packItem = (
   packed.set(identity, identityAt)
   const sides = [tensor.rows, tensor.columns, tensor.layers, tensor.channels]
   for (const [i, side] of sides.entries()) view.setUint32(tensorAt + 4 * i, side, true)
-  const numbers = [tensor.certainty, ...spectrum]
-  for (const [i, number] of numbers.entries()) view.setFloat32(tensorAt + 4 * (SIDES + i), number, true)
+  view.setFloat32(tensorAt + 4 * SIDES, tensor.certainty, true)
   // Machines that it runs on are little endian, and the header is a multiple of four.
   new Float32Array(packed.buffer, tensorAt + TENSOR_HEADER_BYTES, tensor.data.length).set(tensor.data)
   return packed
+}
+
+/** Writes the features of the tensor of an item that is packed. */
+export const packSpectrum = (packed: Uint8Array, spectrum: Float32Array): void => {
+  const view = new DataView(packed.buffer, packed.byteOffset)
+  const from = HEADER_BYTES + padded(view.getUint32(4, true)) + 4 * (SIDES + 1)
+  for (const [i, number] of spectrum.entries()) view.setFloat32(from + 4 * i, number, true)
 }
 
 /** The payload of packed bytes, as a copy. */

@@ -7,12 +7,13 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { object } from "../checked.ts"
 import type { Collection } from "../collection/collection.ts"
 import type { CollectionOptions } from "../collection/options.ts"
 import type { Share } from "../collection/share.ts"
 import type { SabineError } from "../errors.ts"
 import { abortable, attempt, direct, limited } from "../lift.ts"
-import type { Limits } from "../limits.ts"
+import { isLimited, type Limits } from "../limits.ts"
 import type { BiasProfile, Outcome } from "./bias.ts"
 import type { MemoryBudgetStats } from "./budget.ts"
 import type { IndexCheck } from "./index-check.ts"
@@ -141,8 +142,8 @@ const retrieved = <A>(
   limits: Limits,
   work: (signal: AbortSignal | undefined) => Promise<A>
 ): Effect.Effect<A, SabineError> => {
-  const { signal, timeout } = limits ?? {}
-  if (signal !== undefined || timeout !== undefined) return called(limits, work)
+  // What is no object, the work refuses.
+  if (isLimited(limits ?? {})) return called(limits, work)
   return direct<A>((done, fail) => {
     try {
       const working = work(undefined)
@@ -164,7 +165,10 @@ const called = <A>(
 ): Effect.Effect<A, SabineError> => {
   const call = direct<A>((done, fail) => {
     const controller = new AbortController()
-    const working = (async () => work(controller.signal))()
+    const working = (async () => {
+      if (limits !== undefined) object("options", limits)
+      return work(controller.signal)
+    })()
     working.then(done, fail)
     return async () => {
       controller.abort()

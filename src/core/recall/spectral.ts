@@ -22,9 +22,11 @@ export interface SpectralFeatures {
 export const spectrumOfTensor = ({ rows, columns, layers, channels, data }: OwnTensor): Float32Array => {
   const out = new Float32Array(SPECTRAL_FEATURES)
   kernels.spectralFeatures(data, rows, columns, layers, channels, out)
-  // Only the power of huge values can be more than f32 holds.
-  return out.map((number) => Math.min(number, MAX_F32))
+  return bounded(out)
 }
+
+/** Features as they are kept: only the power of huge values can be more than f32 holds. */
+export const bounded = (features: Float32Array): Float32Array => features.map((number) => Math.min(number, MAX_F32))
 
 export const spectralOf = (numbers: Float32Array): SpectralFeatures => {
   const [entropy, first, second, third, low, mid, high, meanPower] = numbers as unknown as ReadonlyArray<number>

@@ -1,9 +1,16 @@
 /** What can be made of tensors. Each operation returns a new one, and channels stay between 0 and 1 where they were. */
-import { wholeNumber } from "../checked.ts"
+import { finite, object, wholeNumber } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
 import { pcg64 } from "../index/pcg64.ts"
 import { share } from "./options.ts"
-import { type OwnTensor, ownTensor, type Tensor } from "./tensor.ts"
+import { type OwnTensor, ownTensor, sidesOf, type Tensor } from "./tensor.ts"
+
+/** A new value for each of a tensor; a loop, for `map` takes ten times as long. */
+const mapped = (data: Float32Array, valueAt: (x: number, i: number) => number): Float32Array => {
+  const made = new Float32Array(data.length)
+  for (let i = 0; i < made.length; i++) made[i] = valueAt(data[i]!, i)
+  return made
+}
 
 /** Two tensors of one shape. */
 const pair = (a: Tensor, b: Tensor): readonly [OwnTensor, OwnTensor] => {
@@ -23,7 +30,7 @@ export const mixTensors = (a: Tensor, b: Tensor, amount = 0.5): OwnTensor => {
   const between = (x: number, y: number): number => (1 - part) * x + part * y
   return {
     ...first,
-    data: first.data.map((x, i) => between(x, second.data[i]!)),
+    data: mapped(first.data, (x, i) => between(x, second.data[i]!)),
     certainty: between(first.certainty, second.certainty)
   }
 }
@@ -33,7 +40,7 @@ export const filterTensor = (a: Tensor, b: Tensor): OwnTensor => {
   const [first, second] = pair(a, b)
   return {
     ...first,
-    data: first.data.map((x, i) => x * second.data[i]!),
+    data: mapped(first.data, (x, i) => x * second.data[i]!),
     certainty: first.certainty * second.certainty
   }
 }
@@ -41,7 +48,7 @@ export const filterTensor = (a: Tensor, b: Tensor): OwnTensor => {
 /** One less each value. */
 export const complementTensor = (tensor: Tensor): OwnTensor => {
   const own = ownTensor(tensor)
-  return { ...own, data: own.data.map((x) => 1 - x) }
+  return { ...own, data: mapped(own.data, (x) => 1 - x) }
 }
 
 /**
@@ -50,15 +57,19 @@ export const complementTensor = (tensor: Tensor): OwnTensor => {
  */
 export const saturateTensor = (tensor: Tensor, factor: number): OwnTensor => {
   const own = ownTensor(tensor)
-  if (!(Number.isFinite(factor) && factor >= 0)) {
+  if (finite("factor", factor) < 0) {
     throw new InvalidParameter({ parameter: "factor", reason: `wanted 0 or more, got ${factor}` })
   }
   const { data, channels } = own
-  const saturated = data.map((x, i) => {
-    const from = i - (i % channels)
-    const mean = data.subarray(from, from + channels).reduce((sum, one) => sum + one, 0) / channels
-    return Math.min(1, Math.max(0, mean + factor * (x - mean)))
-  })
+  const saturated = new Float32Array(data.length)
+  for (let from = 0; from < data.length; from += channels) {
+    let sum = 0
+    for (let i = from; i < from + channels; i++) sum += data[i]!
+    const mean = sum / channels
+    for (let i = from; i < from + channels; i++) {
+      saturated[i] = Math.min(1, Math.max(0, mean + factor * (data[i]! - mean)))
+    }
+  }
   return { ...own, data: saturated }
 }
 
@@ -68,9 +79,8 @@ export const tensorFromSeed = (
   sides: Pick<Tensor, "rows" | "columns" | "layers" | "channels">
 ): OwnTensor => {
   const next = pcg64(wholeNumber("seed", seed, 0, 2 ** 32 - 1))
-  const { rows, columns, layers = 1, channels = 1 } = sides
-  for (const [name, side] of Object.entries({ rows, columns, layers, channels })) wholeNumber(name, side, 1, 4096)
+  const { count, sides: own } = sidesOf(object("sides", sides), "sides")
   // The upper 24 bits: as many as an f32 holds, so that 1 is never reached.
-  const data = Float32Array.from({ length: rows * columns * layers * channels }, () => (next() >>> 8) / 2 ** 24)
-  return ownTensor({ rows, columns, layers, channels, data })
+  const data = mapped(new Float32Array(count), () => (next() >>> 8) / 2 ** 24)
+  return ownTensor({ ...own, data })
 }

@@ -2,11 +2,11 @@
 import { finite, object, wholeNumber } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
 
-/** Cells of a tensor at most, over all layers and channels: 4 MiB. */
-const MAX_VALUES = 2 ** 20
+/** Values of a tensor at most, over all layers and channels: 1 MiB. */
+const MAX_VALUES = 2 ** 18
 const MAX_SIDE = 4096
 
-/** Small: the spectrum of up to 50,000 values takes a millisecond of the event loop at most, a larger one longer. */
+/** Small: up to 2^18 values, as a picture of 256 x 256 has in four channels. */
 export interface Tensor {
   /** 1 to 4,096. */
   readonly rows: number
@@ -39,20 +39,35 @@ const isFiniteThroughout = (numbers: Float32Array): boolean => {
   return sum === 0
 }
 
-/** A tensor that was checked and copied; throws `InvalidParameter`. */
-export const ownTensor = (tensor: Tensor, parameter = "tensor"): OwnTensor => {
-  const { rows, columns, layers = 1, channels = 1, data, certainty = 1 } = object(parameter, tensor)
+type Sides = Pick<OwnTensor, "rows" | "columns" | "layers" | "channels">
+
+/** Sides with their defaults, and the values of such a tensor; throws `InvalidParameter`. */
+export const sidesOf = (
+  { rows, columns, layers = 1, channels = 1 }: Omit<Tensor, "data">,
+  parameter: string
+): { readonly sides: Sides; readonly count: number } => {
   const sides = { rows, columns, layers, channels }
   for (const [name, side] of Object.entries(sides)) wholeNumber(`${parameter}.${name}`, side, 1, MAX_SIDE)
   const count = rows * columns * layers * channels
+  if (count <= MAX_VALUES) return { sides, count }
+  throw new InvalidParameter({ parameter, reason: `of ${count} values, more than ${MAX_VALUES}` })
+}
+
+/** A tensor that was checked and copied; throws `InvalidParameter`. */
+export const ownTensor = (tensor: Tensor, parameter = "tensor"): OwnTensor => {
+  const { data, certainty = 1 } = object(parameter, tensor)
+  const { sides, count } = sidesOf(tensor, parameter)
   const wrong = (name: string, reason: string) => new InvalidParameter({ parameter: `${parameter}.${name}`, reason })
-  if (count > MAX_VALUES) throw wrong("data", `more than ${MAX_VALUES} values`)
   if (typeof data !== "object" || data === null || data.length !== count) throw wrong("data", `wanted ${count} numbers`)
-  const isTyped = ArrayBuffer.isView(data) && typeof data[0] === "number"
-  for (let i = 0; i < count && !isTyped; i++) {
-    if (typeof data[i] !== "number") throw wrong("data", `value ${i} is no number`)
+  const own = new Float32Array(count)
+  if (ArrayBuffer.isView(data) && typeof data[0] === "number") own.set(data)
+  else {
+    for (let i = 0; i < count; i++) {
+      const value = data[i]
+      if (typeof value !== "number") throw wrong("data", `value ${i} is no number`)
+      own[i] = value
+    }
   }
-  const own = new Float32Array(data)
   if (!isFiniteThroughout(own)) throw wrong("data", "holds something else than finite numbers")
   if (!(finite(`${parameter}.certainty`, certainty) >= 0 && certainty <= 1)) {
     throw wrong("certainty", `wanted a number from 0 to 1, got ${certainty}`)

@@ -23,12 +23,12 @@ const USUAL: Weights = { similarity: 0.65, utility: 0.2, class: 0.1 }
 
 /** The weights, normalised; throws `InvalidParameter`. */
 export const weightsOf = (weights: HybridWeights = {}): Weights => {
-  const { similarity, utility, class: ofClass } = object("weights", weights)
-  const wanted = {
-    similarity: similarity ?? USUAL.similarity,
-    utility: utility ?? USUAL.utility,
-    class: ofClass ?? USUAL.class
-  }
+  const {
+    similarity = USUAL.similarity,
+    utility = USUAL.utility,
+    class: ofClass = USUAL.class
+  } = object("weights", weights)
+  const wanted = { similarity, utility, class: ofClass }
   const wrong = (parameter: string, reason: string) => new InvalidParameter({ parameter, reason })
   for (const [name, weight] of Object.entries(wanted)) {
     if (finite(`weights.${name}`, weight) < 0) throw wrong(`weights.${name}`, "wanted 0 or more")

@@ -10,10 +10,10 @@ const HALF_CIRCLE = 180
 
 export const chromaticCoherence = (): Coherence => ({
   id: "chromatic",
-  measure: ({ tensor }) => {
+  measure: async ({ tensor }) => {
     const seen = requireColour("chromatic coherence", tensor)
     const imbalance = meanColour(seen).reduce((sum, channel) => sum + Math.abs(channel - 0.5), 0)
-    const deviation = Math.min(hueDeviation(seen) / HALF_CIRCLE, 1)
+    const deviation = Math.min((await hueDeviation(seen)) / HALF_CIRCLE, 1)
     const score = BALANCE * (1 - imbalance / MOST_IMBALANCE) + AGREEMENT * (1 - deviation)
     return {
       score: Math.min(1, Math.max(0, score)),

@@ -32,7 +32,8 @@ const mean = (numbers: ReadonlyArray<number>): number =>
   numbers.reduce((sum, number) => sum + number, 0) / numbers.length
 
 export const neighbourhoodCoherence = (options: NeighbourhoodOptions = {}): Coherence => {
-  const k = wholeNumber("k", object("options", options).k ?? 5, 1, 64)
+  const { k = 5 } = object("options", options)
+  wholeNumber("k", k, 1, 64)
   const measured = new WeakMap<object, Own>()
 
   /** Mean similarity of the pool's own items to their nearest others, and its spread. */

@@ -57,21 +57,18 @@ const LEAST_CANDIDATES = 50
 const CANDIDATES_AN_ITEM = 4
 
 const candidatesOf = (candidates: number | undefined, k: number): number =>
-  wholeNumber(
-    "candidates",
-    candidates ?? Math.min(MAX_FETCH, Math.max(LEAST_CANDIDATES, CANDIDATES_AN_ITEM * k)),
-    k,
-    MAX_FETCH
-  )
+  candidates === undefined
+    ? Math.min(MAX_FETCH, Math.max(LEAST_CANDIDATES, CANDIDATES_AN_ITEM * k))
+    : wholeNumber("candidates", candidates, k, MAX_FETCH)
 
 const atLeastZero = (parameter: string, value: number): number => {
   if (finite(parameter, value) >= 0) return value
   throw new InvalidParameter({ parameter, reason: `wanted 0 or more, got ${value}` })
 }
 
-const dispersionOf = (value: number): number => {
-  if (atLeastZero("minDispersion", value) <= MOST_DISPERSION) return value
-  throw new InvalidParameter({ parameter: "minDispersion", reason: `wanted 0 to ${MOST_DISPERSION}, got ${value}` })
+const between = (parameter: string, value: number, least: number, most: number): number => {
+  if (finite(parameter, value) >= least && value <= most) return value
+  throw new InvalidParameter({ parameter, reason: `wanted a number from ${least} to ${most}, got ${value}` })
 }
 
 /** A filter as it is now, checked: its caller may change it before the retrieval is done. */
@@ -90,7 +87,7 @@ const copied = <V>(value: V): V => {
 /** A limit and the part of the options that the index sees; throws `InvalidParameter`. */
 export const similarOf = (options: SimilarOptions, usualLimit: number, fields: FieldTypes) => {
   const { k = usualLimit, filter, minSimilarity, index } = object("options", options)
-  if (minSimilarity !== undefined) finite("minSimilarity", minSimilarity)
+  if (minSimilarity !== undefined) between("minSimilarity", minSimilarity, -1, 1)
   return {
     k: limitOf(k),
     filter: filter === undefined ? undefined : ownFilter(filter, fields),
@@ -107,7 +104,7 @@ export const diverseOf = (options: DiverseOptions, usualLimit: number, fields: F
   return {
     wanted: { ...wanted, mmr: { lambda: share("lambda", lambda), fetchK, fast } },
     lambda,
-    minDispersion: dispersionOf(minDispersion)
+    minDispersion: between("minDispersion", minDispersion, 0, MOST_DISPERSION)
   }
 }
 

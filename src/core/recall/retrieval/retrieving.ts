@@ -1,5 +1,5 @@
 /** The retrievals: each finds candidates, ranks them, and says what made up every score. */
-import { object } from "../../checked.ts"
+import { finite, object } from "../../checked.ts"
 import { FeatureUnavailable, InvalidParameter } from "../../errors.ts"
 import { normalise } from "../../kernels/norm.ts"
 import { forEachSliced } from "../../slice.ts"
@@ -7,8 +7,8 @@ import type { FieldTypes } from "../../store/layout.ts"
 import type { PoolItems } from "../items.ts"
 import type { RecallSettings } from "../options.ts"
 import type { Neighbour, SimilarityIndex, Wanted } from "../similarity-index.ts"
-import { spectralOf, spectrumOfTensor } from "../spectral.ts"
-import { ownTensor } from "../tensor.ts"
+import { spectralOf } from "../spectral.ts"
+import { type OwnTensor, ownTensor, type Tensor } from "../tensor.ts"
 import { dispersed, diversified, similarities } from "./diversify.ts"
 import { relevances } from "./hybrid.ts"
 import { mostUseful } from "./most-useful.ts"
@@ -112,11 +112,7 @@ export class Retrieving {
 
   byUtility(options: RetrieveOptions, signal: AbortSignal | undefined): Promise<ReadonlyArray<Recalled>> {
     const { items, settings, biasOf } = this.#parts
-    const { k: limit, filter } = similarOf(
-      { k: object("options", options).k, filter: options.filter },
-      settings.retrievalLimit,
-      this.#fields
-    )
+    const { k: limit, filter } = similarOf(options, settings.retrievalLimit, this.#fields)
     return this.#found("byUtility", NO_EMBEDDING, options, signal, () =>
       mostUseful(items, { limit, filter, biasOf, signal })
     )
@@ -160,7 +156,7 @@ export class Retrieving {
       this.#fields,
       settings.weights
     )
-    const now = settings.clock()
+    const now = finite("clock", settings.clock())
     const kind = decay === 0 ? "hybrid" : `hybrid ${Math.floor(now / REMEMBERED_MS)}`
     return this.#found(kind, query, options, signal, (embedding) =>
       this.#neighbours(embedding, { ...wanted, signal }, async (near) => {
@@ -204,7 +200,8 @@ export class Retrieving {
     const hit = isPlain ? memory.get(directionOf(query, this.#direction), text, generation()) : undefined
     if (hit !== undefined) return hit
     // As it is now: by the time that something was found, the caller may have another query in it.
-    const embedding = typeof query === "string" ? await items.embedQuery(query, signal ?? NEVER) : this.#embedded(query)
+    const embedding =
+      typeof query === "string" ? await items.embedQuery(query, signal ?? NEVER) : await this.#embedded(query)
     const direction = directionOf(embedding)
     const known = isPlain ? undefined : memory.get(direction, text, generation())
     if (known !== undefined) return known
@@ -241,16 +238,20 @@ export class Retrieving {
     return rank(near.filter(({ row, generation }) => items.isStill(row, generation)))
   }
 
-  /** The embedding of a query that is no text. */
-  #embedded(query: Exclude<RecallQuery, string>): Float32Array {
-    const { items, settings } = this.#parts
+  /** The embedding of a query that is no text; what is the caller's is read before it waits. */
+  #embedded(query: Exclude<RecallQuery, string>): Float32Array | Promise<Float32Array> {
+    const { items } = this.#parts
     if (query === NO_EMBEDDING) return NO_EMBEDDING
-    if ("length" in object("query", query)) return items.ownVector(query as ArrayLike<number>)
-    const tensor = ownTensor((query as { readonly tensor: Parameters<typeof ownTensor>[0] }).tensor, "query.tensor")
+    if (Array.isArray(query) || "length" in object("query", query)) return items.ownVector(query as ArrayLike<number>)
+    return this.#encoded(ownTensor((query as { readonly tensor: Tensor }).tensor, "query.tensor"))
+  }
+
+  async #encoded(tensor: OwnTensor): Promise<Float32Array> {
+    const { items, settings } = this.#parts
     if (settings.encoder === undefined) {
       throw new FeatureUnavailable({ feature: "a query that is a tensor", reason: "the pool has no encoder" })
     }
-    const spectrum = spectralOf(spectrumOfTensor(tensor))
+    const spectrum = spectralOf(await items.spectrumOf(tensor))
     return items.encode(settings.encoder, { tensor, spectrum, utility: 0, bias: 0 })
   }
 }
