@@ -60,7 +60,9 @@ pub unsafe fn diverse(plan: &SearchPlan, segments: &[Segment], found: Vec<Hit>, 
     // SAFETY: the caller's promise.
     let chosen = unsafe {
         match plan.fast {
-            Some(true) => diversity_fast::chosen(plan, segments, candidates, cancel)?,
+            Some(true) if diversity_fast::keeps_worth(plan, candidates.len()) => {
+                diversity_fast::chosen(plan, segments, candidates, cancel)?
+            }
             _ => chosen(plan, segments, candidates, cancel)?,
         }
     };

@@ -1,9 +1,11 @@
 //! Maximal marginal relevance of nearly the same worth, from a part of the candidates and of the comparisons.
 //!
-//! - **A floor of relevance**: the candidates that are met are the best by score, twice as many as are chosen, and a few
+//! - **A floor of relevance**: the candidates that are met are the best by score, four times as many as are chosen, and a few
 //!   that are spread over the others. Where one of those is worth most, what lies above it is met as well.
 //! - **A sample of the chosen**: beyond a number of them, not every one that is chosen is compared with what is left.
 //! - **Copies** of what is met, of one byte a component: they are compared in a sixth of the time.
+//!
+//! Where relevance decides less, or nearly all candidates would be met, the exact choice is made.
 
 use super::diversity::load;
 use super::rescore::Hit;
@@ -15,11 +17,27 @@ use crate::kernels::quantise::Steps;
 use crate::plan::{L2, SearchPlan};
 
 /// Candidates that are met, for each that is chosen.
-const MET_A_CHOICE: usize = 2;
+const MET_A_CHOICE: usize = 4;
+/// Candidates that are met at least.
+const LEAST_MET: usize = 32;
 /// Candidates that are spread over all.
 const SPREAD: usize = 16;
 /// Of the chosen so many are compared with what is left, then every other one of as many, every third, and so on.
-const COMPARED: usize = 64;
+const COMPARED: usize = 128;
+/// Least weight of relevance, and where many are chosen: with less the furthest may be worth most, and all must be met.
+const LEAST_LAMBDA: f64 = 0.7;
+const LEAST_LAMBDA_OF_MANY: f64 = 0.8;
+const MANY: u32 = 64;
+/// Least number of candidates, and of candidates for each that is chosen: of fewer nearly all are looked at anyway.
+const LEAST_CANDIDATES: usize = 65;
+const CANDIDATES_A_CHOICE: usize = 4;
+
+/// Whether a choice from a part of so many candidates keeps nearly all of its worth; the exact one is made where not.
+pub fn keeps_worth(plan: &SearchPlan, count: usize) -> bool {
+    let least_lambda = if plan.keep > MANY { LEAST_LAMBDA_OF_MANY } else { LEAST_LAMBDA };
+    let least_count = LEAST_CANDIDATES.max(CANDIDATES_A_CHOICE * plan.keep as usize);
+    plan.lambda.unwrap_or(1.0) >= least_lambda && count >= least_count
+}
 
 /// Positions of the chosen candidates in the order of the choice; `None` when cancelled.
 ///
@@ -34,7 +52,7 @@ pub unsafe fn chosen(
     let (keep, count) = (plan.keep as usize, candidates.len());
     let mut met = Met::new(plan, segments, candidates);
     // Candidates before this one are met, and of the others some.
-    let mut floor = count.min(MET_A_CHOICE * keep);
+    let mut floor = count.min(LEAST_MET.max(MET_A_CHOICE * keep));
     let step = (count / SPREAD).max(1);
     let spread = (step / 2..count).step_by(step).filter(|at| *at >= floor);
     for at in (0..floor).chain(spread) {
@@ -109,7 +127,7 @@ struct Met<'a> {
 impl<'a> Met<'a> {
     fn new(plan: &'a SearchPlan, segments: &'a [Segment], candidates: &'a [Hit]) -> Self {
         let (d, count) = (plan.dimensions as usize, candidates.len());
-        let usual = count.min(MET_A_CHOICE * plan.keep as usize + SPREAD);
+        let usual = count.min(LEAST_MET.max(MET_A_CHOICE * plan.keep as usize) + SPREAD);
         Met {
             plan,
             segments,

@@ -1,20 +1,31 @@
 /**
  * Maximal marginal relevance of nearly the same worth, from a part of the candidates and of the comparisons.
  *
- * - A floor of relevance: the candidates that are met are the best by score, twice as many as are chosen, and a few that are
+ * - A floor of relevance: the candidates that are met are the best by score, four times as many as are chosen, and a few that are
  *   spread over the others. Where one of those is worth most, what lies above it is met as well.
  * - A sample of the chosen: beyond a number of them, not every one that is chosen is compared with what is left.
  * - Copies of what is met, of one byte a component, are what is compared.
+ *
+ * Where relevance decides less, or nearly all candidates would be met, the exact choice is made.
  */
 import { quantise } from "./int8.ts"
 import { METRIC } from "./shape.ts"
 
 /** Candidates that are met, for each that is chosen. */
-const MET_A_CHOICE = 2
+const MET_A_CHOICE = 4
+/** Candidates that are met at least. */
+const LEAST_MET = 32
 /** Candidates that are spread over all. */
 const SPREAD = 16
 /** Of the chosen so many are compared with what is left, then every other one of as many, every third, and so on. */
-const COMPARED = 64
+const COMPARED = 128
+/** Least weight of relevance, and where many are chosen: with less the furthest may be worth most, and all must be met. */
+const LEAST_LAMBDA = 0.7
+const LEAST_LAMBDA_OF_MANY = 0.8
+const MANY = 64
+/** Least number of candidates, and of candidates for each that is chosen: of fewer nearly all are looked at anyway. */
+const LEAST_CANDIDATES = 65
+const CANDIDATES_A_CHOICE = 4
 
 /** Of candidates, best first, those that are worth most together. */
 export interface Candidates {
@@ -37,6 +48,11 @@ interface Copy {
   /** Squared length. */
   readonly squares: number
 }
+
+/** Whether a choice from a part of so many candidates keeps nearly all of its worth; the exact one is made where not. */
+export const keepsWorth = ({ keep, lambda }: Pick<Choice, "keep" | "lambda">, count: number): boolean =>
+  lambda >= (keep > MANY ? LEAST_LAMBDA_OF_MANY : LEAST_LAMBDA) &&
+  count >= Math.max(LEAST_CANDIDATES, CANDIDATES_A_CHOICE * keep)
 
 /** Positions of the chosen candidates in the order of the choice. */
 export const chosenFast = (
@@ -76,7 +92,7 @@ export const chosenFast = (
     return met.length === 0 ? undefined : met.reduce((best, at) => (worth(at) > worth(best) ? at : best))
   }
   // Candidates before this one are met, and of the others some.
-  let floor = Math.min(count, MET_A_CHOICE * keep)
+  let floor = Math.min(count, Math.max(LEAST_MET, MET_A_CHOICE * keep))
   for (let at = 0; at < floor; at++) meet(at)
   const step = Math.max(1, Math.floor(count / SPREAD))
   for (let at = Math.floor(step / 2); at < count; at += step) meet(at)

@@ -5,7 +5,7 @@
  * hit chosen before it, and 0 where there is none. The best is chosen again and again; ties go to the better ranked.
  */
 import type { SearchPlan } from "./contract.ts"
-import { type Candidates, chosenFast } from "./diversity-fast.ts"
+import { type Candidates, chosenFast, keepsWorth } from "./diversity-fast.ts"
 import { dotF32 } from "./dot.ts"
 import { l2F32 } from "./l2.ts"
 import { METRIC } from "./shape.ts"
@@ -23,7 +23,8 @@ export const diverse = (plan: SearchPlan, { scores, vectors }: Candidates): Read
       plan.metric === METRIC.l2 ? -l2F32(query, vectors, from, dimensions) : dotF32(query, vectors, from, dimensions)
     )
   }
-  if (fast) return chosenFast({ scores, vectors }, { dimensions, metric: plan.metric, keep, lambda })
+  if (fast && keepsWorth({ keep, lambda }, scores.length))
+    return chosenFast({ scores, vectors }, { dimensions, metric: plan.metric, keep, lambda })
   const left = Array.from(scores, (_, at) => at)
   const nearest = left.map(() => Number.NEGATIVE_INFINITY)
   const chosen: Array<number> = []

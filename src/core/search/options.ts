@@ -37,7 +37,9 @@ export interface MmrOptions {
   readonly fetchK?: number | undefined
   /**
    * Chooses hits of nearly the same worth in less time: from those that are near enough to the query to be chosen, by copies
-   * of one byte a component, and beyond 64 hits compared with a part of those before. Default false.
+   * of one byte a component, and beyond 128 hits compared with a part of those before. The exact choice is made where that is
+   * not worth as much: with a lambda under 0.7 (0.8 for more than 64), of up to 64 candidates, and of fewer than four for
+   * each. Default false.
    */
   readonly fast?: boolean | undefined
 }

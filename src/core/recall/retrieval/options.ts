@@ -28,7 +28,9 @@ export interface DiverseOptions extends SimilarOptions {
   readonly candidates?: number | undefined
   /**
    * Chooses items of nearly the same worth in less time: from those that are near enough to the query to be chosen, by
-   * copies of one byte a component, and beyond 64 items compared with a part of those before. Default false.
+   * copies of one byte a component, and beyond 128 items compared with a part of those before. The exact choice is made where that is
+   * not worth as much: with a lambda under 0.7 (0.8 for more than 64), of up to 64 candidates, and of fewer than four for
+   * each. Default false.
    */
   readonly fast?: boolean | undefined
   /** Stops before the mean distance of the pairs, one less their cosine, falls under this, 0..2. Default 0: never. */
