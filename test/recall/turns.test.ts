@@ -129,8 +129,8 @@ describe("others have their turns", { timeout: 60_000 }, () => {
       const empty = await recallPool(db, { dimensions: DIMENSIONS, index: "flat" })
       const alone = await turnsOf(() => empty.addMany(itemsOf("new ", 800)))
       const instead = await turnsOf(() => pool.addMany(itemsOf("new ", 800)))
-      // A hundred to name those that give way, and the walk that finds them.
-      assert.ok(instead - alone >= 110, `${instead} and ${alone}`)
+      // A hundred to take those that give way, as many to name them, and the walk that finds them.
+      assert.ok(instead - alone >= 205, `${instead} and ${alone}`)
     })
   })
 })

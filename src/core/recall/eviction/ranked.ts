@@ -1,4 +1,5 @@
 /** Policies that rank each item by itself: the lowest rank goes first, of equals the one that came first. */
+import { forEachSliced } from "../../slice.ts"
 import { BestRows } from "../best-rows.ts"
 import { type EvictableItems, type EvictionPolicy, Victims } from "./policy.ts"
 
@@ -37,8 +38,12 @@ const ranked = (rankOf: (items: EvictableItems, row: number) => number, isGrowin
       queue = isGrowing && items.moved() === moved ? queue.filter((one) => isStill(items, one)) : []
       for (;;) {
         const before = victims.rows.size
-        for (const { row } of queue) if (!victims.isEnough) victims.take(row)
-        if (victims.isEnough || items.size === victims.rows.size) break
+        await forEachSliced(queue.length, undefined, (i) => {
+          const { row } = queue[i]!
+          // Between two shares of the event loop others may have removed it.
+          if (!victims.isEnough && items.has(row)) victims.take(row)
+        })
+        if (victims.isEnough || items.size <= victims.rows.size) break
         await refill(items, demand.count - victims.rows.size, victims.rows)
         if (queue.length === 0 && victims.rows.size === before) break
       }
