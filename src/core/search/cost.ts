@@ -16,7 +16,7 @@ const LEAST_ROWS = 8192
 const DIVERSITY_SPEEDUP = 4
 /** Of so many diverse hits each candidate is compared with half, of fewer with less. */
 const LAZY_HITS = 60
-/** How much less a fast choice takes. */
+/** How much less a choice from a part of the candidates takes. */
 const FAST_SPEEDUP = 4
 const SMOOTHING = 0.1
 /** A scan that took more than so many times what was expected was interrupted: it says no more than that. */

@@ -3,6 +3,7 @@
  * by pool workers, and again when the memory changed under it.
  */
 import type { Filter, Hits, SearchPlan } from "../kernels/contract.ts"
+import { keepsWorth } from "../kernels/diversity-fast.ts"
 import { MODE, NPROBE_FACTOR } from "../kernels/shape.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
 import { BLOCK, BLOCKS } from "../store/layout.ts"
@@ -74,10 +75,13 @@ export const outlookOf = ({ cost, choice, memory, passing }: Search): Outlook =>
   const { rows } = memory.directory
   const operations = passing?.operations() ?? 0
   const whole = plan(choice, memory.columns, rows, 0, operations > 0)
-  const { keep, fetch = 0, fast } = whole
+  const { keep, fetch = 0, fast, lambda = 1 } = whole
   const known = priced(whole, operations > 0)
   const us = cost.microseconds(known, scannedRows(known, memory), 1) + cost.filterMicroseconds(operations, rows)
-  return { perQuery: us + cost.diversityMicroseconds(keep, fetch, fast), shards: mostShards(whole) }
+  return {
+    perQuery: us + cost.diversityMicroseconds(keep, fetch, fast && keepsWorth({ keep, lambda }, fetch)),
+    shards: mostShards(whole)
+  }
 }
 
 /**
