@@ -7,7 +7,7 @@ import { after, before, test } from "node:test"
 import { ImageInvalid } from "../src/core/errors.ts"
 import { kernels } from "../src/core/native.ts"
 import { loadImage, saveImage } from "../src/core/store/image.ts"
-import { METRICS } from "../src/core/store/layout.ts"
+import { METRICS, type PqShape } from "../src/core/store/layout.ts"
 import type { Store } from "../src/core/store/store.ts"
 import { listAll, listedRows, liveRowsOf } from "./lists.ts"
 import { seal } from "./sealing.ts"
@@ -22,8 +22,8 @@ after(() => rm(folder, { recursive: true }))
 const keys = (from: number, count: number) => Array.from({ length: count }, (_, i) => `k${from + i}`)
 
 /** A store with lists of which some were written anew. */
-const listedStore = (metric: (typeof METRICS)[number]): Store => {
-  const store = newStore(kernels, { dimensions: 8, metric, precision: "f32" })
+const listedStore = (metric: (typeof METRICS)[number], pq?: PqShape): Store => {
+  const store = newStore(kernels, { dimensions: 8, metric, precision: "f32", ...(pq && { pq }) })
   put(store, keys(0, 700), 1)
   listAll(store, 5)
   for (const key of keys(0, 400)) drop(store, key)
@@ -31,13 +31,18 @@ const listedStore = (metric: (typeof METRICS)[number]): Store => {
   return store
 }
 
-for (const metric of METRICS) {
-  test(`lists of metric ${metric} come back as they were, and are written on`, async () => {
-    const saved = listedStore(metric)
+for (const [metric, pq] of [
+  ...METRICS.map((metric) => [metric, undefined] as const),
+  ["cosine", { m: 4, bits: 4 }],
+  ["l2", { m: 3, bits: 8, rotation: "pca" }]
+] as const) {
+  const codes = pq === undefined ? "" : ` and ${pq.m} x ${pq.bits} bits`
+  test(`lists of metric ${metric}${codes} come back as they were, and are written on`, async () => {
+    const saved = listedStore(metric, pq)
     const setting = { mode: 3, nprobe: 2, rerank: 40, recall: 0.97, error: 0.01, us: 12.5 }
     const calibration = { rows: 400, queries: 256, curves: [{ k: 10, settings: [setting] }] }
     saved.useCalibration(calibration)
-    const path = join(folder, metric)
+    const path = join(folder, `${metric}${codes}`)
     await saveImage(saved, { generation: 1, embedder: "" }, path)
     const { store } = await loadImage(kernels, path)
     assert.equal(store.lists?.count, 5)

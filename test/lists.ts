@@ -29,12 +29,12 @@ export const listedRows = (store: Store): ReadonlyArray<number> => {
 
 /** Puts every live row into `lists` lists and those in force. */
 export const listAll = (store: Store, lists: number, seed = 1): void => {
-  const { kernels, columns, shape, codes } = store
+  const { kernels, columns, codes } = store
   const rows = liveRowsOf(store)
-  const points = decodedRows(columns.layout, columns.codes, rows)
+  const points = decodedRows(columns.layout, codes.encoder.parameters, columns.codes, rows)
   const centroids = trainCentroids(kernels, points, lists, seed)
   const made = store.newLists(
-    packCentroids(rankedCentroids(kernels, shape.metric, codes.encoder.parameters, centroids))
+    packCentroids(rankedCentroids(kernels, columns.layout, codes.encoder.parameters, centroids))
   )
   const assigned = assignRows(kernels, columns, made.centroids, rows)
   for (const [i, row] of rows.entries()) made.append(row, assigned[i]!)

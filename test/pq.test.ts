@@ -85,10 +85,13 @@ test("each mode takes the codes that it names", async () => {
   const published = await db.collection("published", { dimensions: DIMENSIONS, codes: "published" })
   await assert.rejects(published.train(clustered(1, 300)), failsWith("InvalidParameter", "codes"))
   const shape = { dimensions: DIMENSIONS, metric: "cosine", precision: "f32", pq: { m: 6, bits: 8 } } as const
-  assert.throws(() => choose({ mode: "ivf" }, shape), failsWith("InvalidParameter", "mode"))
+  assert.throws(() => choose({ mode: "hnsw" }, shape), failsWith("InvalidParameter", "mode"))
   assert.equal(choose({ mode: "pq" }, shape).mode, 5)
-  const indexed = db.collection("indexed", { dimensions: DIMENSIONS, ...PQ, index: "ivf" })
-  await assert.rejects(indexed, failsWith("InvalidParameter", "index"))
+  assert.equal(choose({ mode: "ivf" }, shape).mode, 3)
+  for (const index of ["hnsw", { ivf: {}, hnsw: {} }] as const) {
+    const indexed = db.collection("indexed", { dimensions: DIMENSIONS, ...PQ, index })
+    await assert.rejects(indexed, failsWith("InvalidParameter", "index"))
+  }
 })
 
 for (const metric of METRICS) {
@@ -121,7 +124,7 @@ for (const metric of METRICS) {
 test("the engine takes product codes, and scores vectors where a recall is out of their reach", async () => {
   await using db = await open(":memory:", { threads: 1 })
   const rows = 6000
-  const collection = await db.collection("c", { dimensions: DIMENSIONS, ...PQ })
+  const collection = await db.collection("c", { dimensions: DIMENSIONS, ...PQ, index: "none" })
   await collection.addMany({ keys: keys(rows), vectors: clustered(1, rows) })
   await collection.buildIndex()
   const { calibration, lists } = collection.stats()
@@ -134,6 +137,76 @@ test("the engine takes product codes, and scores vectors where a recall is out o
   await codes.train(clustered(1, 1000))
   await codes.addMany({ keys: keys(2000), vectors: clustered(1, 2000) })
   assert.equal((await codes.search(rowOf(queries, 0))).length, 10)
+})
+
+for (const [bits, rotation] of [
+  [4, "none"],
+  [8, "opq"]
+] as const) {
+  test(`product codes in inverted lists: written, drifted, saved, reopened and attached, ${bits} bits`, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), "sabine-pq-lists-"))
+    t.after(() => rm(folder, { recursive: true }))
+    const shape = { dimensions: DIMENSIONS, codes: { pq: { m: 6, bits, rotation } }, index: "ivf" } as const
+    const queries = clustered(2, 60)
+    const assertFound = async (collection: Collection) => {
+      const all = await recall(collection, collection, queries, { mode: "ivf", nprobe: 2 ** 16, rerank: 4096 })
+      assert.equal(all, 1)
+      const flat = await recall(collection, collection, queries, { mode: "pq" })
+      const half = await recall(collection, collection, queries, { mode: "ivf", nprobe: 40 })
+      assert.ok(half >= 0.8 * flat, `${half} of ${flat} in 40 lists`)
+      const above = await collection.search(rowOf(queries, 0), { k: 100, minScore: 0.8 })
+      const exact = await collection.search(rowOf(queries, 0), { k: 100, minScore: 0.8, mode: "exact" })
+      assert.ok(above.length >= 0.9 * exact.length && above.every(({ score }) => score >= 0.8))
+    }
+    {
+      await using db = await open(folder, { threads: 2 })
+      const collection = await db.collection("c", shape)
+      await collection.addMany({ keys: keys(5000), vectors: clustered(1, 5000) })
+      await collection.buildIndex()
+      const { lists, calibration } = collection.stats()
+      assert.ok(lists > 16, `${lists} lists`)
+      assert.ok(calibration?.curves.some(({ settings }) => settings.some(({ mode }) => mode === 3)))
+      await assertFound(collection)
+      for (const level of [0.9, 0.95]) {
+        const reached = await recall(collection, collection, queries, { recall: level })
+        assert.ok(reached >= level - 0.03, `${reached} of ${level}`)
+      }
+      for (const key of keys(2500)) await collection.delete(key)
+      await collection.addMany({ keys: keys(2000, 8000), vectors: clustered(3, 2000) })
+      for (let i = 2500; i < 2600; i++) {
+        await collection.update({ key: `k${i}`, vector: rowOf(clustered(4, 100), i - 2500) })
+      }
+      await assertFound(collection)
+      await db.save()
+    }
+    await using db = await open(folder, { threads: 2 })
+    const collection = await db.collection("c")
+    assert.ok(collection.stats().lists > 16)
+    await assertFound(collection)
+    await collection.compact()
+    await assertFound(collection)
+    const shared = collection.share()
+    await using attached = await attach(shared.handle)
+    assert.deepEqual(
+      await attached.search(rowOf(queries, 1), { mode: "ivf", nprobe: 4 }),
+      await collection.search(rowOf(queries, 1), { mode: "ivf", nprobe: 4 })
+    )
+  })
+}
+
+test("codes alone are found in lists, as a scan of all ranks them", async () => {
+  await using db = await open(":memory:", { threads: 1 })
+  const shape = { dimensions: DIMENSIONS, precision: "none", ...PQ, index: "ivf" } as const
+  const collection = await db.collection("codes", shape)
+  await collection.train(clustered(1, 2000))
+  await collection.addMany({ keys: keys(4000), vectors: clustered(1, 4000) })
+  await collection.buildIndex()
+  assert.ok(collection.stats().lists > 16)
+  for (let i = 0; i < 20; i++) {
+    const query = rowOf(clustered(2, 20), i)
+    const all = await collection.search(query, { mode: "ivf", nprobe: 2 ** 16 })
+    assert.deepEqual(all, await collection.search(query, { mode: "pq" }))
+  }
 })
 
 test("a store without vectors keeps codes alone: 1,536 bytes to 8", async () => {

@@ -100,7 +100,8 @@ const recallOf = async (collection: Collection, { queries, dimensions }: Data, o
 }
 
 const reaches = (name: string, options: CollectionOptions, data: () => Data | Promise<Data>) => {
-  for (const index of ["ivf", "hnsw"] as const) {
+  const isOfProducts = typeof options.codes === "object"
+  for (const index of isOfProducts ? (["ivf"] as const) : (["ivf", "hnsw"] as const)) {
     test(`${name}, ${index}: the recall that is asked for is reached`, async () => {
       const made = await data()
       await using db = await open(":memory:", { threads: 2 })
@@ -133,6 +134,9 @@ reaches("clusters in many dimensions", { precision: "f16" }, () => clustered(500
 reaches("uniform", { metric: "dot" }, () => uniform(6000, 32))
 reaches("duplicates", { precision: "int8" }, () => duplicates(5000, 24, 150))
 reaches("many copies of each", {}, () => duplicates(12_000, 24, 16))
+reaches("sentences in product codes", { codes: { pq: { m: 64, bits: 4, rotation: "none" } } }, () => real(12_000))
+reaches("clusters in product codes", { metric: "l2", codes: { pq: { m: 12 } } }, () => clustered(8000, 48, 60))
+reaches("uniform in product codes", { metric: "dot", codes: { pq: { m: 8 } } }, () => uniform(6000, 32))
 reaches("more copies of each in less precision", { precision: "f16" }, () => duplicates(12_000, 24, 8))
 reaches("a few", {}, () => uniform(40, 16))
 
@@ -202,6 +206,7 @@ const reachesUnderFilters = (name: string, options: CollectionOptions, data: () 
 
 reachesUnderFilters("sentences", {}, () => real(40_000))
 reachesUnderFilters("clusters", { metric: "l2" }, () => clustered(40_000, 48, 200))
+reachesUnderFilters("clusters in product codes", { codes: { pq: { m: 12 } } }, () => clustered(40_000, 48, 200))
 
 const reachesAboveScores = (name: string, options: CollectionOptions, data: () => Data | Promise<Data>) => {
   test(`${name}: the recall that is asked for is reached above a least score, in lists`, async () => {

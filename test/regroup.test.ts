@@ -76,7 +76,8 @@ const dropping = (count: number, dropped: ReadonlyArray<number>) => {
     halfNorms: new Float32Array(kept.length),
     biases: new Float32Array(kept.length)
   })
-  return { centroids, local: centroids, kept, split: [], dropped, near: Uint32Array.of(0), checked: new Uint32Array() }
+  const lists = { centroids, local: centroids, kept, count: kept.length }
+  return { ...lists, split: [], dropped, near: Uint32Array.of(0), checked: new Uint32Array() }
 }
 
 test("what goes through lists and rows leaves turns to others", async () => {

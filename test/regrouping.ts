@@ -13,20 +13,20 @@ export const sizesOf = ({ lists }: Store): ReadonlyArray<number> =>
 
 /** Runs what is due of a store that should have `wanted` lists; false when nothing was. */
 export const regroupOnce = async (store: Store, wanted: number, seed: number): Promise<boolean> => {
-  const { kernels, columns, shape, codes } = store
+  const { kernels, columns, codes } = store
   const lists = store.lists!
   const drift = await driftOf(lists, store.directory.live, wanted)
   if (drift === undefined) return false
   const live = liveRowsOf(store)
+  const { parameters } = codes.encoder
   const splits = drift.splits.map(({ list, parts }) => {
     const rows = live.filter((row) => lists.listOf(row) === list)
-    return { list, parts, points: decodedRows(columns.layout, columns.codes, rows) }
+    return { list, parts, points: decodedRows(columns.layout, parameters, columns.codes, rows) }
   })
-  const { parameters } = codes.encoder
-  const made = regroupCentroids(kernels, shape.metric, parameters, lists.centroids, splits, drift.merges, seed)
+  const made = regroupCentroids(kernels, columns.layout, parameters, lists.centroids, splits, drift.merges, seed)
   const plan = { ...made, centroids: packCentroids(made.centroids), local: packCentroids(made.local) }
   const assign = async (rows: Uint32Array, centroids: SharedArrayBuffer) =>
-    assignRows(kernels, columns, centroidViews(centroids), rows)
+    assignRows(kernels, columns, centroidViews(columns.layout, centroids), rows)
   await regroup(lists, assign, plan)
   return true
 }

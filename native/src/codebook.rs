@@ -5,7 +5,7 @@
 
 use crate::error::{Result, require};
 use crate::kernels::matmul::Matmul;
-use crate::plan::{SearchPlan, SegmentLayout, centroids};
+use crate::plan::{BLOCK, SearchPlan, SegmentLayout, centroids};
 use crate::view::View;
 
 /// Where the parameters lie. Only what [`Codebook::check`] accepted may be read.
@@ -91,6 +91,22 @@ impl Codebook {
         unsafe { matmul(from.as_ptr(), self.rotation, to.as_mut_ptr(), rows, self.dimensions, self.rotated) }
     }
 
+    /// Writes the centroids of a code to `out`, one subspace after the other.
+    ///
+    /// # Safety
+    /// The codebook was checked, a code of its subspaces can be read at `code`, one byte every [`BLOCK`] bytes, and `out`
+    /// has [`Codebook::coded`] elements.
+    pub unsafe fn decode(&self, code: *const u8, out: &mut [f32]) {
+        for (s, Subspace { start, width, columns, .. }) in self.each().enumerate() {
+            // SAFETY: the caller's promise; a number is below the centroids of a subspace.
+            let column = unsafe { columns.add(number(code, s, self.centroids)) };
+            for (i, out) in out.iter_mut().skip(start).take(width).enumerate() {
+                // SAFETY: the subspace has `width` rows of centroids.
+                *out = unsafe { column.add(i * self.centroids).read() };
+            }
+        }
+    }
+
     /// Every subspace in order.
     pub fn each(self) -> impl Iterator<Item = Subspace> {
         let start = move |s: usize| s * self.coded() / self.subspaces;
@@ -101,4 +117,15 @@ impl Codebook {
             halves: self.halves.wrapping_add(s * self.centroids),
         })
     }
+}
+
+/// The number of the centroid of subspace `s` in a code, of as many centroids a subspace: 16 or 256.
+///
+/// # Safety
+/// A code of more subspaces can be read at `code`, one byte every [`BLOCK`] bytes.
+#[inline(always)]
+pub unsafe fn number(code: *const u8, s: usize, centroids: usize) -> usize {
+    let (byte, shift, mask) = if centroids == 16 { (s / 2, s % 2 * 4, 15) } else { (s, 0, 255) };
+    // SAFETY: the caller's promise.
+    usize::from(unsafe { code.add(byte * BLOCK).read() } >> shift & mask)
 }

@@ -176,12 +176,13 @@ pub fn encode_stored(
 pub fn assign_lists(
     layout: SegmentLayout,
     slots: View<u32>,
+    encoder: View<f32>,
     codes: View<u8>,
     centroids: View<f32>,
     half_norms: View<f32>,
     out: View<u32>,
 ) -> Result<()> {
-    lists::assign(&layout, slots, codes, centroids, half_norms, out)
+    lists::assign(&layout, slots, encoder, codes, centroids, half_norms, out)
 }
 
 /// Copies stored vectors of slots of one segment into `out`.

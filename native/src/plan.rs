@@ -45,7 +45,7 @@ pub const EXACT: u32 = 0;
 pub const FLAT: u32 = 1;
 /// `mode`: codes are scored by their Hamming distance.
 pub const BINARY: u32 = 2;
-/// `mode`: codes in the lists nearest to the query are scored as by `FLAT`.
+/// `mode`: codes in the lists nearest to the query are scored as by `FLAT` or `PQ`.
 pub const IVF: u32 = 3;
 /// `mode`: the graph is walked.
 pub const HNSW: u32 = 4;
@@ -101,6 +101,17 @@ pub struct SegmentLayout {
     pub subspace_bits: u32,
     /// Components of a rotated vector, which product codes are of; 0 where they are of vectors as they are.
     pub rotated: u32,
+}
+
+impl SegmentLayout {
+    /// Components of what a code stands for, in its own coordinates: those of inverted lists.
+    pub fn components(&self) -> usize {
+        match (self.subspaces, self.rotated) {
+            (0, _) => CODE_BITS,
+            (_, 0) => self.dimensions as usize,
+            (_, rotated) => rotated as usize,
+        }
+    }
 }
 
 /// One search over consecutive blocks, from the numbers that `kernels/packed-plan.ts` makes of it.
@@ -233,6 +244,19 @@ impl SearchPlan {
     /// Rows that are looked for.
     pub fn wanted(&self) -> usize {
         self.wanted.map_or(self.most(), |wanted| wanted as usize)
+    }
+
+    /// Whether product codes are scanned, or what is in lists of them.
+    pub fn scans_products(&self) -> bool {
+        self.subspaces > 0 && matches!(self.mode, PQ | IVF)
+    }
+
+    /// Bytes of a codes buffer.
+    pub fn codes_bytes(&self) -> usize {
+        match self.subspaces {
+            0 => codes_bytes(self.metric),
+            subspaces => SLOTS * product_bytes(subspaces, self.subspace_bits),
+        }
     }
 
     /// What estimates must exceed; minus infinity for nothing.

@@ -3,7 +3,7 @@
 
 mod products;
 
-pub use products::{ScoreTables, products};
+pub use products::{ProductQueries, ScoreTables, products};
 
 use crate::kernels::blocks::{ENTRIES, GROUPS, Table};
 use crate::kernels::fastscan::FlatQuery;

@@ -19,12 +19,13 @@ use crate::codebook::Codebook;
 use crate::error::Result;
 use crate::filter::{Filter, Mask, Program};
 use crate::graph::{Graph, GraphColumns};
+use crate::kernels::{adc, fastscan};
 use crate::plan::{BINARY, EXACT, FLAT, HNSW, IVF, NONE, PQ, SearchPlan};
 use crate::query;
 use crate::select::Reservoir;
 use crate::view::View;
 use crate::views::Views;
-use lists::Lists;
+use lists::{Listed, Lists};
 use napi_derive::napi;
 use rescore::{Depth, Hit, Source};
 use scan::Area;
@@ -50,7 +51,7 @@ pub struct Columns {
 /// Inverted lists: `ListColumns` of the contract.
 #[napi(object, object_to_js = false)]
 pub struct ListColumns {
-    /// `256 x lists`.
+    /// `components x lists`.
     pub centroids: View<f32>,
     /// One a list.
     pub biases: View<f32>,
@@ -135,8 +136,8 @@ unsafe fn hits(
         let vectors = query::prepared(plan, arrays.queries);
         let codebook = Codebook::of(plan, arrays.columns.encoder);
         let scored = plan.mode == EXACT || plan.rerank > 0;
-        let (adc, tables) =
-            if plan.mode == PQ { query::products(plan, &vectors, codebook) } else { Default::default() };
+        let query::ProductQueries { adc, tables, coded } =
+            if plan.scans_products() { query::products(plan, &vectors, codebook) } else { Default::default() };
         let scorer = scored.then(|| match plan.precision {
             NONE => Scorer::products(plan, tables),
             _ => Scorer::new(plan, &vectors),
@@ -148,8 +149,9 @@ unsafe fn hits(
         };
         let area = Area { plan, segments: source.segments, mask: mask.as_ref() };
         let lists = arrays.columns.lists.as_ref().filter(|_| plan.mode == IVF).map(|lists| Lists::new(plan, lists));
+        let lists = lists.as_ref();
         let blocks_ns = mask.as_ref().map_or(0, Mask::blocks_ns);
-        let lists_ns = match (&lists, &mask) {
+        let lists_ns = match (lists, &mask) {
             (Some(lists), Some(mask)) => lists.expected_ns(plan, mask),
             _ => usize::MAX,
         };
@@ -172,24 +174,24 @@ unsafe fn hits(
                 let mut sinks = new_sinks();
                 match (plan.mode, &scorer) {
                     (_, Some(scorer)) if exhaustive => scan::exact(area, scorer, &mut sinks, cancel)?,
-                    (FLAT | IVF | HNSW, _) => {
-                        let (queries, projected) = query::flat(plan, &vectors, encoder);
-                        let is_found = match (&lists, &mask) {
-                            (Some(lists), None) => {
-                                lists.scan(plan, &queries, &projected, &mut sinks, cancel).map(|()| true)?
-                            }
-                            (Some(lists), Some(mask)) if lists_ns < blocks_ns => {
-                                lists.scan_passing(plan, &queries, &projected, mask, &mut sinks, cancel)?
-                            }
-                            _ => false,
-                        };
-                        if !is_found {
+                    (PQ | IVF, _) if plan.scans_products() => {
+                        let kernel = adc::pick(plan.subspace_bits);
+                        let listed = Listed { queries: &adc, kernel, coded: &coded, flat: &[] };
+                        if !in_lists(area, lists, &listed, &mut sinks, cancel)? {
                             sinks = new_sinks();
-                            scan::flat(area, &queries, &mut sinks, cancel)?;
+                            scan::products(area, &adc, &mut sinks, cancel)?;
+                        }
+                    }
+                    (FLAT | IVF | HNSW, _) => {
+                        let (flat, projected) = query::flat(plan, &vectors, encoder);
+                        let kernel = fastscan::pick();
+                        let listed = Listed { queries: &flat, kernel, coded: &projected, flat: &flat };
+                        if !in_lists(area, lists, &listed, &mut sinks, cancel)? {
+                            sinks = new_sinks();
+                            scan::flat(area, &flat, &mut sinks, cancel)?;
                         }
                     }
                     (BINARY, _) => scan::binary(area, &query::binary(plan, &vectors, encoder), &mut sinks, cancel)?,
-                    (PQ, _) => scan::products(area, &adc, &mut sinks, cancel)?,
                     _ => {}
                 }
                 sinks.into_iter().map(Reservoir::into_best).collect()
@@ -213,6 +215,30 @@ unsafe fn hits(
             Some(found)
         };
         found.into_iter().enumerate().map(finish).collect()
+    }
+}
+
+/// Scans the lists that the queries visit, where there are any: false where all codes are to be scanned instead, as under a
+/// filter that takes less time. `None` when cancelled.
+///
+/// # Safety
+/// As for [`Lists::scan`]; the lists are those of the plan.
+unsafe fn in_lists<Q>(
+    Area { plan, mask, .. }: Area,
+    lists: Option<&Lists>,
+    listed: &Listed<Q>,
+    sinks: &mut [Reservoir],
+    cancel: &Cancel,
+) -> Option<bool> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (lists, mask) {
+            (Some(lists), None) => lists.scan(plan, listed, sinks, cancel).map(|()| true),
+            (Some(lists), Some(mask)) if lists.expected_ns(plan, mask) < mask.blocks_ns() => {
+                lists.scan_passing(plan, listed, mask, sinks, cancel)
+            }
+            _ => Some(false),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ import { regroupCentroids } from "../core/index/regroup.ts"
 import type { SegmentLayout } from "../core/kernels/contract.ts"
 import { kernels } from "../core/native.ts"
 import { aligned } from "../core/store/aligned.ts"
-import type { Metric, PqShape } from "../core/store/layout.ts"
+import type { PqShape } from "../core/store/layout.ts"
 import { centroidViews, packCentroids } from "../core/store/list-columns.ts"
 import { giveWay } from "./give-way.ts"
 
@@ -20,7 +20,6 @@ giveWay(10)
 /** Centroids to train on the codes of `rows`. */
 interface CentroidTask {
   readonly layout: SegmentLayout
-  readonly metric: Metric
   readonly encoder: Float32Array
   readonly columns: ReadonlyArray<SharedArrayBuffer>
   readonly rows: Uint32Array
@@ -41,19 +40,20 @@ const build = {
   /** Parameters of the published projection. */
   publish: (dimensions: number) => encoderParameters(publishedProjection(dimensions)),
   /** Centroids of inverted lists for rows whose codes lie in `columns`. */
-  centroids: (
-    { layout, metric, encoder, columns, rows, lists, seed }: CentroidTask,
-    progress?: (fraction: number) => void
-  ) => {
+  centroids: ({ layout, encoder, columns, rows, lists, seed }: CentroidTask, progress?: (fraction: number) => void) => {
     const codes = columns.map((column) => aligned(kernels, column))
-    const centroids = trainCentroids(kernels, decodedRows(layout, codes, rows), lists, seed, progress)
-    return packCentroids(rankedCentroids(kernels, metric, encoder, centroids))
+    const centroids = trainCentroids(kernels, decodedRows(layout, encoder, codes, rows), lists, seed, progress)
+    return packCentroids(rankedCentroids(kernels, layout, encoder, centroids))
   },
   /** Centroids of which some are split and others go. */
-  regroup: ({ layout, metric, encoder, columns, centroids, splits, merges, seed }: RegroupTask) => {
+  regroup: ({ layout, encoder, columns, centroids, splits, merges, seed }: RegroupTask) => {
     const codes = columns.map((column) => aligned(kernels, column))
-    const parted = splits.map(({ list, parts, rows }) => ({ list, parts, points: decodedRows(layout, codes, rows) }))
-    const made = regroupCentroids(kernels, metric, encoder, centroidViews(centroids), parted, merges, seed)
+    const parted = splits.map(({ list, parts, rows }) => ({
+      list,
+      parts,
+      points: decodedRows(layout, encoder, codes, rows)
+    }))
+    const made = regroupCentroids(kernels, layout, encoder, centroidViews(layout, centroids), parted, merges, seed)
     return { ...made, centroids: packCentroids(made.centroids), local: packCentroids(made.local) }
   },
   /** Trains on rows of `sample`, which may be shared memory. */

@@ -85,7 +85,7 @@ export const write = (task: WriteTask): Reply<Uint32Array | undefined> =>
   on(task, ({ columns }) => writeVectors(kernels, columns, task.rows, task.vectors))
 
 export const assign = (task: AssignTask): Reply<Uint32Array> =>
-  on(task, ({ columns }) => assignRows(kernels, columns, centroidViews(task.centroids), task.rows))
+  on(task, ({ columns }) => assignRows(kernels, columns, centroidViews(columns.layout, task.centroids), task.rows))
 
 export const encode = (task: EncodeTask): Reply<void> =>
   on(task, ({ columns }) => {

@@ -2,8 +2,9 @@
 import { readdirSync } from "node:fs"
 import { createRequire } from "node:module"
 import { join } from "node:path"
-import type { GraphLayout, Kernels, SearchPlan } from "../../src/core/kernels/contract.ts"
+import type { GraphLayout, Kernels, SearchPlan, SegmentLayout } from "../../src/core/kernels/contract.ts"
 import { packedPlan } from "../../src/core/kernels/packed-plan.ts"
+import { codeComponents } from "../../src/core/kernels/pq.ts"
 import { BLOCKS, FILTER_OP, LINKS_BYTES, NEXT_OFFSET, SLOTS } from "../../src/core/kernels/shape.ts"
 import { shortlistBytes } from "../../src/core/kernels/shortlist.ts"
 import { kernels } from "../../src/core/native.ts"
@@ -64,13 +65,13 @@ const bound = (bytes: Uint8Array, offset: number, count: number, below: number):
   for (let i = 0; i < count; i++) words[i] = words[i]! % below
 }
 
-const listsOf = (codeBytes: number, size: number) => {
+const listsOf = (layout: SegmentLayout, codeBytes: number, size: number) => {
   // Enough to be ranked in two levels, or few.
   const count = size % 3 === 0 ? 128 + (size % 70) : 1 + (size % 5)
   const links = noiseBytes(LINKS_BYTES, 7)
   bound(links, NEXT_OFFSET, BLOCKS, BLOCKS + 9)
   return {
-    centroids: floats(256 * count, size),
+    centroids: floats(codeComponents(layout) * count, size),
     biases: floats(count, size),
     ...(size % 2 === 0 ? { shortlist: noiseBytes(shortlistBytes(count), 9) } : {}),
     heads: numbers(count, BLOCKS, size),
@@ -114,7 +115,8 @@ const searchOf = (draw: Draw): Arguments => {
   const [, , , size, choice] = draw
   const mode = choice % MODES
   const isWalk = mode === HNSW
-  const shape = shapeOf(isWalk ? stored(draw) : draw, mode === PQ)
+  const isProduct = mode === PQ || (mode === IVF && choice % 4 === 1)
+  const shape = shapeOf(isWalk ? stored(draw) : draw, isProduct)
   const { layout, d, rowBytes, codeBytes } = shape
   const segments = 1 + (size % 2)
   const queries = 1 + (size % 9)
@@ -124,7 +126,7 @@ const searchOf = (draw: Draw): Arguments => {
     ...layout,
     mode,
     keep,
-    rerank: layout.precision === 3 && mode !== PQ ? 0 : 1 + (size % 50),
+    rerank: layout.precision === 3 && !isProduct ? 0 : 1 + (size % 50),
     nprobe: mode === IVF ? 1 + (size % 4) : 0,
     fromBlock,
     toBlock: size % 61 === 0 ? segments * BLOCKS : Math.min(segments * BLOCKS, fromBlock + 3),
@@ -138,7 +140,7 @@ const searchOf = (draw: Draw): Arguments => {
     rows: Array.from({ length: segments }, (_, i) => noiseBytes(rowBytes, i)),
     codes: Array.from({ length: segments }, (_, i) => noiseBytes(codeBytes, 2 + i)),
     encoder: shape.encoder,
-    ...(mode === IVF ? { lists: listsOf(codeBytes, size) } : {}),
+    ...(mode === IVF ? { lists: listsOf(layout, codeBytes, size) } : {}),
     ...(isWalk ? { graph: graphOf(draw, shape, segments) } : {})
   }
   const hits = {
@@ -213,10 +215,11 @@ export const CALLS: Readonly<Record<string, (draw: Draw) => Arguments>> = {
     return [layout, from, to, encoder, noiseBytes(rowBytes, 0), noiseBytes(codeBytes, 2)]
   },
   assignLists: (draw) => {
-    const { layout, codeBytes } = shapeOf(draw)
+    const { layout, encoder, codeBytes } = shapeOf(draw, draw[4] % 4 === 0)
     const [slots, lists] = [numbers(draw[3] % 80, SLOTS, draw[4]), 1 + (draw[4] % 9)]
-    const centroids = floats(256 * lists, draw[3])
-    return [layout, slots, noiseBytes(codeBytes, 2), centroids, floats(lists, 1), new Uint32Array(slots.length)]
+    const centroids = floats(codeComponents(layout) * lists, draw[3])
+    const found = new Uint32Array(slots.length)
+    return [layout, slots, encoder, noiseBytes(codeBytes, 2), centroids, floats(lists, 1), found]
   },
   readVectors: (draw) => {
     const { layout, d, rowBytes } = shapeOf(stored(draw))

@@ -8,7 +8,7 @@ import fc from "fast-check"
 import { regroup } from "../../src/core/collection/regrouping.ts"
 import { kernels } from "../../src/core/native.ts"
 import { loadImage, saveImage } from "../../src/core/store/image.ts"
-import { METRICS } from "../../src/core/store/layout.ts"
+import { METRICS, type PqShape } from "../../src/core/store/layout.ts"
 import { packCentroids } from "../../src/core/store/list-columns.ts"
 import type { Store } from "../../src/core/store/store.ts"
 import { listAll, listedRows, liveRowsOf } from "../lists.ts"
@@ -56,8 +56,9 @@ test("lists that are split and merged hold every live row once, whatever is writ
       fc.array(step, { minLength: 4, maxLength: 20 }),
       fc.integer({ min: 1, max: 6 }),
       fc.constantFrom(...METRICS),
-      async (steps, lists, metric) => {
-        const store = newStore(kernels, { dimensions: 12, metric, precision: "f32" })
+      fc.constantFrom<PqShape | undefined>(undefined, { m: 6, bits: 4 }, { m: 4, bits: 8, rotation: "pca" }),
+      async (steps, lists, metric, pq) => {
+        const store = newStore(kernels, { dimensions: 12, metric, precision: "f32", ...(pq && { pq }) })
         const keysFrom = (from: number, count: number) =>
           Array.from({ length: count }, (_, i) => `k${(from + i) % KEYS}`)
         put(store, keysFrom(0, 600), 5)
@@ -138,7 +139,7 @@ test("what a split parted is not taken for what it could not, whatever merges in
     rows.map((row, i) => (lists!.listOf(row) === split && i < sizes[split]! / 2 ? 2 : 1))
   const near = Uint32Array.of(0, 1, 2)
   const plan = { split: [split], dropped: [dropped], kept: Uint32Array.of(kept), near, checked: new Uint32Array() }
-  await regroup(lists!, assign, { ...plan, centroids, local: centroids })
+  await regroup(lists!, assign, { ...plan, count: 3, centroids, local: centroids })
   assert.ok(sizes[dropped]! > 0 && sizes[split]! > 1)
   assert.deepEqual(
     [0, 1, 2].map((list) => lists!.triedAt(list)),

@@ -59,6 +59,14 @@ const WAYS: ReadonlyArray<Way> = [
     note: "4 bits for four components"
   },
   {
+    name: "ivf of pq x 4 bits",
+    task: "approximate",
+    index: "ivf",
+    collection: (width) => ({ index: "ivf", codes: { pq: { m: width / COMPONENTS, bits: 4, rotation: "none" } } }),
+    search: { mode: "ivf" },
+    settings: [16, 24, 32, 48, 64, 96].flatMap((nprobe) => [24, 32, 48, 64, 96].map((rerank) => ({ nprobe, rerank })))
+  },
+  {
     name: "flat",
     task: "approximate",
     index: "flat",

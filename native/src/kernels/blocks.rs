@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub mod fixture;
 
+use crate::kernels::prefetch::prefetch_range;
 use crate::plan::{BLOCK, CODE_BITS, CODE_BLOCK_BYTES, CODE_BYTES, FACTORS_OFFSET, NORMS_OFFSET};
 use crate::select::Reservoir;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -37,6 +38,15 @@ impl CodeColumns {
     #[inline(always)]
     pub fn code(&self, slot: usize) -> *const u8 {
         self.start.wrapping_add(slot / BLOCK * self.block_bytes + slot % BLOCK)
+    }
+
+    /// Asks for the codes of a block, and for what belongs to them.
+    #[inline(always)]
+    pub fn prefetch_block(&self, block: usize) {
+        prefetch_range(self.start.wrapping_add(block * self.block_bytes), self.block_bytes);
+        if self.block_bytes == CODE_BLOCK_BYTES {
+            prefetch_range(self.start.wrapping_add(FACTORS_OFFSET + block * 2 * BLOCK), 2 * BLOCK);
+        }
     }
 
     /// `count` blocks from block `first` on, with the live word of the first and the rows that its

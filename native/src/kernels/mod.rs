@@ -19,6 +19,7 @@ pub mod matmul;
 pub mod nearest;
 mod per_isa;
 pub mod prefetch;
+pub mod product_tables;
 pub mod quantise;
 #[cfg(test)]
 pub mod sample;

@@ -31,7 +31,8 @@ pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
     require((1..=MAX_DIMENSIONS).contains(&d), "dimensions are not in 1..=8192")?;
     require(plan.metric <= L2 && plan.precision <= NONE, "unknown metric or precision")?;
     require(matches!(plan.mode, EXACT | FLAT | BINARY | IVF | HNSW | PQ), "unknown mode")?;
-    let mine = plan.mode == EXACT || (plan.mode == PQ) == (plan.subspaces > 0);
+    // Lists are of either kind.
+    let mine = matches!(plan.mode, EXACT | IVF) || (plan.mode == PQ) == (plan.subspaces > 0);
     require(mine, "the codes are not those of the mode")?;
     let walks = plan.mode == HNSW;
     require(!walks || arrays.columns.graph.is_some() && plan.rerank > 0, "there is no graph to walk, or no rerank")?;
@@ -39,7 +40,7 @@ pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
     require((1..=MAX_KEEP).contains(&plan.keep) && plan.rerank <= MAX_KEEP, "keep or rerank is out of range")?;
     require(plan.wanted.is_none_or(|wanted| (1..=MAX_KEEP).contains(&wanted)), "wanted is out of range")?;
     require(plan.deepest.is_none_or(|most| most <= MAX_KEEP && plan.rerank > 0), "deepest is out of range")?;
-    let scored = plan.mode == EXACT || plan.mode != PQ && plan.rerank > 0;
+    let scored = plan.mode == EXACT || plan.subspaces == 0 && plan.rerank > 0;
     require(plan.precision != NONE || !scored, "no vectors are stored to score")?;
     let fetch = plan.fetch.unwrap_or(0);
     require(fetch <= MAX_KEEP && (fetch == 0 || plan.precision != NONE), "no vectors are stored to compare")?;
@@ -53,14 +54,14 @@ pub fn check(plan: &SearchPlan, arrays: &Arrays) -> Result<usize> {
     let encoder = arrays.columns.encoder;
     match plan.mode {
         EXACT => {}
-        PQ => Codebook::of(plan, encoder).check(encoder)?,
+        _ if plan.scans_products() => Codebook::of(plan, encoder).check(encoder)?,
         _ => require(encoder.len() == d + d * CODE_BITS, "encoder is not a mean and a projection")?,
     }
     require(arrays.queries.len().is_multiple_of(d), "queries are not whole vectors")?;
     let queries = arrays.queries.len() / d;
     require(queries.saturating_mul(candidates(plan)) <= MAX_CANDIDATES, "too many candidates of all queries")?;
     let tables = plan.subspaces as usize * centroids(plan.subspace_bits);
-    require(plan.mode != PQ || queries.saturating_mul(tables) <= MAX_TABLES, "too many tables of all queries")?;
+    require(!plan.scans_products() || queries.saturating_mul(tables) <= MAX_TABLES, "too many tables of all queries")?;
     let hits = arrays.hits;
     let room = queries.saturating_mul(plan.keep as usize);
     let shortest = hits.rows.len().min(hits.generations.len()).min(hits.scores.len()).min(hits.estimates.len());
@@ -85,11 +86,7 @@ fn segments(plan: &SearchPlan, arrays: &Arrays) -> Result<()> {
             column(*view, offset, bytes)?;
         }
     }
-    let bytes = match plan.mode {
-        EXACT => 0,
-        PQ => SLOTS * product_bytes(plan.subspaces, plan.subspace_bits),
-        _ => codes_bytes(plan.metric),
-    };
+    let bytes = if plan.mode == EXACT { 0 } else { plan.codes_bytes() };
     require(codes.iter().all(|view| holds(*view, bytes)), "a column outside the codes")
 }
 
@@ -98,12 +95,12 @@ fn lists(plan: &SearchPlan, lists: &ListColumns) -> bool {
     let count = lists.biases.len();
     let chunks = lists.codes.len();
     (1..=MAX_LISTS).contains(&count)
-        && lists.centroids.len() == count * CODE_BITS
+        && lists.centroids.len() == count * plan.layout().components()
         && lists.heads.len() == count
         && lists.links.len() == chunks
         && plan.nprobe > 0
         && lists.shortlist.is_none_or(|view| holds(view, shortlist::bytes(count)))
-        && lists.codes.iter().all(|view| holds(*view, codes_bytes(plan.metric)))
+        && lists.codes.iter().all(|view| holds(*view, plan.codes_bytes()))
         && lists.links.iter().all(|view| holds(*view, LINKS_BYTES))
 }
 

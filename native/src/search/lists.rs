@@ -3,12 +3,12 @@
 use super::ListColumns;
 use super::order::Order;
 use super::scan::Cancel;
-use super::segment::norm_scale;
+use super::segment::code_columns;
 use super::shortlist::Shortlist;
-use crate::kernels::blocks::{Blocks, CodeColumns, Rows};
-use crate::kernels::fastscan::{self, FlatQuery};
+use crate::kernels::blocks::{Blocks, CodeColumns, Rows, Scan};
+use crate::kernels::fastscan::FlatQuery;
 use crate::kernels::matmul;
-use crate::kernels::prefetch::{prefetch, prefetch_range};
+use crate::kernels::prefetch::prefetch;
 use crate::norm::norm2;
 use crate::plan::*;
 use crate::select::{Reservoir, unpack};
@@ -29,12 +29,25 @@ const ROUTED: usize = 64;
 /// The lists of a search.
 pub struct Lists {
     count: usize,
+    components: usize,
     centroids: *const f32,
     biases: *const f32,
     heads: *mut u32,
     chunks: Vec<Chunk>,
     /// What a first level of ranking goes by, where there are lists enough for two.
     shortlist: Option<Shortlist>,
+}
+
+/// Queries by what lists are scanned and ranked for.
+pub struct Listed<'a, Q> {
+    /// For the kernel.
+    pub queries: &'a [Q],
+    /// What scans blocks.
+    pub kernel: Scan<Q, 1>,
+    /// In the coordinates of the codes, the components of a centroid each.
+    pub coded: &'a [f32],
+    /// For the shortlist, which is of signs.
+    pub flat: &'a [FlatQuery],
 }
 
 /// 1,024 blocks that lists are made of.
@@ -57,12 +70,11 @@ type Visit = (u32, u32);
 impl Lists {
     /// The lists of columns that `bounds::check` accepted.
     pub fn new(plan: &SearchPlan, columns: &ListColumns) -> Self {
-        let chunk = |(codes, links): (&View<u8>, &View<u8>)| Chunk {
-            codes: CodeColumns::new(codes.ptr(), norm_scale(plan)),
-            links: links.ptr(),
-        };
+        let chunk =
+            |(codes, links): (&View<u8>, &View<u8>)| Chunk { codes: code_columns(plan, *codes), links: links.ptr() };
         Lists {
             count: columns.biases.len(),
+            components: plan.layout().components(),
             centroids: columns.centroids.ptr(),
             biases: columns.biases.ptr(),
             heads: columns.heads.ptr(),
@@ -83,18 +95,18 @@ impl Lists {
     /// list together: the blocks of a list stay in the first-level cache for all that visit it.
     ///
     /// # Safety
-    /// `bounds::check` accepted the plan and the lists; there is a projection and a sink for every query.
-    pub unsafe fn scan(
+    /// `bounds::check` accepted the plan and the lists; the kernel was picked for this CPU, and there is what it takes, a
+    /// vector of components and a sink for every query.
+    pub unsafe fn scan<Q>(
         &self,
         plan: &SearchPlan,
-        queries: &[FlatQuery],
-        projected: &[f32],
+        listed: &Listed<Q>,
         sinks: &mut [Reservoir],
         cancel: &Cancel,
     ) -> Option<()> {
-        let kernel = fastscan::pick::<1>();
+        let Listed { queries, kernel, coded, .. } = listed;
         // SAFETY: the caller's promise.
-        let mut visits = unsafe { self.route(plan, queries, projected) };
+        let mut visits = unsafe { self.route(plan, listed) };
         let best = if queries.len() > 1 { 0 } else { BEST_FIRST.min(visits.len()) };
         if let Some(rest) = visits.get_mut(best..) {
             rest.sort_unstable();
@@ -118,8 +130,8 @@ impl Lists {
             unsafe { self.walk(*list, scan) };
         }
         let wanted = plan.wanted();
-        let queries = queries.iter().zip(projected.chunks_exact(CODE_BITS));
-        for ((at, (query, projected)), sink) in (0u32..).zip(queries).zip(sinks) {
+        let queries = queries.iter().zip(coded.chunks_exact(self.components));
+        for ((at, (query, coded)), sink) in (0u32..).zip(queries).zip(sinks) {
             if sink.len() < wanted {
                 let mut visited = vec![false; self.count];
                 // Above a seed fewer may be kept than were met.
@@ -131,8 +143,12 @@ impl Lists {
                 }
                 if met < wanted {
                     let rest = Rest { visited: &visited, met };
+                    let scan = |blocks: &Blocks, sink: &mut Reservoir| {
+                        // SAFETY: as above.
+                        unsafe { kernel(blocks, array::from_ref(query), array::from_mut(sink)) };
+                    };
                     // SAFETY: as above.
-                    unsafe { self.go_on(plan, query, projected, rest, sink, cancel)? };
+                    unsafe { self.go_on(plan, scan, coded, rest, sink, cancel)? };
                 }
             }
         }
@@ -157,15 +173,14 @@ impl Lists {
     unsafe fn go_on(
         &self,
         plan: &SearchPlan,
-        query: &FlatQuery,
-        projected: &[f32],
+        scan: impl Fn(&Blocks, &mut Reservoir),
+        coded: &[f32],
         rest: Rest,
         sink: &mut Reservoir,
         cancel: &Cancel,
     ) -> Option<()> {
-        let kernel = fastscan::pick::<1>();
         // SAFETY: the caller's promise.
-        let mut order = unsafe { self.order(plan, projected) };
+        let mut order = unsafe { self.order(plan, coded) };
         let Rest { visited, mut met } = rest;
         for at in 0..self.count {
             if met >= plan.wanted() {
@@ -178,7 +193,7 @@ impl Lists {
             // SAFETY: the cancel word is inside `control`, and the list is one of ours.
             unsafe {
                 cancel.check()?;
-                self.walk(list, |blocks| kernel(blocks, array::from_ref(query), array::from_mut(sink)));
+                self.walk(list, |blocks| scan(blocks, sink));
                 met += self.live(list);
             }
         }
@@ -188,8 +203,9 @@ impl Lists {
     /// The lists that each query visits, best first.
     ///
     /// # Safety
-    /// The centroids are `256 x count`, the biases one a list.
-    unsafe fn route(&self, plan: &SearchPlan, queries: &[FlatQuery], projected: &[f32]) -> Vec<Visit> {
+    /// The centroids are `components x count`, the biases one a list.
+    unsafe fn route<Q>(&self, plan: &SearchPlan, listed: &Listed<Q>) -> Vec<Visit> {
+        let Listed { queries, coded, flat, .. } = listed;
         let keep = (plan.nprobe as usize).min(self.count);
         let mut visits = Vec::with_capacity(queries.len() * keep);
         let mut query = 0u32;
@@ -201,11 +217,11 @@ impl Lists {
         unsafe {
             match &self.shortlist {
                 Some(shortlist) => {
-                    for (query, projected) in queries.iter().zip(projected.chunks_exact(CODE_BITS)) {
-                        take(shortlist.order(plan, query, projected));
+                    for (query, coded) in flat.iter().zip(coded.chunks_exact(self.components)) {
+                        take(shortlist.order(plan, query, coded));
                     }
                 }
-                None => self.rank(plan, projected, |ranks, least| take(Order::new(ranks, least, keep))),
+                None => self.rank(plan, coded, |ranks, least| take(Order::new(ranks, least, keep))),
             }
         }
         visits
@@ -215,10 +231,10 @@ impl Lists {
     ///
     /// # Safety
     /// As for `route`.
-    pub unsafe fn order(&self, plan: &SearchPlan, projected: &[f32]) -> Order {
+    pub unsafe fn order(&self, plan: &SearchPlan, coded: &[f32]) -> Order {
         let mut order = Order::default();
         // SAFETY: the caller's promise.
-        unsafe { self.rank(plan, projected, |ranks, least| order = Order::new(ranks, least, plan.nprobe as usize)) };
+        unsafe { self.rank(plan, coded, |ranks, least| order = Order::new(ranks, least, plan.nprobe as usize)) };
         order
     }
 
@@ -227,16 +243,17 @@ impl Lists {
     ///
     /// # Safety
     /// As for `route`.
-    unsafe fn rank(&self, plan: &SearchPlan, projected: &[f32], mut take: impl FnMut(&[f32], f32)) {
-        let mut products = vec![0f32; ROUTED.min(projected.len() / CODE_BITS) * self.count];
-        for group in projected.chunks(ROUTED * CODE_BITS) {
-            let queries = group.len() / CODE_BITS;
-            // SAFETY: `queries x 256`, `256 x count` and room for `queries x count` elements.
+    unsafe fn rank(&self, plan: &SearchPlan, coded: &[f32], mut take: impl FnMut(&[f32], f32)) {
+        let d = self.components;
+        let mut products = vec![0f32; ROUTED.min(coded.len() / d) * self.count];
+        for group in coded.chunks(ROUTED * d) {
+            let queries = group.len() / d;
+            // SAFETY: `queries x d`, `d x count` and room for `queries x count` elements.
             unsafe {
                 let products = products.as_mut_ptr();
-                matmul::matmul()(group.as_ptr(), self.centroids, products, queries, CODE_BITS, self.count);
+                matmul::matmul()(group.as_ptr(), self.centroids, products, queries, d, self.count);
             }
-            for (products, query_at) in products.chunks_exact_mut(self.count).zip(group.chunks_exact(CODE_BITS)) {
+            for (products, query_at) in products.chunks_exact_mut(self.count).zip(group.chunks_exact(d)) {
                 // SAFETY: one bias a list.
                 let biases = (0..self.count).map(|list| unsafe { self.biases.add(list).read() });
                 products.iter_mut().zip(biases).for_each(|(rank, bias)| *rank += bias);
@@ -281,11 +298,10 @@ impl Lists {
         let Some(block) = head.checked_sub(1) else { return };
         if let Some(chunk) = self.chunks.get(block / BLOCKS) {
             let block = block % BLOCKS;
-            let Blocks { codes, factors, live, .. } = chunk.blocks(block, 1);
+            let Blocks { live, .. } = chunk.blocks(block, 1);
             prefetch(live.cast());
             prefetch(chunk.links.wrapping_add(NEXT_OFFSET + block * 4));
-            prefetch_range(codes, CODE_BLOCK_BYTES);
-            prefetch_range(factors.cast(), 2 * BLOCK);
+            chunk.codes.prefetch_block(block);
         }
     }
 }

@@ -6,11 +6,10 @@
 //! without a filter than the `k`-th best passing row is below the `k`-th best of all rows. What passes may lie
 //! near the query, everywhere or far from it: the distance is that of what was found, not of what is expected.
 
-use super::lists::{BEST_FIRST, CANCEL_VISITS, Lists};
+use super::lists::{BEST_FIRST, CANCEL_VISITS, Listed, Lists};
 use super::scan::Cancel;
 use crate::filter::Mask;
 use crate::kernels::blocks::{Blocks, Scan};
-use crate::kernels::fastscan::{self, FlatQuery};
 use crate::plan::*;
 use crate::select::{Reservoir, unpack};
 use std::array;
@@ -25,9 +24,9 @@ const LOOK: usize = 4;
 const FEW: usize = 10;
 
 /// One query on its way through the lists.
-struct Visitor<'a> {
+struct Visitor<'a, Q> {
     mask: &'a Mask,
-    query: &'a FlatQuery,
+    query: &'a Q,
     /// What passed of all that was found.
     passing: &'a mut Reservoir,
     /// Found in one list, whether it passes or not.
@@ -38,7 +37,7 @@ struct Visitor<'a> {
     words: Vec<u64>,
     /// Whether so many were found in the last list that it takes less time to scan what passes alone.
     sifts: bool,
-    kernel: Scan<FlatQuery, 1>,
+    kernel: Scan<Q, 1>,
 }
 
 impl Lists {
@@ -57,21 +56,20 @@ impl Lists {
     ///
     /// # Safety
     /// As for [`Lists::scan`].
-    pub unsafe fn scan_passing(
+    pub unsafe fn scan_passing<Q>(
         &self,
         plan: &SearchPlan,
-        queries: &[FlatQuery],
-        projected: &[f32],
+        &Listed { queries, kernel, coded, .. }: &Listed<Q>,
         mask: &Mask,
         sinks: &mut [Reservoir],
         cancel: &Cancel,
     ) -> Option<bool> {
-        let kernel = fastscan::pick::<1>();
-        for ((query, projected), passing) in queries.iter().zip(projected.chunks_exact(CODE_BITS)).zip(sinks) {
+        let components = plan.layout().components();
+        for ((query, coded), passing) in queries.iter().zip(coded.chunks_exact(components)).zip(sinks) {
             let found = Reservoir::of_all(passing.threshold());
             let mut visitor = Visitor { mask, query, passing, found, met: 0, words: Vec::new(), sifts: false, kernel };
             // SAFETY: the caller's promise.
-            if !unsafe { self.visit(plan, projected, &mut visitor, cancel)? } {
+            if !unsafe { self.visit(plan, coded, &mut visitor, cancel)? } {
                 return Some(false);
             }
         }
@@ -80,16 +78,16 @@ impl Lists {
 
     /// # Safety
     /// As for [`Lists::scan_passing`], of one query.
-    unsafe fn visit(
+    unsafe fn visit<Q>(
         &self,
         plan: &SearchPlan,
-        projected: &[f32],
-        visitor: &mut Visitor,
+        coded: &[f32],
+        visitor: &mut Visitor<Q>,
         cancel: &Cancel,
     ) -> Option<bool> {
         let wanted = plan.wanted();
         // SAFETY: the caller's promise.
-        let mut order = unsafe { self.order(plan, projected) };
+        let mut order = unsafe { self.order(plan, coded) };
         let near = order.near();
         let sampled = near.min(BEST_FIRST.max(near / 4));
         // The scores of l2 are twice as far apart as the ranks.
@@ -127,7 +125,7 @@ impl Lists {
     ///
     /// # Safety
     /// `list < count`.
-    unsafe fn visit_one(&self, list: u32, visitor: &mut Visitor, all: Option<&mut Reservoir>) -> usize {
+    unsafe fn visit_one<Q>(&self, list: u32, visitor: &mut Visitor<Q>, all: Option<&mut Reservoir>) -> usize {
         let mut count = 0;
         let is_sampled = all.is_some();
         let sifts = visitor.sifts && !is_sampled;
@@ -162,7 +160,7 @@ impl Lists {
     }
 }
 
-impl Visitor<'_> {
+impl<Q> Visitor<'_, Q> {
     /// Keeps what passes of what was found in a list of so many blocks.
     fn take(&mut self, all: Option<&mut Reservoir>, blocks: usize) {
         let is_sampled = all.is_some();

@@ -28,10 +28,7 @@ impl Segment {
         let column = |offset: u32| rows.ptr().wrapping_add(offset as usize);
         Segment {
             rows: rows.ptr(),
-            codes: match plan.subspaces {
-                0 => CodeColumns::new(codes.ptr(), norm_scale(plan)),
-                subspaces => CodeColumns::products(codes.ptr(), product_bytes(subspaces, plan.subspace_bits)),
-            },
+            codes: code_columns(plan, codes),
             live: column(plan.live_offset).cast(),
             generations: column(plan.generation_offset).cast(),
             scales: column(plan.scales_offset).cast_const().cast(),
@@ -108,7 +105,12 @@ impl Segment {
     }
 }
 
-/// What stored squared norms are multiplied by, when the metric is l2.
-pub fn norm_scale(plan: &SearchPlan) -> Option<f32> {
-    (plan.metric == L2).then_some((plan.factor_scale * plan.factor_scale) as f32)
+/// The columns of a codes buffer of a segment or of lists.
+pub fn code_columns(plan: &SearchPlan, codes: View<u8>) -> CodeColumns {
+    // What stored squared norms are multiplied by.
+    let norm_scale = (plan.metric == L2).then_some((plan.factor_scale * plan.factor_scale) as f32);
+    match plan.subspaces {
+        0 => CodeColumns::new(codes.ptr(), norm_scale),
+        subspaces => CodeColumns::products(codes.ptr(), product_bytes(subspaces, plan.subspace_bits)),
+    }
 }

@@ -34,7 +34,7 @@ pub struct Shortlist {
 impl Shortlist {
     /// The shortlist of columns that `bounds::check` accepted; `None` where it would hold most of the lists.
     pub fn new(plan: &SearchPlan, columns: &ListColumns) -> Option<Self> {
-        let start = columns.shortlist?.ptr().cast_const();
+        let start = columns.shortlist.filter(|_| plan.subspaces == 0)?.ptr().cast_const();
         let lists = columns.biases.len();
         let candidates = LEAST.max((plan.nprobe as usize).saturating_mul(A_VISIT));
         let norm_scale = (plan.factor_scale * plan.factor_scale) as f32;

@@ -78,12 +78,10 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
 
   const asksForLists = typeof index === "object" ? index.ivf !== undefined : index === "auto" || index === "ivf"
   const codesAreFinal = () => isMade(store.codes.encoder) && !canTrain(store, shape, store.directory.live)
-  // Lists are of signs.
-  const mayHaveLists = asksForLists && store.shape.pq === undefined
   // Where nothing can be measured, mode auto would not choose them.
   const areUseful = index !== "auto" || shape.precision !== "none"
-  const wantsLists = (least: number) => mayHaveLists && areUseful && codesAreFinal() && store.directory.live >= least
-  if (!mayHaveLists) store.dropLists()
+  const wantsLists = (least: number) => asksForLists && areUseful && codesAreFinal() && store.directory.live >= least
+  if (!asksForLists) store.dropLists()
 
   const wanted = typeof index === "object" ? index.ivf?.lists : undefined
 

@@ -6,6 +6,7 @@
  * leaves nothing behind but slots that are free again.
  */
 import { DuplicateKey } from "../errors.ts"
+import { codeComponents } from "../kernels/pq.ts"
 import { CODE_BITS } from "../kernels/shape.ts"
 import { encodeFrame } from "../log/frame.ts"
 import type { CollectionLog } from "../log/storage.ts"
@@ -161,7 +162,7 @@ const writeAll = async (
 ): Promise<void> => {
   const { dimensions } = store.shape
   // A row is encoded, and its code compared with every centroid.
-  const macs = CODE_BITS * (dimensions + (store.lists?.count ?? 0))
+  const macs = CODE_BITS * dimensions + codeComponents(store.columns.layout) * (store.lists?.count ?? 0)
   const rowUs = macs / (store.kernels.isas().length > 1 ? MACS_US.native : MACS_US.scalar)
   const inPool = rowUs * batch.count > POOL_US
   const chunk = Math.max(1, Math.floor(inPool ? STAGING_BYTES / (4 * dimensions) : SLICE_US / rowUs))

@@ -69,7 +69,6 @@ export const trainLists = async (
   const { encoder, columns } = store.codes
   const task = {
     layout: store.columns.layout,
-    metric: store.shape.metric,
     encoder: encoder.parameters,
     columns,
     rows: spread(rows, lists * SAMPLE_PER_LIST),

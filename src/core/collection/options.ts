@@ -69,11 +69,12 @@ export interface HnswOptions {
 /**
  * What speeds up searches of many entries.
  *
- * - `auto`: inverted lists from 32,768 entries on, but none where codes are `pq`.
+ * - `auto`: inverted lists from 32,768 entries on, where vectors are stored.
  * - `ivf`: inverted lists from 2,048 entries on; `lists` is their number, 1..65,536, by default a power of two near the
- *   square root of the number of entries. As the data drifts, lists are split and merged around that number.
- * - `hnsw`: a graph for mode `hnsw`, from 4,096 entries on. It needs stored vectors and the native addon: without the
- *   addon nothing is built. `auto` goes on with a graph that was saved.
+ *   square root of the number of entries, of signs or of product codes. As the data drifts, lists are split and merged
+ *   around that number.
+ * - `hnsw`: a graph for mode `hnsw`, from 4,096 entries on. It needs stored vectors, codes of signs and the native addon: without
+ *   the addon nothing is built. `auto` goes on with a graph that was saved.
  * - `none`: every search scans all entries.
  */
 export type IndexChoice =
@@ -99,8 +100,9 @@ export const indexOf = ({ index = "auto" }: CollectionOptions): IndexChoice => {
 
 /** Fails where an index is asked for that the codes cannot have. */
 export const checkIndex = (index: IndexChoice, { codes }: CollectionShape): void => {
-  if (typeof codes === "string" || index === "auto" || index === "none") return
-  throw new InvalidParameter({ parameter: "index", reason: "lists and graphs go with 256 signs: the codes are pq" })
+  const asksForGraph = index === "hnsw" || (typeof index === "object" && index.hnsw !== undefined)
+  if (typeof codes === "string" || !asksForGraph) return
+  throw new InvalidParameter({ parameter: "index", reason: "graphs go with 256 signs: the codes are pq" })
 }
 
 export interface CollectionOptions {

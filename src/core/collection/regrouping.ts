@@ -9,7 +9,7 @@ import { NEIGHBOURS, type Regrouped } from "../index/regroup.ts"
 import { TopRows } from "../kernels/select.ts"
 import { forEachSliced } from "../slice.ts"
 import { BLOCK } from "../store/layout.ts"
-import { centroidViews, MAX_LISTS } from "../store/list-columns.ts"
+import { MAX_LISTS } from "../store/list-columns.ts"
 import type { ListWriter } from "../store/lists.ts"
 import type { Store } from "../store/store.ts"
 import { byList } from "./lists.ts"
@@ -112,10 +112,9 @@ export const planRegrouping = async (
     // A list that has lost all its rows meanwhile has none to part.
     if (rows.length > 0) sampled.push({ list, parts, rows: spread(rows, parts * SAMPLE_PER_LIST) })
   }
-  const { codes, columns, shape } = store
+  const { codes, columns } = store
   const task = {
     layout: columns.layout,
-    metric: shape.metric,
     encoder: codes.encoder.parameters,
     columns: codes.columns,
     centroids: lists.buffers.centroids,
@@ -151,7 +150,7 @@ export const regroup = async (
   })
   const met = await rowsOf(lists, [...split, ...dropped, ...Array.from(checked, (list) => kept[list]!)], signal)
   const assigned = await assign(met, local)
-  const isChanged = new Uint8Array(centroidViews(centroids).halfNorms.length).fill(1, kept.length)
+  const isChanged = new Uint8Array(plan.count).fill(1, kept.length)
   let moved = 0
   await forEachSliced(met.length, signal, (i) => {
     const to = near[assigned[i]!]!

@@ -2,10 +2,14 @@
  * Centroids of inverted lists, trained in the coordinates of the codes: a row counts as its code has it, so training
  * needs no vectors and costs the same at every dimension and precision.
  */
+
+import { LENGTH_WEIGHT } from "../kernels/adc.ts"
 import { codeColumns } from "../kernels/columns.ts"
 import type { Kernels, SegmentLayout } from "../kernels/contract.ts"
 import { decodeCode } from "../kernels/lists.ts"
-import { CODE_BITS, type Metric, SLOTS } from "../store/layout.ts"
+import { codeComponents, rotatedVector } from "../kernels/pq.ts"
+import { METRIC } from "../kernels/shape.ts"
+import { CODE_BITS, SLOTS } from "../store/layout.ts"
 import { transpose } from "./centred.ts"
 import { drawCentroids, halfNormsOf, lloyd, nearest, type Points } from "./kmeans.ts"
 import { pcg64, type Uint32Source } from "./pcg64.ts"
@@ -20,20 +24,26 @@ const WHOLE_ROUNDS = 2
 /** Lists for a store of so many rows: a power of two near `sqrt(rows)`, at least 16. */
 export const listsFor = (rows: number): number => Math.max(16, 2 ** Math.round(Math.log2(0.8 * Math.sqrt(rows))))
 
-/** Rows as their codes have them, `rows.length x 256`. */
-export const decodedRows = (layout: SegmentLayout, codes: ReadonlyArray<Uint8Array>, rows: Uint32Array): Points => {
-  const vectors = new Float32Array(rows.length * CODE_BITS)
+/** Rows as their codes have them, `rows.length x components`. */
+export const decodedRows = (
+  layout: SegmentLayout,
+  encoder: Float32Array,
+  codes: ReadonlyArray<Uint8Array>,
+  rows: Uint32Array
+): Points => {
+  const dimensions = codeComponents(layout)
+  const vectors = new Float32Array(rows.length * dimensions)
   const columns = codes.map((buffer) => codeColumns(layout, buffer))
   for (let i = 0; i < rows.length; i++) {
-    decodeCode(layout, columns[Math.floor(rows[i]! / SLOTS)]!, rows[i]! % SLOTS, vectors, i * CODE_BITS)
+    decodeCode(layout, columns[Math.floor(rows[i]! / SLOTS)]!, encoder, rows[i]! % SLOTS, vectors, i * dimensions)
   }
-  return { vectors, count: rows.length, dimensions: CODE_BITS }
+  return { vectors, count: rows.length, dimensions }
 }
 
 const ignore = () => undefined
 
 /**
- * Trains `lists` centroids (`lists x 256`, row-major) on `points`: some `sqrt(lists)` groups first, then each group by
+ * Trains `lists` centroids (row-major, of the components of `points`) on `points`: some `sqrt(lists)` groups first, then each group by
  * itself, then all at once.
  */
 export const trainCentroids = (
@@ -49,12 +59,12 @@ export const trainCentroids = (
   lloyd(kernels, points, coarse, LEVEL_ROUNDS, random)
   const members = membersOf(nearest(kernels, points, coarse), groups)
   progress(0.2)
-  const centroids = new Float32Array(lists * CODE_BITS)
+  const centroids = new Float32Array(lists * points.dimensions)
   let made = 0
   for (const [group, rows] of members.entries()) {
     const wanted = share(members, group, lists)
     const part = trainGroup(kernels, subset(points, rows), wanted, random)
-    centroids.set(part, made * CODE_BITS)
+    centroids.set(part, made * points.dimensions)
     made += wanted
     progress(0.2 + (0.4 * made) / lists)
   }
@@ -100,7 +110,7 @@ const subset = ({ vectors, dimensions }: Points, rows: ReadonlyArray<number>): P
 
 /** Centroids with what assigning and ranking add to their products. */
 export interface Centroids {
-  /** `256 x lists`: a centroid a column. */
+  /** `components x lists`: a centroid a column. */
   readonly columns: Float32Array
   /** `|c|^2 / 2`. */
   readonly halfNorms: Float32Array
@@ -108,28 +118,44 @@ export interface Centroids {
 }
 
 /**
- * Centroids (`lists x 256`) as searches use them. Lists are ranked by their distance from the query, which for cosine
- * and l2 ranks by `<c, q - m> - |c|^2 / 2`; for dot, where length counts, by the product alone. A query is projected
- * with the mean taken off for l2 and without for the others.
+ * Centroids (`lists x components`) as searches use them. Lists are ranked by their distance from the query, which for
+ * cosine and l2 ranks by `<c, q - m> - |c|^2 / 2`; for dot, where length counts, by the product alone. What a query is
+ * taken less of the mean when it is put in the coordinates of the codes, the bias takes off of what remains of it.
  */
 export const rankedCentroids = (
   kernels: Pick<Kernels, "matmul">,
-  metric: Metric,
+  layout: SegmentLayout,
   encoder: Float32Array,
   centroids: Float32Array
 ): Centroids => {
-  const lists = centroids.length / CODE_BITS
-  const columns = transpose(centroids, lists, CODE_BITS, new Float32Array(centroids.length))
-  const halfNorms = halfNormsOf(centroids, CODE_BITS)
+  const components = codeComponents(layout)
+  const lists = centroids.length / components
+  const columns = transpose(centroids, lists, components, new Float32Array(centroids.length))
+  const halfNorms = halfNormsOf(centroids, components)
   const biases = new Float32Array(lists)
-  if (metric === "dot") return { columns, halfNorms, biases }
+  if (layout.metric === METRIC.dot) return { columns, halfNorms, biases }
   const ofMean = new Float32Array(lists)
-  if (metric === "cosine") {
-    const dimensions = encoder.length / (CODE_BITS + 1)
-    const mean = new Float32Array(CODE_BITS)
-    kernels.matmul(encoder.subarray(0, dimensions), encoder.subarray(dimensions), mean, 1, dimensions, CODE_BITS)
-    kernels.matmul(mean, columns, ofMean, 1, CODE_BITS, lists)
+  if (layout.metric === METRIC.cosine) {
+    kernels.matmul(meanLeft(kernels, layout, encoder), columns, ofMean, 1, components, lists)
   }
   for (let list = 0; list < lists; list++) biases[list] = -halfNorms[list]! - ofMean[list]!
   return { columns, halfNorms, biases }
+}
+
+/** What a query for cosine still has of the mean, in the coordinates of the codes. */
+const meanLeft = (kernels: Pick<Kernels, "matmul">, layout: SegmentLayout, encoder: Float32Array): Float32Array => {
+  const { dimensions, factorScale } = layout
+  const mean = encoder.subarray(0, dimensions)
+  if (layout.subspaces > 0) {
+    const left = (1 - LENGTH_WEIGHT[METRIC.cosine]) / factorScale
+    return rotatedVector(
+      layout,
+      mean.map((x) => x * left),
+      encoder,
+      kernels.matmul
+    )
+  }
+  const projected = new Float32Array(CODE_BITS)
+  kernels.matmul(mean, encoder.subarray(dimensions), projected, 1, dimensions, CODE_BITS)
+  return projected
 }

@@ -3,8 +3,8 @@
  * all others stay as they are (LIRE: Xu et al., "SPFresh: incremental in-place update for billion-scale vector search",
  * 2023, section 3).
  */
-import type { Kernels } from "../kernels/contract.ts"
-import { CODE_BITS, type Metric } from "../store/layout.ts"
+import type { Kernels, SegmentLayout } from "../kernels/contract.ts"
+import { codeComponents } from "../kernels/pq.ts"
 import { transpose } from "./centred.ts"
 import { type Centroids, rankedCentroids } from "./ivf.ts"
 import { drawCentroids, lloyd, type Points } from "./kmeans.ts"
@@ -25,6 +25,8 @@ interface Split {
 
 /** Centroids after splits and merges. */
 export interface Regrouped {
+  /** Lists there are then. */
+  readonly count: number
   /** Those that are kept, in order, then those that are new. */
   readonly centroids: Centroids
   /** For each that is kept, its number before. */
@@ -42,7 +44,7 @@ export interface Regrouped {
 /** Splits some lists and drops others. */
 export const regroupCentroids = (
   kernels: Pick<Kernels, "matmul">,
-  metric: Metric,
+  layout: SegmentLayout,
   encoder: Float32Array,
   { columns, halfNorms }: Centroids,
   splits: ReadonlyArray<Split>,
@@ -50,8 +52,9 @@ export const regroupCentroids = (
   seed: number
 ): Regrouped => {
   const lists = halfNorms.length
-  const before = transpose(columns, CODE_BITS, lists, new Float32Array(columns.length))
-  const rowOf = (list: number) => before.subarray(list * CODE_BITS, (list + 1) * CODE_BITS)
+  const components = codeComponents(layout)
+  const before = transpose(columns, components, lists, new Float32Array(columns.length))
+  const rowOf = (list: number) => before.subarray(list * components, (list + 1) * components)
   const split = splits.map(({ list }) => list)
   const gone = new Set([...split, ...dropped])
   const kept = Uint32Array.from({ length: lists }, (_, list) => list).filter((list) => !gone.has(list))
@@ -65,11 +68,20 @@ export const regroupCentroids = (
   const nearest = (list: number) => nearestTo(kernels, rowOf(list), { columns, halfNorms }, kept)
   const checked = Uint32Array.from(new Set(split.flatMap(nearest))).sort()
   const around = new Set([...checked, ...dropped.flatMap(nearest)])
-  const made = Array.from({ length: after.length / CODE_BITS - kept.length }, (_, i) => kept.length + i)
+  const made = Array.from({ length: after.length / components - kept.length }, (_, i) => kept.length + i)
   const near = Uint32Array.from([...around, ...made]).sort()
-  const local = joined(Array.from(near, (list) => after.subarray(list * CODE_BITS, (list + 1) * CODE_BITS)))
-  const ranked = (centroids: Float32Array) => rankedCentroids(kernels, metric, encoder, centroids)
-  return { centroids: ranked(after), kept, split, dropped, near, local: ranked(local), checked }
+  const local = joined(Array.from(near, (list) => after.subarray(list * components, (list + 1) * components)))
+  const ranked = (centroids: Float32Array) => rankedCentroids(kernels, layout, encoder, centroids)
+  return {
+    count: after.length / components,
+    centroids: ranked(after),
+    kept,
+    split,
+    dropped,
+    near,
+    local: ranked(local),
+    checked
+  }
 }
 
 /** Positions in `kept` of the lists whose centroids are nearest to a point. */
@@ -80,7 +92,7 @@ const nearestTo = (
   kept: Uint32Array
 ): ReadonlyArray<number> => {
   const products = new Float32Array(halfNorms.length)
-  kernels.matmul(point, columns, products, 1, CODE_BITS, products.length)
+  kernels.matmul(point, columns, products, 1, point.length, products.length)
   const distanceOf = (at: number) => halfNorms[kept[at]!]! - products[kept[at]!]!
   const order = Array.from(kept.keys()).sort((a, b) => distanceOf(a) - distanceOf(b))
   return order.slice(0, NEIGHBOURS)

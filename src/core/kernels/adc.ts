@@ -13,8 +13,6 @@ import { METRIC } from "./shape.ts"
 
 const { floor, fround, max, min } = Math
 
-const NO_PROJECTION = new Float32Array(0)
-
 /** A sum `s` of one score a subspace stands for the score `s * scale + bias`. */
 export interface ScoreTables {
   /** `subspaces x centroids`. */
@@ -63,14 +61,8 @@ export const productEstimator = (plan: SearchPlan, vector: Float32Array, paramet
   const { dimensions, subspaces, factorScale, metric } = plan
   const { centroids } = codebookOffsets(plan)
   const isDot = metric === METRIC.dot
-  const weight = LENGTH_WEIGHT[metric]!
-  const residual = vector.map((x, i) => x - fround(weight * parameters[i]!))
-  const inverse = isDot ? 1 : fround(1 / factorScale)
-  const scaled = rotatedVector(
-    plan,
-    residual.map((x) => x * inverse),
-    parameters
-  )
+  const residual = residualOf(plan, vector, parameters)
+  const scaled = codedQuery(plan, residual, parameters)
   const scores = scoreTables(plan, scaled, parameters)
   const least = new Float32Array(subspaces)
   let low = 0
@@ -97,9 +89,29 @@ export const productEstimator = (plan: SearchPlan, vector: Float32Array, paramet
     step: fround(fround(range / levels) * scale),
     low: fround(fround(low * scale) + fround(bias)),
     bias: 0,
-    projected: NO_PROJECTION,
+    projected: scaled,
     scores: { scores, scale, bias: fround(bias) }
   }
+}
+
+/** A query less what counts of the mean. */
+export const residualOf = ({ metric }: SegmentLayout, vector: Float32Array, parameters: Float32Array): Float32Array =>
+  vector.map((x, i) => x - fround(LENGTH_WEIGHT[metric]! * parameters[i]!))
+
+/** The residual of a query as it is cut into subspaces. Where the length of codes counts it has their scale. */
+export const codedQuery = (
+  layout: SegmentLayout,
+  residual: Float32Array,
+  parameters: Float32Array,
+  product = matmul
+): Float32Array => {
+  const inverse = layout.metric === METRIC.dot ? 1 : fround(1 / layout.factorScale)
+  return rotatedVector(
+    layout,
+    residual.map((x) => x * inverse),
+    parameters,
+    product
+  )
 }
 
 /** What the mean adds to the score of dot or cosine. */

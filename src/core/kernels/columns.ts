@@ -2,7 +2,7 @@
 import type { SegmentLayout } from "./contract.ts"
 import { codeBytes } from "./pq.ts"
 import { requireLayout } from "./refusal.ts"
-import { BLOCKS, FACTORS_OFFSET, METRIC, NORMS_OFFSET, PRECISION, SLOTS } from "./shape.ts"
+import { BLOCK, BLOCKS, CODE_BLOCK_BYTES, FACTORS_OFFSET, METRIC, NORMS_OFFSET, PRECISION, SLOTS } from "./shape.ts"
 
 export interface RowColumns {
   /** Two halves of a live word a block. */
@@ -20,6 +20,8 @@ export interface RowColumns {
 
 export interface CodeColumns {
   readonly codes: Uint8Array
+  /** Bytes of the codes of a block. */
+  readonly blockBytes: number
   /** f16 a slot; empty but for signs. */
   readonly factors: Uint16Array
   /** f16 a slot; empty but for l2. */
@@ -50,7 +52,7 @@ export const rowColumns = (layout: SegmentLayout, rows: Uint8Array): RowColumns 
 export const codeColumns = (layout: SegmentLayout, codes: Uint8Array): CodeColumns => {
   if (layout.subspaces > 0) {
     requireLayout(codeBytes(layout) * SLOTS <= codes.length, "the codes buffer is shorter than its column")
-    return { codes, factors: NO_HALVES, norms: NO_HALVES }
+    return { codes, blockBytes: BLOCK * codeBytes(layout), factors: NO_HALVES, norms: NO_HALVES }
   }
   const { buffer, byteOffset } = codes
   const halves = (offset: number, elements: number) => {
@@ -60,6 +62,7 @@ export const codeColumns = (layout: SegmentLayout, codes: Uint8Array): CodeColum
   }
   return {
     codes,
+    blockBytes: CODE_BLOCK_BYTES,
     factors: halves(FACTORS_OFFSET, SLOTS),
     norms: layout.metric === METRIC.l2 ? halves(NORMS_OFFSET, SLOTS) : NO_HALVES
   }

@@ -261,12 +261,14 @@ export interface Kernels {
   ): void
   /**
    * The list of each of `slots` of one segment, found by its code: the largest of `<c, r> - halfNorms[l]` over the
-   * centroids `c` (`256 x lists`), where `r` has the signs of the code and the factor as its magnitude: the squared
-   * distance, less what no list changes. The first of equals.
+   * centroids `c` (`components x lists`), where `r` is what the code stands for: signs and the factor as their magnitude,
+   * of 256 components, or the centroids of its subspaces. The squared distance, less what no list changes. The first of
+   * equals.
    */
   assignLists(
     layout: SegmentLayout,
     slots: Uint32Array,
+    encoder: Float32Array,
     codes: Uint8Array,
     centroids: Float32Array,
     halfNorms: Float32Array,

@@ -21,7 +21,7 @@ export const estimateBlock = (
 ): Float32Array => {
   const { step, low, bias } = estimator
   sumBlock(estimator.table, columns.codes, block * BLOCK * codeBytes(plan), sums)
-  if (plan.mode === MODE.binary || plan.mode === MODE.pq) {
+  if (plan.mode === MODE.binary || plan.subspaces > 0) {
     for (let lane = 0; lane < BLOCK; lane++) estimates[lane] = fround(sums[lane]! * step) + low
     return estimates
   }

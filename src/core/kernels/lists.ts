@@ -11,6 +11,7 @@ import { estimateBlock } from "./estimate.ts"
 import { f16Values } from "./f16.ts"
 import { matmul } from "./matmul.ts"
 import { orderLists } from "./order.ts"
+import { codeComponents, codedCentroids, requireCodebook } from "./pq.ts"
 import type { Estimator, Query } from "./query.ts"
 import { requireLayout } from "./refusal.ts"
 import type { TopRows } from "./select.ts"
@@ -20,8 +21,23 @@ import { nearLists, shortlistColumns } from "./shortlist.ts"
 
 const { fround } = Math
 
-/** The row of a slot as its code has it, 256 components from `at` on: signs of the bits, all of the factor's magnitude. */
+/**
+ * The row of a slot as its code has it, from `at` on: the centroids of its subspaces, or signs of the bits, all of the
+ * factor's magnitude.
+ */
 export const decodeCode = (
+  layout: SegmentLayout,
+  columns: CodeColumns,
+  encoder: Float32Array,
+  slot: number,
+  out: Float32Array,
+  at: number
+): void =>
+  layout.subspaces > 0
+    ? codedCentroids(layout, encoder, columns.codes, slot, out, at)
+    : decodeSigns(layout, columns, slot, out, at)
+
+const decodeSigns = (
   { factorScale }: SegmentLayout,
   { codes, factors }: CodeColumns,
   slot: number,
@@ -36,17 +52,19 @@ export const decodeCode = (
   }
 }
 
-export const assignLists: Kernels["assignLists"] = (layout, slots, codes, centroids, halfNorms, out) => {
+export const assignLists: Kernels["assignLists"] = (layout, slots, encoder, codes, centroids, halfNorms, out) => {
   const lists = halfNorms.length
-  requireLayout(lists > 0 && centroids.length === CODE_BITS * lists, "the centroids are not 256 x lists")
+  const components = codeComponents(layout)
+  requireLayout(lists > 0 && centroids.length === components * lists, "the centroids are not components x lists")
   requireLayout(out.length >= slots.length, "there is no place for every list")
+  if (layout.subspaces > 0) requireCodebook(layout, encoder)
   const columns = codeColumns(layout, codes)
-  const point = new Float32Array(CODE_BITS)
+  const point = new Float32Array(components)
   const products = new Float32Array(lists)
   for (let i = 0; i < slots.length; i++) {
     requireLayout(slots[i]! < SLOTS, "a slot outside the segment")
-    decodeCode(layout, columns, slots[i]!, point, 0)
-    matmul(point, centroids, products, 1, CODE_BITS, lists)
+    decodeCode(layout, columns, encoder, slots[i]!, point, 0)
+    matmul(point, centroids, products, 1, components, lists)
     out[i] = largest(products, halfNorms)
   }
 }
@@ -138,8 +156,8 @@ export const requireLists = (plan: SearchPlan, lists: ListColumns | undefined): 
   requireLayout(lists !== undefined, "there are no lists to search")
   const { centroids, biases, heads, codes, links, shortlist } = lists as ListColumns
   requireLayout(
-    biases.length > 0 && centroids.length === CODE_BITS * biases.length,
-    "the centroids are not 256 x lists"
+    biases.length > 0 && centroids.length === codeComponents(plan) * biases.length,
+    "the centroids are not components x lists"
   )
   requireLayout(heads.length === biases.length && links.length === codes.length, "the lists are not whole")
   requireLayout(plan.nprobe > 0, "no list is to be visited")

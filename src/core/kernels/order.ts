@@ -3,7 +3,7 @@ import type { ListColumns, SearchPlan } from "./contract.ts"
 import { matmul } from "./matmul.ts"
 import { norm2 } from "./norm.ts"
 import { TopRows } from "./select.ts"
-import { CODE_BITS, METRIC } from "./shape.ts"
+import { METRIC } from "./shape.ts"
 
 const { fround } = Math
 
@@ -25,7 +25,7 @@ export const orderLists = (
 ): Order => {
   const lists = biases.length
   const scores = new Float32Array(lists)
-  matmul(projected, centroids, scores, 1, CODE_BITS, lists)
+  matmul(projected, centroids, scores, 1, projected.length, lists)
   const ranked = new TopRows(lists)
   for (let list = 0; list < lists; list++) {
     scores[list] = scores[list]! + biases[list]!
@@ -36,7 +36,7 @@ export const orderLists = (
 
 /** Those that were ranked. */
 export const orderOf = ({ metric, nprobe, margin }: SearchPlan, ranked: TopRows, projected: Float32Array): Order => {
-  const length = metric === METRIC.dot ? fround(Math.sqrt(norm2(projected, 0, CODE_BITS))) : 1
+  const length = metric === METRIC.dot ? fround(Math.sqrt(norm2(projected, 0, projected.length))) : 1
   const { rows, scores: ranks } = ranked.take()
   const least = margin === undefined ? Number.NEGATIVE_INFINITY : fround(ranks[0]! - fround(fround(margin) * length))
   const reached = ranks.filter((rank) => rank >= least).length

@@ -18,7 +18,7 @@ import { BATCH } from "./batch.ts"
 import type { SegmentLayout } from "./contract.ts"
 import { matmul } from "./matmul.ts"
 import { requireLayout } from "./refusal.ts"
-import { BLOCK, CODE_BYTES } from "./shape.ts"
+import { BLOCK, CODE_BITS, CODE_BYTES } from "./shape.ts"
 
 const { ceil, floor, fround } = Math
 
@@ -30,6 +30,10 @@ export const codeBytes = ({ subspaces, subspaceBits }: Pick<CodeLayout, "subspac
 
 /** Components that are cut into subspaces. */
 const codedComponents = ({ dimensions, rotated }: CodeLayout): number => (rotated > 0 ? rotated : dimensions)
+
+/** Components of what a code stands for, in its own coordinates: those of inverted lists. */
+export const codeComponents = (layout: CodeLayout): number =>
+  layout.subspaces > 0 ? codedComponents(layout) : CODE_BITS
 
 /** First component of subspace `s`; of subspace `subspaces`, the number of all components. */
 export const subspaceStart = (layout: CodeLayout, s: number): number =>
@@ -116,10 +120,15 @@ const rotationOf = (layout: CodeLayout, parameters: Float32Array): Float32Array 
 }
 
 /** A vector as it is cut into subspaces. */
-export const rotatedVector = (layout: CodeLayout, vector: Float32Array, parameters: Float32Array): Float32Array => {
+export const rotatedVector = (
+  layout: CodeLayout,
+  vector: Float32Array,
+  parameters: Float32Array,
+  product: typeof matmul = matmul
+): Float32Array => {
   if (layout.rotated === 0) return vector
   const out = new Float32Array(layout.rotated)
-  matmul(vector, rotationOf(layout, parameters), out, 1, layout.dimensions, layout.rotated)
+  product(vector, rotationOf(layout, parameters), out, 1, layout.dimensions, layout.rotated)
   return out
 }
 
@@ -173,6 +182,24 @@ export const centroidOf = (layout: CodeLayout, codes: Uint8Array, slot: number, 
   return layout.subspaceBits === 8 ? codes[at + BLOCK * s]! : (codes[at + BLOCK * (s >> 1)]! >>> (4 * (s & 1))) & 15
 }
 
+/** The centroids of the code of a slot, one subspace after the other, from `at` on. */
+export const codedCentroids = (
+  layout: CodeLayout,
+  parameters: Float32Array,
+  codes: Uint8Array,
+  slot: number,
+  out: Float32Array,
+  at: number
+): void => {
+  const { centroids, codebook } = codebookOffsets(layout)
+  for (let s = 0; s < layout.subspaces; s++) {
+    const c = centroidOf(layout, codes, slot, s)
+    for (let i = subspaceStart(layout, s); i < subspaceStart(layout, s + 1); i++) {
+      out[at + i] = parameters[codebook + i * centroids + c]!
+    }
+  }
+}
+
 /** The vector that the code of a slot stands for. */
 export const decodeProducts = (
   layout: SegmentLayout,
@@ -180,15 +207,10 @@ export const decodeProducts = (
   codes: Uint8Array,
   slot: number
 ): Float32Array => {
-  const { dimensions, subspaces, factorScale, rotated } = layout
-  const { centroids, codebook, rotation } = codebookOffsets(layout)
+  const { dimensions, factorScale, rotated } = layout
+  const { rotation } = codebookOffsets(layout)
   const coded = new Float32Array(codedComponents(layout))
-  for (let s = 0; s < subspaces; s++) {
-    const c = centroidOf(layout, codes, slot, s)
-    for (let i = subspaceStart(layout, s); i < subspaceStart(layout, s + 1); i++) {
-      coded[i] = parameters[codebook + i * centroids + c]!
-    }
-  }
+  codedCentroids(layout, parameters, codes, slot, coded, 0)
   // Back from the rotation, whose transpose is its inverse.
   const component = (i: number): number => {
     if (rotated === 0) return coded[i]!

@@ -17,7 +17,7 @@ export interface Estimator {
   readonly step: number
   readonly low: number
   readonly bias: number
-  /** The query in the coordinates of signs, 256 components; none with product codes. */
+  /** The query in the coordinates of the codes. */
   readonly projected: Float32Array
   /** The unrounded tables of product codes. */
   readonly scores?: ScoreTables
@@ -55,11 +55,12 @@ const prepareEstimator = (
   switch (plan.mode) {
     case MODE.flat:
     case MODE.ivf:
-      return flatEstimator(plan, vector, encoder, scratch)
+    case MODE.pq:
+      return plan.subspaces > 0
+        ? productEstimator(plan, vector, encoder)
+        : flatEstimator(plan, vector, encoder, scratch)
     case MODE.binary:
       return binaryEstimator(vector, encoder, scratch)
-    case MODE.pq:
-      return productEstimator(plan, vector, encoder)
     default:
       return undefined
   }

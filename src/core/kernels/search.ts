@@ -205,15 +205,17 @@ const requirePlan = (
   control: Int32Array,
   hits: Hits
 ): void => {
-  const { dimensions, mode, precision, rerank, keep, fromBlock, toBlock } = plan
-  const needsVectors = mode === MODE.exact || (mode !== MODE.pq && rerank > 0) || plan.fetch !== undefined
+  const { dimensions, mode, precision, rerank, keep, fromBlock, toBlock, subspaces } = plan
+  const needsVectors = mode === MODE.exact || (subspaces === 0 && rerank > 0) || plan.fetch !== undefined
   requireLayout(!needsVectors || precision !== PRECISION.none, "a store without vectors has no exact scores")
   requireLayout(fromBlock <= toBlock && toBlock <= segments * BLOCKS, "the blocks are not those of the segments")
   if (mode === MODE.ivf) requireLists(plan, columns.lists)
   requireLayout(wantedOf(plan) > 0, "no rows are wanted")
   requireLayout(plan.cancel < control.length, "the cancel word is not in the control array")
   if (mode !== MODE.exact) {
-    requireLayout((mode === MODE.pq) === plan.subspaces > 0, "the codes are not those of the mode")
+    // Lists are of either.
+    const isOfCodes = mode === MODE.ivf || (mode === MODE.pq) === subspaces > 0
+    requireLayout(isOfCodes, "the codes are not those of the mode")
     requireParameters(plan, columns.encoder)
   }
   const count = queries.length / dimensions

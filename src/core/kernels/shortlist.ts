@@ -12,7 +12,7 @@ import { orderLists, orderOf } from "./order.ts"
 import type { Estimator } from "./query.ts"
 import { requireLayout } from "./refusal.ts"
 import { TopRows } from "./select.ts"
-import { BLOCK, CODE_BITS, CODE_BYTES, METRIC } from "./shape.ts"
+import { BLOCK, CODE_BITS, CODE_BLOCK_BYTES, CODE_BYTES, METRIC } from "./shape.ts"
 
 const { fround, max, min } = Math
 
@@ -41,6 +41,7 @@ export const shortlistColumns = ({ buffer, byteOffset, length }: Uint8Array, lis
   const at = (bytes: number) => byteOffset + bytes * slots
   return {
     codes: new Uint8Array(buffer, byteOffset, CODE_BYTES * slots),
+    blockBytes: CODE_BLOCK_BYTES,
     factors: new Uint16Array(buffer, at(CODE_BYTES), slots),
     norms: new Uint16Array(buffer, at(CODE_BYTES + 2), slots),
     levels: new Int8Array(buffer, at(CODE_BYTES + 4), CODE_BITS * slots),
@@ -75,7 +76,8 @@ export const storeCentroid = (
  */
 export const nearLists = (plan: SearchPlan, lists: ListColumns, estimator: Estimator): Uint32Array => {
   const candidates = max(LEAST, A_VISIT * plan.nprobe)
-  const isShort = lists.shortlist !== undefined && candidates <= Math.floor(lists.biases.length / 2)
+  const isOfSigns = lists.shortlist !== undefined && plan.subspaces === 0
+  const isShort = isOfSigns && candidates <= Math.floor(lists.biases.length / 2)
   const order = isShort
     ? orderShortlist(plan, lists, lists.shortlist, candidates, estimator)
     : orderLists(plan, lists, estimator.projected)

@@ -10,7 +10,7 @@ import { type Pool, runOnMemory } from "../pool.ts"
 import { allSettled } from "../settled.ts"
 import { type Searchable, whileClaimed } from "../store/searchable.ts"
 import { marginsFor } from "./margins.ts"
-import { plan, type SearchChoice } from "./plan.ts"
+import { plan, type SearchChoice, scanMode } from "./plan.ts"
 import type { MeasureDone, SearchDone } from "./task.ts"
 import { type Found, recallOf, type Truth } from "./truth.ts"
 
@@ -34,7 +34,7 @@ export interface CalibrationSample {
   readonly vectors: Float32Array
 }
 
-/** Curves for the columns in force; the settings are those of `flat`, and of `ivf` where there are lists, or of `pq`. */
+/** Curves for the columns in force; the settings are those of `flat` or `pq`, and of `ivf` where there are lists. */
 export const calibrate = async (
   memory: Searchable,
   pool: Pool["Service"],
@@ -76,9 +76,8 @@ type WayToScan = Pick<Setting, "mode" | "nprobe" | "margin">
 
 const waysToScan = async (memory: Searchable, sample: CalibrationSample): Promise<ReadonlyArray<WayToScan>> => {
   const { layout, lists } = memory.columns
-  if (layout.subspaces > 0) return [{ mode: MODE.pq, nprobe: 0 }]
-  const flat = { mode: MODE.flat, nprobe: 0 }
-  if (lists === undefined) return [flat]
+  const whole = { mode: scanMode(layout), nprobe: 0 }
+  if (lists === undefined) return [whole]
   const count = lists.heads.length
   const usual = [...new Set(PROBED.map((share) => Math.max(1, Math.round(share * count))))]
   const margins = await marginsFor(memory, lists, sample.vectors, usual)
@@ -87,7 +86,7 @@ const waysToScan = async (memory: Searchable, sample: CalibrationSample): Promis
     nprobe: Math.min(count, NPROBE_FACTOR * probed),
     margin: margins[i]!
   })
-  return [flat, ...usual.map(ofLists)]
+  return [whole, ...usual.map(ofLists)]
 }
 
 /** Runs a task for each few queries of a sample, `part` being what it is told besides them. */

@@ -94,7 +94,9 @@ export const initialCost = ({ dimensions, precision, pq }: StoreShape, native: b
   const bytes = dimensions * { f32: 4, f16: 2, int8: 1, none: 0 }[precision]
   const products = dimensions * CODE_BITS
   const codeBytes = pq === undefined ? CODE_BYTES : (pq.m * pq.bits) / 8
+  const product = 0.5 + codeBytes / 20
+  const listed = pq === undefined ? 1 : product
   return native
-    ? new ScanCost([bytes / 8, 1, 2, 1, STEP_NS + 2 * dimensions, 0.5 + codeBytes / 20], products / 15, bytes / 8, 0.2)
+    ? new ScanCost([bytes / 8, 1, 2, listed, STEP_NS + 2 * dimensions, product], products / 15, bytes / 8, 0.2)
     : new ScanCost([bytes, 150, 150, 150, 0, 5 * codeBytes], products / 0.6, bytes, 20)
 }

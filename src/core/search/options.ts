@@ -14,7 +14,7 @@ export const MODES = ["auto", "exact", "flat", "binary", "ivf", "hnsw", "pq"] as
  * - `flat` scans 256-bit codes with a float query (RaBitQ estimator, arXiv 2405.12497, over ITQ
  *   codes) and scores the best `rerank` of them exactly.
  * - `binary` scans the same codes by Hamming distance.
- * - `ivf` scans as `flat` does, but only the `nprobe` inverted lists whose centroids are nearest to the query, and more
+ * - `ivf` scans as `flat` or `pq` does, but only the `nprobe` inverted lists whose centroids are nearest to the query, and more
  *   where those hold fewer than `k`. Under a filter it goes on as far as what passes is farther away than what does not,
  *   and scans all of the codes where that takes less time; so it does with `minScore`, of which a number of lists tells
  *   nothing, and while there are no lists.
@@ -25,7 +25,8 @@ export const MODES = ["auto", "exact", "flat", "binary", "ivf", "hnsw", "pq"] as
  *   `rerank` of them exactly, or without vectors from the tables of the scan before they were rounded. Until codebooks
  *   are trained it scores every vector.
  *
- * `flat`, `binary`, `ivf` and `hnsw` are for collections whose codes are 256 signs, `pq` for those whose codes are `pq`.
+ * `flat`, `binary` and `hnsw` are for collections whose codes are 256 signs, `pq` for those whose codes are `pq`, and `ivf`
+ * for either.
  */
 export type Mode = (typeof MODES)[number]
 

@@ -8,7 +8,7 @@
 import { bestSetting, type Chosen, settingFor } from "../calibration.ts"
 import { finite, object, oneOf, wholeNumber } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
-import type { GraphColumns, SearchPlan } from "../kernels/contract.ts"
+import type { GraphColumns, SearchPlan, SegmentLayout } from "../kernels/contract.ts"
 import { CODE_BITS, METRIC, MODE, PRECISION } from "../kernels/shape.ts"
 import { DEAD_WORD, LINKED_WORD } from "../store/graph-columns.ts"
 import { BLOCK, BLOCKS } from "../store/layout.ts"
@@ -75,7 +75,8 @@ export const choose = (options: SearchOptions, shape: StoreShape): SearchChoice 
   }
   const isPq = shape.pq !== undefined
   if (mode === MODE.pq && !isPq) throw wrong("mode", "pq scans product codes: the codes are 256 signs")
-  if (mode !== undefined && mode !== MODE.exact && (mode === MODE.pq) !== isPq) {
+  const isOfEither = mode === undefined || mode === MODE.exact || mode === MODE.ivf
+  if (!isOfEither && (mode === MODE.pq) !== isPq) {
     throw wrong("mode", `${name} scans 256 signs: the codes are pq`)
   }
   const { recall } = options
@@ -145,7 +146,7 @@ export const plan = (
   const isEstimated = settled.mode === MODE.flat || settled.mode === MODE.ivf || settled.mode === MODE.pq
   const deepens = filtered && !isRange && choice.mode === undefined && choice.rerank === undefined && isEstimated
   const scansAll = (settled.mode === MODE.ivf && !isListed) || (settled.mode === MODE.hnsw && !walks)
-  const mode = scansAll ? MODE.flat : settled.mode
+  const mode = scansAll ? scanMode(columns.layout) : settled.mode
   return {
     ...columns.layout,
     keep,
@@ -169,7 +170,8 @@ const seedOf = (minScore: number, mode: number, rerank: number, { layout }: Sear
   const isEstimated = mode !== MODE.exact && rerank > 0
   // The spread of other estimates depends on the data; the distance of codes estimates nothing.
   if (isEstimated) {
-    const isKnown = (mode === MODE.flat || mode === MODE.ivf) && layout.metric === METRIC.cosine
+    const isOfSigns = (mode === MODE.flat || mode === MODE.ivf) && layout.subspaces === 0
+    const isKnown = isOfSigns && layout.metric === METRIC.cosine
     return isKnown ? minScore - SEED_MARGIN : Number.NEGATIVE_INFINITY
   }
   const below = minScore - 1e-6 * Math.max(1, Math.abs(minScore))
@@ -177,6 +179,9 @@ const seedOf = (minScore: number, mode: number, rerank: number, { layout }: Sear
   const half = CODE_BITS / 2
   return mode === MODE.binary ? 1 - Math.ceil((1 - below) * half) / half : below
 }
+
+/** The mode that scans all codes. */
+export const scanMode = ({ subspaces }: SegmentLayout): number => (subspaces > 0 ? MODE.pq : MODE.flat)
 
 /** Candidates scored again where nothing was measured. */
 const usualRerank = ({ layout }: SearchColumns, keep: number): number =>
@@ -205,15 +210,14 @@ const settle = (
 ): Chosen => {
   const { layout, coded } = columns
   const hasVectors = layout.precision !== PRECISION.none
-  const isPq = layout.subspaces > 0
   const exact = { mode: MODE.exact, rerank: 0, nprobe: 0 }
   const usual = {
-    mode: mode ?? (isPq ? MODE.pq : MODE.flat),
+    mode: mode ?? scanMode(layout),
     rerank: mode === MODE.binary ? 0 : usualRerank(columns, keep),
     nprobe: Math.ceil((columns.lists?.heads.length ?? 0) / 4)
   }
   // Product codes that are not trained tell no row from another.
-  if (isPq && !coded && hasVectors) return exact
+  if (layout.subspaces > 0 && !coded && hasVectors) return exact
   if (mode !== undefined || !hasVectors) return usual
   if (recall === 1 || rows <= EXACT_ROWS) return exact
   const { calibration } = columns

@@ -13,7 +13,7 @@ import type { ScanCost } from "./cost.ts"
 import type { Passing } from "./filter/passing.ts"
 import { merge, newHits } from "./hits.ts"
 import { addMoved, addMovedInPool } from "./moved-hits.ts"
-import { plan, type SearchChoice, shard } from "./plan.ts"
+import { plan, type SearchChoice, scanMode, shard } from "./plan.ts"
 import type { SearchDone } from "./task.ts"
 
 /** Takes the hits of one query while their rows can still be read. */
@@ -60,7 +60,7 @@ const scannedRows = (plan: SearchPlan, { columns }: Searchable): number => {
 
 /** What a plan costs: under a filter lists are left for all codes where too much of them would be visited. */
 const priced = (plan: SearchPlan, filtered: boolean): SearchPlan =>
-  filtered && plan.mode === MODE.ivf ? { ...plan, mode: MODE.flat } : plan
+  filtered && plan.mode === MODE.ivf ? { ...plan, mode: scanMode(plan) } : plan
 
 /** What is expected of a search at this moment. */
 export interface Outlook {

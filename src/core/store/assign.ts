@@ -7,7 +7,7 @@ import type { SearchColumns } from "./memory.ts"
 /** The list of each of `rows`, whose codes are written; one native call for each run of rows in a segment. */
 export const assignRows = (
   kernels: Pick<Kernels, "assignLists">,
-  { layout, codes }: Pick<SearchColumns, "layout" | "codes">,
+  { layout, encoder, codes }: Pick<SearchColumns, "layout" | "encoder" | "codes">,
   { columns, halfNorms }: Centroids,
   rows: Uint32Array
 ): Uint32Array => {
@@ -18,7 +18,7 @@ export const assignRows = (
     let to = from + 1
     while (to < rows.length && Math.floor(rows[to]! / SLOTS) === segment) to++
     const found = lists.subarray(from, to)
-    kernels.assignLists(layout, slots.subarray(from, to), codes[segment]!, columns, halfNorms, found)
+    kernels.assignLists(layout, slots.subarray(from, to), encoder, codes[segment]!, columns, halfNorms, found)
     from = to
   }
   return lists

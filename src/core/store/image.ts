@@ -6,6 +6,7 @@ import { type FileHandle, open } from "node:fs/promises"
 import { InvalidParameter } from "../errors.ts"
 import { ENCODER_KINDS, type EncoderIdentity } from "../index/encoder.ts"
 import type { Kernels } from "../kernels/contract.ts"
+import { codeComponents } from "../kernels/pq.ts"
 import { forEachSliced } from "../slice.ts"
 import { fails } from "./file-failure.ts"
 import type { GraphOptions } from "./graph-columns.ts"
@@ -225,8 +226,8 @@ const readStore = async (
   const store = new Store(kernels, shape, { ...checked.encoder, parameters }, keyTable, header.keyCount)
   store.extend(header.segments)
   store.useHugePages(header.rows)
-  const lists =
-    withIndexes && header.lists > 0 ? store.newLists(new SharedArrayBuffer(centroidBytes(header.lists))) : undefined
+  const ofLists = centroidBytes(codeComponents(store.columns.layout), header.lists)
+  const lists = withIndexes && header.lists > 0 ? store.newLists(new SharedArrayBuffer(ofLists)) : undefined
   lists?.allocate(header.listBlocks)
   const graph = withIndexes ? newGraphImage(kernels, header, checked, invalid) : undefined
   const addressesOf = (segment: number) => store.segments[segment]!.records

@@ -6,7 +6,7 @@
  * with a pad that makes every column 64-byte aligned in memory; files carry no pad.
  */
 import type { SegmentLayout } from "../kernels/contract.ts"
-import { codebookOffsets } from "../kernels/pq.ts"
+import { codebookOffsets, codeComponents } from "../kernels/pq.ts"
 import {
   BLOCK,
   BLOCKS,
@@ -136,6 +136,10 @@ export const parameterCount = (dimensions: number, pq?: PqShape, rotated = 0): n
   pq === undefined
     ? dimensions * (1 + CODE_BITS)
     : codebookOffsets({ dimensions, subspaces: pq.m, subspaceBits: pq.bits, rotated }).end
+
+/** Components of the centroids of inverted lists of codes of this shape. */
+export const componentCount = (dimensions: number, pq?: PqShape, rotated = 0): number =>
+  codeComponents({ dimensions, subspaces: pq?.m ?? 0, subspaceBits: pq?.bits ?? 0, rotated })
 
 /** The columns of the links of a chunk of list blocks. */
 export const LINK_COLUMNS: ReadonlyArray<Column> = [

@@ -5,7 +5,7 @@ import { LINKS_BYTES } from "../kernels/shape.ts"
 import { alignedBytes, newAligned } from "./aligned.ts"
 import { copyCode } from "./code-column.ts"
 import { notAfter } from "./directory.ts"
-import { BLOCK, BLOCKS, CODE_BLOCK_BYTES } from "./layout.ts"
+import { BLOCK, BLOCKS } from "./layout.ts"
 import { type ListChunk, type ListChunkViews, listChunkViews } from "./list-columns.ts"
 import { newHugeCodeColumn, type StoreShape } from "./memory.ts"
 
@@ -168,7 +168,7 @@ export class ListBlocks {
     this.#free.splice(0, end - this.#used)
     return this.#views.flatMap(({ codes }, chunk) => {
       const blocks = Math.max(0, this.#used - chunk * BLOCKS)
-      return blocks < BLOCKS ? [codes.codes.subarray(blocks * CODE_BLOCK_BYTES, BLOCKS * CODE_BLOCK_BYTES)] : []
+      return blocks < BLOCKS ? [codes.codes.subarray(blocks * codes.blockBytes, BLOCKS * codes.blockBytes)] : []
     })
   }
 

@@ -2,11 +2,12 @@
 import type { Centroids } from "../index/ivf.ts"
 import { type CodeColumns, codeColumns } from "../kernels/columns.ts"
 import type { Kernels, ListColumns, SegmentLayout } from "../kernels/contract.ts"
+import { codeComponents } from "../kernels/pq.ts"
 import { LISTED_OFFSET, NEXT_OFFSET } from "../kernels/shape.ts"
 import { shortlistBytes, shortlistColumns, storeCentroid } from "../kernels/shortlist.ts"
 import { forEachSliced } from "../slice.ts"
 import { aligned, newAligned } from "./aligned.ts"
-import { BLOCK, BLOCKS, CODE_BITS, SLOTS } from "./layout.ts"
+import { BLOCK, BLOCKS, SLOTS } from "./layout.ts"
 
 /** Most lists that an option asks for, or that there are after splits. */
 export const MAX_LISTS = 65_536
@@ -30,37 +31,41 @@ export interface ListBuffers {
   readonly chunks: ReadonlyArray<ListChunk>
 }
 
-/** The views of a buffer of centroids. */
-export const centroidViews = (buffer: SharedArrayBuffer): Centroids => {
-  const lists = buffer.byteLength / (4 * (CODE_BITS + 2))
-  return {
-    columns: new Float32Array(buffer, 0, CODE_BITS * lists),
-    halfNorms: new Float32Array(buffer, 4 * CODE_BITS * lists, lists),
-    biases: new Float32Array(buffer, 4 * (CODE_BITS + 1) * lists, lists)
-  }
+/** The views of a buffer of centroids of codes of this layout. */
+export const centroidViews = (layout: SegmentLayout, buffer: SharedArrayBuffer): Centroids => {
+  const components = codeComponents(layout)
+  return viewsOf(buffer, components, buffer.byteLength / centroidBytes(components, 1))
 }
 
+const viewsOf = (buffer: SharedArrayBuffer, components: number, lists: number): Centroids => ({
+  columns: new Float32Array(buffer, 0, components * lists),
+  halfNorms: new Float32Array(buffer, 4 * components * lists, lists),
+  biases: new Float32Array(buffer, 4 * (components + 1) * lists, lists)
+})
+
 /** Bytes of a buffer of centroids. */
-export const centroidBytes = (lists: number): number => 4 * (CODE_BITS + 2) * lists
+export const centroidBytes = (components: number, lists: number): number => 4 * (components + 2) * lists
 
 /** Centroids copied into one shared buffer. */
 export const packCentroids = ({ columns, halfNorms, biases }: Centroids): SharedArrayBuffer => {
-  const buffer = new SharedArrayBuffer(4 * (columns.length + halfNorms.length + biases.length))
-  const views = centroidViews(buffer)
+  const lists = halfNorms.length
+  const components = columns.length / lists
+  const buffer = new SharedArrayBuffer(centroidBytes(components, lists))
+  const views = viewsOf(buffer, components, lists)
   views.columns.set(columns)
   views.halfNorms.set(halfNorms)
   views.biases.set(biases)
   return buffer
 }
 
-/** The shortlist of centroids, where there are enough of them. */
+/** The shortlist of centroids, where there are enough of them and codes are signs. */
 export const makeShortlist = async (
   kernels: Pick<Kernels, "alignmentPad">,
   layout: SegmentLayout,
   { columns, biases }: Centroids
 ): Promise<SharedArrayBuffer | undefined> => {
   const lists = biases.length
-  if (lists < MANY_LISTS) return undefined
+  if (lists < MANY_LISTS || layout.subspaces > 0) return undefined
   const buffer = newAligned(shortlistBytes(lists))
   const shortlist = shortlistColumns(aligned(kernels, buffer), lists)
   await forEachSliced(lists, undefined, (list) =>
@@ -69,8 +74,12 @@ export const makeShortlist = async (
   return buffer
 }
 
-export const listColumns = (kernels: Kernels, { centroids, shortlist, heads, chunks }: ListBuffers): ListColumns => {
-  const { columns, biases } = centroidViews(centroids)
+export const listColumns = (
+  kernels: Kernels,
+  layout: SegmentLayout,
+  { centroids, shortlist, heads, chunks }: ListBuffers
+): ListColumns => {
+  const { columns, biases } = centroidViews(layout, centroids)
   return {
     centroids: columns,
     biases,

@@ -48,7 +48,7 @@ export class ListWriter {
     this.#announce = announce
     this.#blocks = new ListBlocks(store, announce)
     this.#centroids = centroids
-    this.#views = centroidViews(centroids)
+    this.#views = centroidViews(store.columns.layout, centroids)
     this.#chains = new ListChains(this.#blocks, this.#views.halfNorms.length)
   }
 
@@ -185,7 +185,7 @@ export class ListWriter {
     { centroids, kept, rows, targets, isChanged, unparted }: Regrouping,
     signal?: AbortSignal
   ): Promise<void> {
-    const views = centroidViews(centroids)
+    const views = centroidViews(this.#store.columns.layout, centroids)
     const chains = new ListChains(this.#blocks, views.halfNorms.length)
     const places = new Uint32Array(rows.length)
     const shortlist = await makeShortlist(this.#store.kernels, this.#store.columns.layout, views)

@@ -160,14 +160,15 @@ export const searchColumns = (
 ): SearchColumns => {
   const { dimensions, metric, precision, pq } = handle.shape
   const { encoder, columns, lists, calibration } = handle.codes
+  const layout = segmentLayout(dimensions, metric, precision, encoder.factorScale, pq, encoder.rotated)
   return {
-    layout: segmentLayout(dimensions, metric, precision, encoder.factorScale, pq, encoder.rotated),
+    layout,
     coded: isMade(encoder),
     encoder: encoder.parameters,
     rows: segments.map((segment) => segment.rows),
     codes: columns.map((column) => aligned(kernels, column)),
-    lists: lists && listColumns(kernels, lists),
-    centroids: lists && centroidViews(lists.centroids),
+    lists: lists && listColumns(kernels, layout, lists),
+    centroids: lists && centroidViews(layout, lists.centroids),
     calibration,
     graph: handle.graph && graphColumns(kernels, handle.shape, handle.graph)
   }

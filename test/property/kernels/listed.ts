@@ -1,8 +1,9 @@
 /** Stores with inverted lists, and what searches of them find. */
 import type { Hits, Kernels } from "../../../src/core/kernels/contract.ts"
 import { newHits } from "../../../src/core/search/hits.ts"
+import type { Mode } from "../../../src/core/search/options.ts"
 import { choose, plan } from "../../../src/core/search/plan.ts"
-import type { FieldTypes, Metric } from "../../../src/core/store/layout.ts"
+import type { FieldTypes, Metric, PqShape } from "../../../src/core/store/layout.ts"
 import type { Store } from "../../../src/core/store/store.ts"
 import { listAll } from "../../lists.ts"
 import { drop, newStore, put } from "../../stores.ts"
@@ -17,15 +18,17 @@ interface Listed {
   readonly rows: number
   readonly deleted: number
   readonly lists: number
+  /** Product codes in place of signs. */
+  readonly pq?: PqShape | undefined
 }
 
 /** A store with lists, some rows of which are gone and some new since those were made. */
 export const listedStore = (
   kernels: Kernels,
-  { seed, metric, rows, deleted, lists }: Listed,
+  { seed, metric, rows, deleted, lists, pq }: Listed,
   fields: FieldTypes = {}
 ): Store => {
-  const store = newStore(kernels, { dimensions: DIMENSIONS, metric, precision: "f32", fields }, seed)
+  const store = newStore(kernels, { dimensions: DIMENSIONS, metric, precision: "f32", fields, ...(pq && { pq }) }, seed)
   const keys = Array.from({ length: rows }, (_, i) => `k${i}`)
   put(store, keys, seed)
   listAll(store, Math.min(lists, rows), seed)
@@ -33,6 +36,10 @@ export const listedStore = (
   put(store, ["new", "k1", "newer"], seed + 1)
   return store
 }
+
+/** The mode that scans all codes, or lists. */
+export const modeOf = ({ shape }: Store, mode: "flat" | "ivf"): Mode =>
+  mode === "flat" && shape.pq !== undefined ? "pq" : mode
 
 interface Asked {
   readonly mode?: "flat" | "ivf"
@@ -51,7 +58,7 @@ export const searchListed = (
   { mode = "ivf", nprobe, keep, margin, wanted, above }: Asked,
   columns = store.columns
 ): Hits => {
-  const choice = choose({ mode, nprobe, rerank: 0, k: keep }, store.shape)
+  const choice = choose({ mode: modeOf(store, mode), nprobe, rerank: 0, k: keep }, store.shape)
   const hits = newHits(QUERIES, keep)
   const whole = { ...plan(choice, columns, store.directory.rows, 20), margin, wanted, seed: above }
   kernels.search(whole, columns, randomVectors(99, QUERIES * DIMENSIONS), store.directory.words, hits)

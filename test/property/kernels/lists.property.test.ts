@@ -6,14 +6,22 @@ import { scalar } from "../../../src/core/kernels/scalar.ts"
 import { FILTER_OP } from "../../../src/core/kernels/shape.ts"
 import { newHits } from "../../../src/core/search/hits.ts"
 import { choose, plan } from "../../../src/core/search/plan.ts"
-import { fieldColumn, METRICS } from "../../../src/core/store/layout.ts"
+import { fieldColumn, METRICS, type PqShape } from "../../../src/core/store/layout.ts"
 import { columnsOf } from "../../../src/core/store/memory.ts"
 import type { Store } from "../../../src/core/store/store.ts"
 import { testEveryIsa } from "./addon.ts"
-import { DIMENSIONS, found, listedStore, QUERIES, searchListed } from "./listed.ts"
+import { DIMENSIONS, found, listedStore, modeOf, QUERIES, searchListed } from "./listed.ts"
 import { randomVectors } from "./random.ts"
 
+const pq = fc.constantFrom<PqShape | undefined>(
+  undefined,
+  { m: 6, bits: 4 },
+  { m: 5, bits: 8 },
+  { m: 6, bits: 4, rotation: "opq" }
+)
+
 const drawn = fc.record({
+  pq,
   seed: fc.nat({ max: 2 ** 30 }),
   metric: fc.constantFrom(...METRICS),
   rows: fc.integer({ min: 1, max: 700 }),
@@ -27,11 +35,11 @@ testEveryIsa("rows go to the same lists, and lists give the same rows, as by the
   fc.assert(
     fc.property(drawn, (shape) => {
       const store = listedStore(native, shape)
-      const { layout, codes, centroids } = store.columns
+      const { layout, encoder, codes, centroids } = store.columns
       const slots = Uint32Array.from({ length: store.directory.rows }, (_, slot) => slot)
       const [ours, theirs] = [new Uint32Array(slots.length), new Uint32Array(slots.length)]
-      native.assignLists(layout, slots, codes[0]!, centroids!.columns, centroids!.halfNorms, ours)
-      scalar.assignLists(layout, slots, codes[0]!, centroids!.columns, centroids!.halfNorms, theirs)
+      native.assignLists(layout, slots, encoder, codes[0]!, centroids!.columns, centroids!.halfNorms, ours)
+      scalar.assignLists(layout, slots, encoder, codes[0]!, centroids!.columns, centroids!.halfNorms, theirs)
       assert.deepEqual(ours, theirs)
       const [a, b] = [native, scalar].map((kernels) => searchListed(kernels, store, { ...shape, keep: 10 }))
       assert.deepEqual(a!.counts, b!.counts)
@@ -71,6 +79,7 @@ const placedStore = (kernels: Kernels, shape: Placed): Store => {
 }
 
 const placed = fc.record({
+  pq,
   seed: fc.nat({ max: 2 ** 30 }),
   metric: fc.constantFrom(...METRICS),
   rows: fc.integer({ min: 600, max: 2500 }),
@@ -113,7 +122,7 @@ const searchPlaces = (
   seed?: number
 ) => {
   const hits = newHits(QUERIES, 10)
-  const choice = choose({ mode, nprobe, rerank, k: 10 }, store.shape)
+  const choice = choose({ mode: modeOf(store, mode), nprobe, rerank, k: 10 }, store.shape)
   const whole = {
     ...plan(choice, store.columns, store.directory.rows, 20, true),
     margin,

@@ -77,7 +77,6 @@ export const checkHeader = (
   require(lists <= MAX_LISTS, "lists", `${lists} is out of range`)
   require(listBlocks <= BLOCKS_A_ROW * (rows + lists), "listBlocks", `${listBlocks} for ${rows} rows`)
   require(lists > 0 || listBlocks === 0, "listBlocks", `${listBlocks} of no list`)
-  require(lists === 0 || kind !== "pq", "lists", "are of signs: the codes are pq")
   require(tagsBytes <= MAX_DICTIONARY_BYTES, "tagsBytes", "is out of range")
   require(tagCount <= tagsBytes, "tagCount", `${tagCount} in ${tagsBytes} bytes`)
 

@@ -11,13 +11,14 @@ import {
   BLOCK,
   BLOCKS,
   bufferBytes,
-  CODE_BITS,
   type Column,
   codeColumns,
+  componentCount,
   LINK_COLUMNS,
   parameterCount,
   SLOTS
 } from "../layout.ts"
+import { centroidBytes } from "../list-columns.ts"
 import { columnsOf, type StoreShape } from "../memory.ts"
 
 /** Bytes before the first section. */
@@ -152,11 +153,16 @@ const rangesOf = (size: ImageSize): ReadonlyArray<Range> => {
   add("encoder", 4 * parameterCount(size.shape.dimensions, size.shape.pq, size.rotated))
   add("keys", size.keyCapacity * 4)
   add("records", size.recordsBytes)
-  add("lists", 4 * size.lists * (CODE_BITS + 2), 0, "centroids")
+  add(
+    "lists",
+    centroidBytes(componentCount(size.shape.dimensions, size.shape.pq, size.rotated), size.lists),
+    0,
+    "centroids"
+  )
   add("lists", 4 * size.lists, 0, "heads")
   for (let chunk = 0; chunk * BLOCKS < size.listBlocks; chunk++) {
     addBlocks("lists", chunk, size.listBlocks, [
-      { name: "codes", columns: codeColumns(size.shape.metric) },
+      { name: "codes", columns: codeColumns(size.shape.metric, size.shape.pq) },
       { name: "links", columns: LINK_COLUMNS }
     ])
   }
