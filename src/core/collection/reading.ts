@@ -21,7 +21,7 @@ import { filterOfNamespace, type Namespace, passingNamespace, scopeOfNamespace }
 import { type Hit, type HitColumns, type HitSink, type HitSource, hitColumns, hitList, readEntry } from "./read.ts"
 import { RowWalk } from "./row-walk.ts"
 import { checkedText, type EmbedTexts } from "./texts.ts"
-import { areMany, ownVector, ownVectors, ownVectorsInTurns } from "./vectors.ts"
+import { areMany, lentVector, ownVector, ownVectors, ownVectorsInTurns } from "./vectors.ts"
 
 /** A vector, or a text for the collection's embedder. */
 export type Query = ArrayLike<number> | string
@@ -130,7 +130,10 @@ export const makeReading = (
   ): Effect.Effect<A, SabineError> => {
     if (!memory.tags.isFarBehind()) return direct(startVectors(vectors, isBatch, options, sink))
     return limitedTogether(options, (others) =>
-      Effect.flatMap(attempt(vectors), (own) => caughtUp(direct(startVectors(() => own, isBatch, others, sink))))
+      Effect.flatMap(
+        attempt(() => vectors().slice()),
+        (own) => caughtUp(direct(startVectors(() => own, isBatch, others, sink)))
+      )
     )
   }
 
@@ -195,7 +198,7 @@ export const makeReading = (
     search: (query, options = {}) =>
       typeof query === "string"
         ? searchMade((signal) => embedded([query], signal), false, options, oneList)
-        : searchVectors(() => ownVector(kernels, shape, query), false, options, oneList),
+        : searchVectors(() => lentVector(kernels, shape, query), false, options, oneList),
     searchMany: (queries, options = {}) =>
       Array.isArray(queries)
         ? searchMade((signal) => embedded(queries, signal), true, options, hitColumns)

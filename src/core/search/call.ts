@@ -2,7 +2,10 @@
 import type { Queued } from "./queue.ts"
 import type { HitReader, Running, Search } from "./search.ts"
 
-/** A search and what becomes of it. Exactly one of `done` and `fail` is called, once. */
+/**
+ * A search and what becomes of it. Exactly one of `done` and `fail` is called, once. The query of a search that is no batch is
+ * lent until the call returns that starts it.
+ */
 export interface Request extends Search {
   /** Many queries in one call: served in parts, in turn with the other callers of the collection. */
   readonly isBatch: boolean

@@ -93,7 +93,8 @@ export class Dispatcher {
 
   #enqueue(request: Request, us: number, isIdle: boolean, limits: Limits): () => Promise<void> {
     if (this.#queue.size >= this.#maxQueue) throw new Overloaded({ limit: this.#maxQueue })
-    const call = new Call(request, us <= IN_PLACE_US)
+    const own = request.isBatch ? request : { ...request, queries: request.queries.slice() }
+    const call = new Call(own, us <= IN_PLACE_US)
     const unwatch = isLimited(limits) ? watchLimits(limits, (error) => call.fail(error)) : undefined
     call.onEnd = () => {
       unwatch?.()
