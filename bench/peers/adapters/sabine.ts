@@ -61,7 +61,6 @@ const WAYS: ReadonlyArray<Way> = [
   {
     name: "ivf of pq x 4 bits",
     task: "approximate",
-    index: "ivf",
     collection: (width) => ({ index: "ivf", codes: { pq: { m: width / COMPONENTS, bits: 4, rotation: "none" } } }),
     search: { mode: "ivf" },
     settings: [16, 24, 32, 48, 64, 96].flatMap((nprobe) => [24, 32, 48, 64, 96].map((rerank) => ({ nprobe, rerank })))
