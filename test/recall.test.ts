@@ -206,7 +206,21 @@ const reachesUnderFilters = (name: string, options: CollectionOptions, data: () 
 
 reachesUnderFilters("sentences", {}, () => real(40_000))
 reachesUnderFilters("clusters", { metric: "l2" }, () => clustered(40_000, 48, 200))
-reachesUnderFilters("clusters in product codes", { codes: { pq: { m: 12 } } }, () => clustered(40_000, 48, 200))
+
+/** The same vectors, longer or shorter, about another middle. */
+const scaled = ({ base, queries, dimensions }: Data, by: number, middle = 0): Data => ({
+  dimensions,
+  base: base.map((x) => middle + by * x),
+  queries: queries.map((x) => middle + by * x)
+})
+const PRODUCTS = { codes: { pq: { m: 12 } } } as const
+reachesUnderFilters("off centre in product codes", PRODUCTS, () => scaled(clustered(12_000, 48, 60), 1, 3))
+reachesUnderFilters("short in product codes", { metric: "l2", ...PRODUCTS }, () =>
+  scaled(clustered(12_000, 48, 60), 0.01)
+)
+reachesUnderFilters("long in product codes", { metric: "dot", ...PRODUCTS }, () =>
+  scaled(clustered(12_000, 48, 60), 100)
+)
 
 const reachesAboveScores = (name: string, options: CollectionOptions, data: () => Data | Promise<Data>) => {
   test(`${name}: the recall that is asked for is reached above a least score, in lists`, async () => {

@@ -1,7 +1,7 @@
 //! Putting rows into inverted lists by their codes.
 
 use crate::codebook::Codebook;
-use crate::columns::{ALIGNMENT, Codes};
+use crate::columns::{ALIGNMENT, Codes, check};
 use crate::error::{Result, require};
 use crate::kernels::blocks::CodeColumns;
 use crate::kernels::matmul;
@@ -16,6 +16,7 @@ enum Coded {
 
 impl Coded {
     fn new(layout: &SegmentLayout, encoder: View<f32>, codes: View<u8>) -> Result<Self> {
+        check(layout)?;
         if layout.subspaces == 0 {
             return Ok(Coded::Signs { codes: Codes::new(layout, codes)?, scale: layout.factor_scale as f32 });
         }

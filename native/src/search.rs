@@ -155,6 +155,8 @@ unsafe fn hits(
             (Some(lists), Some(mask)) => lists.expected_ns(plan, mask),
             _ => usize::MAX,
         };
+        // Under a filter all codes may take less time.
+        let reached = lists.filter(|_| mask.is_none() || lists_ns < blocks_ns);
         let is_short = |scorer: &Scorer| {
             let scan_ns = blocks_ns.min(lists_ns);
             mask.as_ref().is_some_and(|mask| mask.is_short(plan.rerank as usize, scorer.row_bytes(), scan_ns))
@@ -177,7 +179,7 @@ unsafe fn hits(
                     (PQ | IVF, _) if plan.scans_products() => {
                         let kernel = adc::pick(plan.subspace_bits);
                         let listed = Listed { queries: &adc, kernel, coded: &coded, flat: &[] };
-                        if !in_lists(area, lists, &listed, &mut sinks, cancel)? {
+                        if !in_lists(area, reached, &listed, &mut sinks, cancel)? {
                             sinks = new_sinks();
                             scan::products(area, &adc, &mut sinks, cancel)?;
                         }
@@ -186,7 +188,7 @@ unsafe fn hits(
                         let (flat, projected) = query::flat(plan, &vectors, encoder);
                         let kernel = fastscan::pick();
                         let listed = Listed { queries: &flat, kernel, coded: &projected, flat: &flat };
-                        if !in_lists(area, lists, &listed, &mut sinks, cancel)? {
+                        if !in_lists(area, reached, &listed, &mut sinks, cancel)? {
                             sinks = new_sinks();
                             scan::flat(area, &flat, &mut sinks, cancel)?;
                         }
@@ -218,8 +220,8 @@ unsafe fn hits(
     }
 }
 
-/// Scans the lists that the queries visit, where there are any: false where all codes are to be scanned instead, as under a
-/// filter that takes less time. `None` when cancelled.
+/// Scans the lists that the queries visit, where there are any: false where all codes are to be scanned instead, as when it
+/// took longer under a filter. `None` when cancelled.
 ///
 /// # Safety
 /// As for [`Lists::scan`]; the lists are those of the plan.
@@ -234,9 +236,7 @@ unsafe fn in_lists<Q>(
     unsafe {
         match (lists, mask) {
             (Some(lists), None) => lists.scan(plan, listed, sinks, cancel).map(|()| true),
-            (Some(lists), Some(mask)) if lists.expected_ns(plan, mask) < mask.blocks_ns() => {
-                lists.scan_passing(plan, listed, mask, sinks, cancel)
-            }
+            (Some(lists), Some(mask)) => lists.scan_passing(plan, listed, mask, sinks, cancel),
             _ => Some(false),
         }
     }

@@ -4,11 +4,13 @@
  */
 import { kernels } from "../core/native.ts"
 import { newHits } from "../core/search/hits.ts"
+import { marginSums } from "../core/search/margins.ts"
 import type {
   AssignTask,
   CopyTask,
   EncodeTask,
   LinkTask,
+  MarginsTask,
   MeasureDone,
   MeasureTask,
   OnMemory,
@@ -80,6 +82,9 @@ export const measure = (task: MeasureTask): Reply<MeasureDone> =>
     const candidates = hits.counts.reduce((sum, count) => sum + count, 0)
     return { found: foundOf(hits, task.truth, task.depths), candidates, queryUs: microseconds / hits.counts.length }
   })
+
+export const margins = (task: MarginsTask): Reply<ReadonlyArray<number>> =>
+  on(task, ({ columns }) => marginSums(kernels, columns, columns.layout, task.queries, task.counts))
 
 export const write = (task: WriteTask): Reply<Uint32Array | undefined> =>
   on(task, ({ columns }) => writeVectors(kernels, columns, task.rows, task.vectors))

@@ -38,7 +38,7 @@ const CONTROL_WORDS = 4
 const shapeOf = ([metric, precision, dimensions, , choice]: Draw, isProduct = false) => {
   const d = DIMENSIONS[dimensions % DIMENSIONS.length]!
   const pq: PqShape | undefined = isProduct ? (d % 2 === 0 ? { m: 2, bits: 4 } : { m: 1, bits: 8 }) : undefined
-  const rotated = isProduct && choice % 3 === 0 ? d : 0
+  const rotated = isProduct ? [0, d, Math.max(pq!.m, d - 1)][(choice >> 2) % 3]! : 0
   const metricName = METRICS[metric % METRICS.length]!
   const precisionName = PRECISIONS[precision % PRECISIONS.length]!
   const layout = segmentLayout(d, metricName, precisionName, 2 ** (choice % 9), pq, rotated)

@@ -13,12 +13,16 @@ pub const GROUPS: usize = CODE_BITS / 4;
 /// Entries of the table of a group.
 pub const ENTRIES: usize = 16;
 
+/// Most bytes of the codes of a block that are asked for ahead: the hardware's own prefetch goes on from there.
+const MOST_ASKED: usize = 4096;
+
 /// The columns of a codes buffer: the codes of 1,024 blocks, then their factors, then, for l2, their
 /// squared norms. A segment has one; any other memory laid out alike can be scanned as well.
 #[derive(Clone, Copy)]
 pub struct CodeColumns {
     start: *const u8,
     block_bytes: usize,
+    have_factors: bool,
     norm_scale: Option<f32>,
 }
 
@@ -26,12 +30,12 @@ impl CodeColumns {
     /// The columns that start at `start`, 64-byte aligned. `norm_scale` is what stored squared norms
     /// are multiplied by; `None` where there are none.
     pub fn new(start: *const u8, norm_scale: Option<f32>) -> Self {
-        CodeColumns { start, block_bytes: CODE_BLOCK_BYTES, norm_scale }
+        CodeColumns { start, block_bytes: CODE_BLOCK_BYTES, have_factors: true, norm_scale }
     }
 
     /// The one column of product codes of so many bytes.
     pub fn products(start: *const u8, code_bytes: usize) -> Self {
-        CodeColumns { start, block_bytes: code_bytes * BLOCK, norm_scale: None }
+        CodeColumns { start, block_bytes: code_bytes * BLOCK, have_factors: false, norm_scale: None }
     }
 
     /// Address of the first byte of a slot's code; the next is [`BLOCK`] bytes after it.
@@ -40,11 +44,11 @@ impl CodeColumns {
         self.start.wrapping_add(slot / BLOCK * self.block_bytes + slot % BLOCK)
     }
 
-    /// Asks for the codes of a block, and for what belongs to them.
+    /// Asks for the codes of a block, or the first of them, and for what belongs to them.
     #[inline(always)]
     pub fn prefetch_block(&self, block: usize) {
-        prefetch_range(self.start.wrapping_add(block * self.block_bytes), self.block_bytes);
-        if self.block_bytes == CODE_BLOCK_BYTES {
+        prefetch_range(self.start.wrapping_add(block * self.block_bytes), self.block_bytes.min(MOST_ASKED));
+        if self.have_factors {
             prefetch_range(self.start.wrapping_add(FACTORS_OFFSET + block * 2 * BLOCK), 2 * BLOCK);
         }
     }

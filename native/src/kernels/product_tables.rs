@@ -162,14 +162,15 @@ mod tests {
             let centroids = 1usize << bits;
             let mut parameters = floats(7, dimensions as usize + (dimensions + subspaces) as usize * centroids);
             let query = floats(8, dimensions as usize);
-            for spoiled in [1.0, f32::NAN, f32::INFINITY] {
-                parameters[dimensions as usize + 3] *= spoiled;
+            let levels = if bits == 4 { 63.0 } else { 255.0 };
+            for spoiled in [parameters[dimensions as usize + 3], f32::NAN, f32::INFINITY] {
+                parameters[dimensions as usize + 3] = spoiled;
                 let codebook =
                     Codebook::new(&layout, View::from_raw(parameters.as_mut_ptr(), parameters.len())).unwrap();
                 let (scores, least, lo, range) = definition(&codebook, &query, 0.75);
-                let inverse = 63.0 / range;
+                let inverse = levels / range;
                 let entry = |(i, score): (usize, &f32)| {
-                    ((score - least[i / centroids]) * inverse).clamp(0.0, 63.0).round_ties_even() as u8
+                    ((score - least[i / centroids]) * inverse).clamp(0.0, levels).round_ties_even() as u8
                 };
                 let entries: Vec<u8> = scores.iter().enumerate().map(entry).collect();
                 for ((isa, score), (_, quantise)) in
@@ -180,7 +181,7 @@ mod tests {
                     // SAFETY: the instruction set is there, and the codebook is whole.
                     let sums = unsafe {
                         let sums = score(&codebook, &query, 0.75, &mut ours, &mut lowest);
-                        quantise(&ours, &lowest, inverse, 63.0, &mut rounded);
+                        quantise(&ours, &lowest, inverse, levels, &mut rounded);
                         sums
                     };
                     let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();

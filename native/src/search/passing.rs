@@ -90,8 +90,7 @@ impl Lists {
         let mut order = unsafe { self.order(plan, coded) };
         let near = order.near();
         let sampled = near.min(BEST_FIRST.max(near / 4));
-        // The scores of l2 are twice as far apart as the ranks.
-        let unit = if plan.metric == L2 { 0.5 } else { 1.0 };
+        let unit = rank_unit(plan);
         let seed = plan.seed();
         let mut all = Reservoir::new(wanted);
         let (mut bound, mut look, mut left) = (f32::NEG_INFINITY, sampled, visitor.mask.blocks_ns() / LISTED_NS);
@@ -179,6 +178,17 @@ impl<Q> Visitor<'_, Q> {
         self.found.raise(self.passing.threshold());
         self.sifts = offered > FEW * blocks;
     }
+}
+
+/// How far apart ranks are whose lists hold scores that are 1 apart: those of l2 are twice as far apart as the ranks, and
+/// ranks of product codes are in units of the codebook.
+fn rank_unit(plan: &SearchPlan) -> f32 {
+    let codebook = match (plan.subspaces, plan.metric) {
+        (0, _) => 1.0,
+        (_, DOT) => plan.factor_scale,
+        _ => plan.factor_scale * plan.factor_scale,
+    };
+    (if plan.metric == L2 { 0.5 } else { 1.0 } / codebook) as f32
 }
 
 /// Slots of block `b` whose rows passed, of those that are live.

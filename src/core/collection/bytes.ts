@@ -19,5 +19,5 @@ export const bytesAnEntry = (shape: StoreShape): number => {
 }
 
 /** Bytes of one entry in inverted lists: a copy of its code, its row, and its share of what links blocks. */
-export const bytesListed = ({ metric }: StoreShape): number =>
-  codeColumns(metric).reduce((sum, { blockBytes }) => sum + blockBytes / BLOCK, LINKS_BYTES / SLOTS)
+export const bytesListed = ({ metric, pq }: StoreShape): number =>
+  codeColumns(metric, pq).reduce((sum, { blockBytes }) => sum + blockBytes / BLOCK, LINKS_BYTES / SLOTS)

@@ -112,6 +112,8 @@ export const planRegrouping = async (
     // A list that has lost all its rows meanwhile has none to part.
     if (rows.length > 0) sampled.push({ list, parts, rows: spread(rows, parts * SAMPLE_PER_LIST) })
   }
+  // Training replaces the codes, and the lists with them.
+  if (store.lists !== lists) return undefined
   const { codes, columns } = store
   const task = {
     layout: columns.layout,

@@ -1,6 +1,6 @@
 /**
  * Centroids of inverted lists, trained in the coordinates of the codes: a row counts as its code has it, so training
- * needs no vectors and costs the same at every dimension and precision.
+ * needs no vectors, and with signs costs the same at every dimension.
  */
 
 import { LENGTH_WEIGHT } from "../kernels/adc.ts"

@@ -82,7 +82,7 @@ export interface SearchPlan extends SegmentLayout {
  * blocks, each as a block of a segment with the row of every slot beside it.
  */
 export interface ListColumns {
-  /** Centroids in the coordinates of the codes, `256 x lists`: column `l` is the centroid of list `l`. */
+  /** Centroids in the coordinates of the codes, `components x lists`: column `l` is the centroid of list `l`. */
   readonly centroids: Float32Array
   /** Added to the product of a query with each centroid when lists are ranked. */
   readonly biases: Float32Array

@@ -38,6 +38,15 @@ export const scanPassing = (
   return true
 }
 
+/**
+ * How far apart ranks are whose lists hold scores that are 1 apart: those of l2 are twice as far apart as the ranks, and
+ * ranks of product codes are in units of the codebook.
+ */
+const rankUnit = ({ metric, subspaces, factorScale }: SearchPlan): number => {
+  const codebook = subspaces === 0 ? 1 : metric === METRIC.dot ? factorScale : factorScale * factorScale
+  return fround((metric === METRIC.l2 ? 0.5 : 1) / codebook)
+}
+
 const scanOnePassing = (
   plan: SearchPlan,
   lists: ListColumns,
@@ -49,8 +58,7 @@ const scanOnePassing = (
   const wanted = wantedOf(plan)
   const order = orderLists(plan, lists, estimator.projected)
   const sampled = Math.min(order.near, Math.max(BEST_FIRST, order.near >> 2))
-  // The scores of l2 are twice as far apart as the ranks.
-  const unit = plan.metric === METRIC.l2 ? 0.5 : 1
+  const unit = rankUnit(plan)
   const { seed = Number.NEGATIVE_INFINITY } = plan
   const all = new TopRows(wanted, seed)
   const passing = (row: number) =>

@@ -9,7 +9,6 @@ import { MODE, NPROBE_FACTOR } from "../kernels/shape.ts"
 import { type Pool, runOnMemory } from "../pool.ts"
 import { allSettled } from "../settled.ts"
 import { type Searchable, whileClaimed } from "../store/searchable.ts"
-import { marginsFor } from "./margins.ts"
 import { plan, type SearchChoice, scanMode } from "./plan.ts"
 import type { MeasureDone, SearchDone } from "./task.ts"
 import { type Found, recallOf, type Truth } from "./truth.ts"
@@ -49,7 +48,7 @@ export const calibrate = async (
     const exact = planned({ mode: MODE.exact, keep: EXACT_HITS, rerank: 0, nprobe: 0, recall: undefined })
     const truths = await truthsOf(memory, pool, sample, exact)
     const curves = KS.map((k) => ({ k, settings: [] as Array<Setting> }))
-    for (const way of await waysToScan(memory, sample)) {
+    for (const way of await waysToScan(memory, pool, sample)) {
       signal?.throwIfAborted()
       const scanUs = await timeOf(memory, pool, sample, planned({ ...way, keep: 1, rerank: 0, recall: undefined }))
       // A search for few hits is content with what few lists hold: so is this one, deep as it is.
@@ -74,19 +73,34 @@ export const calibrate = async (
 
 type WayToScan = Pick<Setting, "mode" | "nprobe" | "margin">
 
-const waysToScan = async (memory: Searchable, sample: CalibrationSample): Promise<ReadonlyArray<WayToScan>> => {
+const waysToScan = async (
+  memory: Searchable,
+  pool: Pool["Service"],
+  sample: CalibrationSample
+): Promise<ReadonlyArray<WayToScan>> => {
   const { layout, lists } = memory.columns
   const whole = { mode: scanMode(layout), nprobe: 0 }
   if (lists === undefined) return [whole]
   const count = lists.heads.length
   const usual = [...new Set(PROBED.map((share) => Math.max(1, Math.round(share * count))))]
-  const margins = await marginsFor(memory, lists, sample.vectors, usual)
+  const margins = await meanMargins(memory, pool, sample, usual)
   const ofLists = (probed: number, i: number) => ({
     mode: MODE.ivf,
     nprobe: Math.min(count, NPROBE_FACTOR * probed),
     margin: margins[i]!
   })
   return [whole, ...usual.map(ofLists)]
+}
+
+/** For each of `counts`, the mean margin by which queries visit so many lists. */
+const meanMargins = async (
+  memory: Searchable,
+  pool: Pool["Service"],
+  sample: CalibrationSample,
+  counts: ReadonlyArray<number>
+): Promise<ReadonlyArray<number>> => {
+  const parts = await inTasks<ReadonlyArray<number>>(memory, pool, sample, "margins", () => ({ counts }))
+  return counts.map((_, at) => parts.reduce((sum, part) => sum + part[at]!, 0) / sample.rows.length)
 }
 
 /** Runs a task for each few queries of a sample, `part` being what it is told besides them. */

@@ -35,6 +35,7 @@ export class ScanCost {
   readonly #queryNs: number
   readonly #candidateNs: number
   readonly #filterNs: number
+  readonly #isNative: boolean
   /** Whether all searches have the same filter: then what it leaves out is part of what is learned of a row. */
   readonly isOfOneFilter: boolean
 
@@ -42,7 +43,15 @@ export class ScanCost {
    * Nanoseconds a row or step by mode, to prepare a query for codes, to score a candidate again, and for an operation of a
    * filter a row.
    */
-  constructor(unitNs: ReadonlyArray<number>, queryNs = 0, candidateNs = 0, filterNs = 0, isOfOneFilter = false) {
+  constructor(
+    unitNs: ReadonlyArray<number>,
+    queryNs = 0,
+    candidateNs = 0,
+    filterNs = 0,
+    isNative = true,
+    isOfOneFilter = false
+  ) {
+    this.#isNative = isNative
     this.#unitNs = [...unitNs]
     this.#queryNs = queryNs
     this.#candidateNs = candidateNs
@@ -52,7 +61,7 @@ export class ScanCost {
 
   /** The same guesses, for searches that all have one filter. */
   ofOneFilter(): ScanCost {
-    return new ScanCost(this.#unitNs, this.#queryNs, this.#candidateNs, this.#filterNs, true)
+    return new ScanCost(this.#unitNs, this.#queryNs, this.#candidateNs, this.#filterNs, this.#isNative, true)
   }
 
   microseconds(plan: Priced, rows: number, queries: number): number {
@@ -66,6 +75,12 @@ export class ScanCost {
   diversityMicroseconds(keep: number, fetch: number, fast = false): number {
     const compared = (keep * keep) / (keep + LAZY_HITS)
     return (fetch * compared * this.#candidateNs) / DIVERSITY_SPEEDUP / (fast ? FAST_SPEEDUP : 1) / 1000
+  }
+
+  /** What it takes to compare a query with centroids of so many elements together, to rank their lists. */
+  rankingMicroseconds(elements: number): number {
+    const elementNs = !this.#isNative ? SCALAR_ELEMENT_NS : elements > CACHED_ELEMENTS ? FAR_ELEMENT_NS : ELEMENT_NS
+    return (elements * elementNs) / 1000
   }
 
   /** What it takes to evaluate a filter of so many operations. */
@@ -86,6 +101,12 @@ export class ScanCost {
   }
 }
 
+/** An element of centroids in the cache, in memory, and without the addon; and so many are in the cache. */
+const ELEMENT_NS = 0.07
+const FAR_ELEMENT_NS = 0.4
+const SCALAR_ELEMENT_NS = 1.7
+const CACHED_ELEMENTS = 1 << 18
+
 /** A step of a walk, its some 20 products of copies apart. */
 const STEP_NS = 300
 
@@ -98,5 +119,5 @@ export const initialCost = ({ dimensions, precision, pq }: StoreShape, native: b
   const listed = pq === undefined ? 1 : product
   return native
     ? new ScanCost([bytes / 8, 1, 2, listed, STEP_NS + 2 * dimensions, product], products / 15, bytes / 8, 0.2)
-    : new ScanCost([bytes, 150, 150, 150, 0, 5 * codeBytes], products / 0.6, bytes, 20)
+    : new ScanCost([bytes, 150, 150, 5 * codeBytes, 0, 5 * codeBytes], products / 0.6, bytes, 20, false)
 }

@@ -58,6 +58,16 @@ const scannedRows = (plan: SearchPlan, { columns }: Searchable): number => {
   return (rows * plan.nprobe) / lists / (plan.margin === undefined ? 1 : NPROBE_FACTOR)
 }
 
+/** Elements of the centroids that a query is compared with, but for those that a shortlist stands for. */
+const rankedElements = ({ mode }: SearchPlan, { columns: { lists } }: Searchable): number =>
+  mode === MODE.ivf && lists !== undefined && lists.shortlist === undefined ? lists.centroids.length : 0
+
+/** Learns what a search took, ranking apart. */
+const observed = ({ cost, memory }: Search, plan: SearchPlan, queries: number, microseconds: number): void => {
+  const ranking = queries * cost.rankingMicroseconds(rankedElements(plan, memory))
+  cost.observe(plan, scannedRows(plan, memory), queries, microseconds - ranking)
+}
+
 /** What a plan costs: under a filter lists are left for all codes where too much of them would be visited. */
 const priced = (plan: SearchPlan, filtered: boolean): SearchPlan =>
   filtered && plan.mode === MODE.ivf ? { ...plan, mode: scanMode(plan) } : plan
@@ -77,7 +87,10 @@ export const outlookOf = ({ cost, choice, memory, passing }: Search): Outlook =>
   const whole = plan(choice, memory.columns, rows, 0, operations > 0)
   const { keep, fetch = 0, fast, lambda = 1 } = whole
   const known = priced(whole, operations > 0)
-  const us = cost.microseconds(known, scannedRows(known, memory), 1) + cost.filterMicroseconds(operations, rows)
+  const us =
+    cost.microseconds(known, scannedRows(known, memory), 1) +
+    cost.rankingMicroseconds(rankedElements(known, memory)) +
+    cost.filterMicroseconds(operations, rows)
   return {
     perQuery: us + cost.diversityMicroseconds(keep, fetch, fast && keepsWorth({ keep, lambda }, fetch)),
     shards: mostShards(whole)
@@ -136,8 +149,7 @@ export const searchInPlace = (search: Search): void => {
       const microseconds = (performance.now() - start) * 1000
       // What a filter left out was not scanned: its time says nothing of a row.
       if (filter === undefined || cost.isOfOneFilter) {
-        const known = priced(whole, filter !== undefined)
-        cost.observe(known, scannedRows(known, memory), count, microseconds)
+        observed(search, priced(whole, filter !== undefined), count, microseconds)
       }
       if (filter !== undefined) search.passing?.filled(filter)
       const isWhole = addMoved({ ...search, whole, filter: asked }, hits, moved)
@@ -203,11 +215,12 @@ export const searchInPool = (pool: Pool["Service"], search: Search, shards: numb
 
 const scanInPool = async (
   pool: Pool["Service"],
-  { memory, cost, queries, count }: Search,
+  search: Search,
   whole: SearchPlan,
   filter: Filter | undefined,
   shards: number
 ): Promise<Hits> => {
+  const { memory, queries, count } = search
   const handle = memory.handle()
   // What memory has become since the search was split may not be.
   const parts = Math.min(shards, mostShards(whole))
@@ -218,9 +231,9 @@ const scanInPool = async (
   )
   const found = results.map((result, i) => {
     if (result.status === "rejected") throw result.reason
-    const plan = priced(plans[i]!, filter !== undefined)
-    if (filter === undefined || cost.isOfOneFilter)
-      cost.observe(plan, scannedRows(plan, memory), count, result.value.microseconds)
+    if (filter === undefined || search.cost.isOfOneFilter) {
+      observed(search, priced(plans[i]!, filter !== undefined), count, result.value.microseconds)
+    }
     return result.value.hits
   })
   return plans.length === 1 ? found[0]! : merge(found, whole, count, filter !== undefined)

@@ -47,6 +47,12 @@ export interface MeasureDone {
   readonly queryUs: number
 }
 
+/** Finds the margins by which queries visit so many lists; the answer is their sums. */
+export interface MarginsTask extends OnMemory {
+  readonly queries: Float32Array
+  readonly counts: ReadonlyArray<number>
+}
+
 /** Writes vector `i` of `vectors` (in shared memory) to `rows[i]`; the answer is their lists, where there are any. */
 export interface WriteTask extends OnMemory {
   readonly rows: Uint32Array
