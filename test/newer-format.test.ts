@@ -44,6 +44,13 @@ const newerWal = async (copy: string): Promise<void> => {
   await rm(join(copy, MARK))
 }
 
+/** The same as a kill leaves it that came before the first write, where room was made ahead. */
+const newerRoom = async (copy: string): Promise<void> => {
+  newerLog("")(copy)
+  await writeFile(join(copy, `${LOG}-wal`), new Uint8Array(1 << 16))
+  await rm(join(copy, MARK))
+}
+
 /** Names and contents of the files, but for the mark that closing makes anew: copies have other times than it says. */
 const filesOf = async (folder: string): Promise<ReadonlyMap<string, string>> =>
   new Map(
@@ -83,6 +90,7 @@ describe("a folder of a newer version is refused and left as it is", { concurren
   for (const [what, error, change] of [
     ["a log", LogInvalid, newerLog("")],
     ["a log that was not closed", LogInvalid, newerWal],
+    ["a log that was not written to", LogInvalid, newerRoom],
     [
       "a log of other tables",
       LogInvalid,

@@ -10,8 +10,9 @@ import type { Kernels } from "../kernels/contract.ts"
 import { Acknowledged } from "./acknowledged.ts"
 import { type CleanLog, mark, unmark } from "./clean.ts"
 import { decodeFrame, encodeFrame, type Frame, numberOf, setNumber } from "./frame.ts"
-import { hasWal, openBesideNothing, versionOf } from "./read-only.ts"
+import { versionOf } from "./read-only.ts"
 import { type LoggedCollection, MIGRATIONS, type RestoredCollection, SCHEMA_VERSION } from "./schema.ts"
+import { versionLeft } from "./wal-file.ts"
 import { WalRoom } from "./wal-room.ts"
 
 /** The way of `auto_vacuum` that gives free pages back when it is told to. */
@@ -73,24 +74,6 @@ const refuseNewer = (version: number): void => {
   }
 }
 
-/**
- * Which version a file with a write-ahead log is of, as a reader finds it; 0 where it cannot be read. Whoever may write moves
- * that log into the file by closing it.
- */
-const leftVersion = (path: string): number => {
-  try {
-    const db = openBesideNothing(path)
-    try {
-      return versionOf(db)
-    } finally {
-      db.close()
-    }
-  } catch {
-    // Whoever opens it to write meets what is wrong with it.
-    return 0
-  }
-}
-
 /** Bytes of the write-ahead log that a commit of frames takes, at most: rows fill at least half of a page. */
 const walBytes = (frames: ReadonlyArray<Uint8Array>): number =>
   frames.reduce((bytes, { length }) => bytes + 2 * length, COMMIT_PAGES * PAGE_BYTES)
@@ -113,7 +96,8 @@ export class LogFile {
     this.#relaxed = relaxed
     this.#acknowledged = new Acknowledged(kernels, path)
     this.#room = relaxed ? undefined : new WalRoom(path, CHECKPOINT_PAGES * PAGE_BYTES)
-    if (hasWal(path)) refuseNewer(leftVersion(path))
+    // Whoever may write moves a write-ahead log into the file by closing it.
+    refuseNewer(versionLeft(path) ?? 0)
     this.#db = new DatabaseSync(path)
     try {
       // Before anything is read: then SQLite keeps the index of its write-ahead log in memory, and a full disk opens.

@@ -8,8 +8,9 @@ import type { Kernels } from "../kernels/contract.ts"
 import { Acknowledged } from "./acknowledged.ts"
 import { decodeFrame, HEAD as FRAME_HEAD, numberOf } from "./frame.ts"
 import { type CollectionRow, describeCollection, isDamage } from "./log-file.ts"
-import { hasWal, openBesideNothing, openReadOnly, versionOf } from "./read-only.ts"
+import { openAlone, openWithWal, versionOf } from "./read-only.ts"
 import { SCHEMA_VERSION } from "./schema.ts"
+import { hasWrites } from "./wal-file.ts"
 
 /** Complaints of SQLite about the structure of the file that are passed on. */
 const COMPLAINTS = 20
@@ -73,30 +74,11 @@ const ROWS = {
 const INDEXED = `SELECT rowid AS number FROM entries INDEXED BY sqlite_autoindex_entries_1
   WHERE collection = ? AND namespace = ? AND key = ?`
 
-/** What SQLite says where it may not make a file. */
-const CANNOT_OPEN = 14
-const isWithoutIndex = (error: unknown): boolean =>
-  ((error as { readonly errcode?: number }).errcode ?? 0) % 256 === CANNOT_OPEN
-
 /** The collection of a damaged row, where it says so twice. */
 const collectionOf = ({ collection, frame }: Row): number | undefined =>
   frame instanceof Uint8Array && frame.length >= FRAME_HEAD && numberOf(frame).collection === collection
     ? collection
     : undefined
-
-/** The file and what its write-ahead log has. Where no index of that can be made beside it, it is made in memory. */
-const openedWithWal = (path: string): DatabaseSync => {
-  const db = openReadOnly(path)
-  try {
-    versionOf(db)
-  } catch (error) {
-    if (!isWithoutIndex(error)) return db
-    db.close()
-    // It was not told that somebody writes.
-    return openBesideNothing(path)
-  }
-  return db
-}
 
 export class LogReader {
   readonly #kernels: Pick<Kernels, "crc32c">
@@ -110,10 +92,9 @@ export class LogReader {
   constructor(kernels: Pick<Kernels, "crc32c">, path: string) {
     this.#kernels = kernels
     this.#path = path
-    const isAhead = hasWal(path)
+    const isAhead = hasWrites(path)
     this.#shared = isAhead && !existsSync(`${path}-shm`) ? `${path}-shm` : undefined
-    // Without a write-ahead log the file is all there is, and nothing is made beside it.
-    this.#db = isAhead ? openedWithWal(path) : openReadOnly(path, { immutable: "1" })
+    this.#db = isAhead ? openWithWal(path) : openAlone(path)
   }
 
   close(): void {

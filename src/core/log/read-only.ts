@@ -1,21 +1,34 @@
-/** The file of a log opened to be read and left as it is, closing included: who may write moves its write-ahead log into it then. */
-import { existsSync, statSync } from "node:fs"
+/** The file of a log opened to be read. */
+import { accessSync, constants } from "node:fs"
+import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 
 /** The files of the system without its locks. */
 const WITHOUT_LOCKS = process.platform === "win32" ? "win32-none" : "unix-none"
 
-/** Whether there are writes that only the write-ahead log of a file may have. */
-export const hasWal = (path: string): boolean => existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0
+/** What SQLite says where it may not make a file. */
+const CANNOT_OPEN = 14
+const isWithoutIndex = (error: unknown): boolean =>
+  ((error as { readonly errcode?: number }).errcode ?? 0) % 256 === CANNOT_OPEN
 
-/** The file, read only, in a way that SQLite has words for. */
-export const openReadOnly = (path: string, way: Readonly<Record<string, string>> = {}, first = ""): DatabaseSync => {
+/** Whether files of the folder of a file may be taken away. */
+const isWritable = (path: string): boolean => {
+  try {
+    accessSync(dirname(path), constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The file, read only, with parameters of its URL, and what is run on it before anything else. */
+const opened = (path: string, parameters: Readonly<Record<string, string>>, pragmas = ""): DatabaseSync => {
   const url = pathToFileURL(path)
-  for (const [name, value] of Object.entries(way)) url.searchParams.set(name, value)
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
   const db = new DatabaseSync(url, { readOnly: true })
   try {
-    db.exec(`${first} PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;`)
+    db.exec(`${pragmas} PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;`)
     return db
   } catch (error) {
     db.close()
@@ -23,11 +36,22 @@ export const openReadOnly = (path: string, way: Readonly<Record<string, string>>
   }
 }
 
-/**
- * The same with the index of its write-ahead log in memory. That takes the file for its own, which a reader cannot say to
- * the system: somebody else may write meanwhile.
- */
-export const openBesideNothing = (path: string): DatabaseSync =>
-  openReadOnly(path, { vfs: WITHOUT_LOCKS }, "PRAGMA locking_mode = EXCLUSIVE;")
-
 export const versionOf = (db: DatabaseSync): number => Number(db.prepare("PRAGMA user_version").get()?.["user_version"])
+
+/** The file alone, where its write-ahead log has nothing: none is made beside it, and closing leaves what is there. */
+export const openAlone = (path: string): DatabaseSync => opened(path, { immutable: "1" })
+
+/** The file and what its write-ahead log has. */
+export const openWithWal = (path: string): DatabaseSync => {
+  const db = opened(path, {})
+  try {
+    versionOf(db)
+  } catch (error) {
+    // Without locks the log of somebody who writes could be taken away when it is closed, where that is allowed.
+    if (!isWithoutIndex(error) || isWritable(path)) return db
+    db.close()
+    // No index of the log may be made beside it: it is made in memory, which takes the file for its own.
+    return opened(path, { vfs: WITHOUT_LOCKS }, "PRAGMA locking_mode = EXCLUSIVE;")
+  }
+  return db
+}

@@ -1,0 +1,121 @@
+/**
+ * What the write-ahead log of a file holds, from its bytes alone. A connection of SQLite may take the log away when it
+ * closes, that of somebody else too, where nothing of it is left to be moved. Nothing is changed here and nothing locked:
+ * of a log that is written meanwhile there may be more than is found.
+ */
+import { closeSync, openSync, readSync } from "node:fs"
+
+/** The header: which order the words of checksums are in, bytes of a page, salts and checksum. */
+const HEADER = 32
+const MAGIC = 0x377f0682
+const [PAGE_SIZE, SALTS, HEADER_SUM] = [8, 16, 24]
+/** That of a frame, before its page: number of the page, pages of the file at the end of a transaction, salts, checksum. */
+const FRAME_HEADER = 24
+const [PAGES, FRAME_SALTS, FRAME_SUM] = [4, 8, 16]
+/** Of the file: what it begins with, and the version of its tables. */
+const FILE_MAGIC = "SQLite format 3\0"
+const USER_VERSION = 60
+
+type Sum = readonly [number, number]
+
+/** Checksum of SQLite over words, after that of what is before them. */
+const sumOf = (bytes: Buffer, isLittleEndian: boolean, [first, second]: Sum): Sum => {
+  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  let [a, b] = [first | 0, second | 0]
+  for (let at = 0; at < bytes.length; at += 8) {
+    a = (a + words.getInt32(at, isLittleEndian) + b) | 0
+    b = (b + words.getInt32(at + 4, isLittleEndian) + a) | 0
+  }
+  return [a, b]
+}
+const isSum = (bytes: Buffer, at: number, [a, b]: Sum): boolean =>
+  bytes.readInt32BE(at) === a && bytes.readInt32BE(at + 4) === b
+
+/** Fills `bytes` from a place of a file; false where it ends before. */
+const readAt = (file: number, bytes: Buffer, at: number): boolean => {
+  for (let had = 0; had < bytes.length; ) {
+    const read = readSync(file, bytes, had, bytes.length - had, at + had)
+    if (read === 0) return false
+    had += read
+  }
+  return true
+}
+
+/** Uses a file; undefined when there is none. */
+const reading = <A>(path: string, use: (file: number) => A): A | undefined => {
+  let file: number
+  try {
+    file = openSync(path, "r")
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error
+    return undefined
+  }
+  try {
+    return use(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+interface Wal {
+  readonly header: Buffer
+  /** Bytes of a frame: its header and a page. */
+  readonly frameBytes: number
+  readonly isLittleEndian: boolean
+}
+
+/** The log as its header says; undefined where that says nothing. */
+const walOf = (file: number): Wal | undefined => {
+  const header = Buffer.alloc(HEADER)
+  if (!readAt(file, header, 0)) return undefined
+  const magic = header.readUInt32BE(0)
+  const pageBytes = header.readUInt32BE(PAGE_SIZE)
+  const isPage = pageBytes >= 512 && pageBytes <= 65_536 && (pageBytes & (pageBytes - 1)) === 0
+  if ((magic & ~1) >>> 0 !== MAGIC || !isPage) return undefined
+  return { header, frameBytes: FRAME_HEADER + pageBytes, isLittleEndian: magic === MAGIC }
+}
+
+/** Whether a frame is of the log as it began last: those of before lie behind, with other salts. */
+const hasSalts = ({ header }: Wal, frame: Buffer): boolean =>
+  header.compare(frame, FRAME_SALTS, FRAME_SALTS + 8, SALTS, SALTS + 8) === 0
+
+/** Transactions of a log that ended, in order: the first page of the file where they wrote it. Checksums go on from frame to frame. */
+function* committed(file: number): Generator<Buffer | undefined> {
+  const wal = walOf(file)
+  if (wal === undefined) return
+  const { header, frameBytes, isLittleEndian } = wal
+  let sum = sumOf(header.subarray(0, HEADER_SUM), isLittleEndian, [0, 0])
+  if (!isSum(header, HEADER_SUM, sum)) return
+  const frame = Buffer.alloc(frameBytes)
+  let first: Buffer | undefined
+  for (let at = HEADER; readAt(file, frame, at) && hasSalts(wal, frame); at += frameBytes) {
+    const page = frame.subarray(FRAME_HEADER)
+    sum = sumOf(page, isLittleEndian, sumOf(frame.subarray(0, FRAME_SALTS), isLittleEndian, sum))
+    const number = frame.readUInt32BE(0)
+    if (number === 0 || !isSum(frame, FRAME_SUM, sum)) return
+    if (number === 1) first = Buffer.from(page)
+    if (frame.readUInt32BE(PAGES) > 0) {
+      yield first
+      first = undefined
+    }
+  }
+}
+
+/** Whether there are writes that only the write-ahead log of a file has. */
+export const hasWrites = (path: string): boolean =>
+  reading(`${path}-wal`, (file) => committed(file).next().done === false) ?? false
+
+/** Version of the tables of a file, its write-ahead log included; undefined where there is none or it is no database. */
+export const versionLeft = (path: string): number | undefined => {
+  const version = reading(`${path}-wal`, (file) => {
+    let newest: number | undefined
+    for (const first of committed(file)) newest = first?.readInt32BE(USER_VERSION) ?? newest
+    return newest
+  })
+  if (version !== undefined) return version
+  return reading(path, (file) => {
+    const start = Buffer.alloc(USER_VERSION + 4)
+    const isDatabase = readAt(file, start, 0) && start.toString("latin1", 0, FILE_MAGIC.length) === FILE_MAGIC
+    return isDatabase ? start.readInt32BE(USER_VERSION) : undefined
+  })
+}
