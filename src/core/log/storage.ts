@@ -2,7 +2,6 @@
  * The log of a database, as the thread that opened it sees it: writes wait for one flush together, and no call of
  * the event loop touches the disk.
  */
-import { setImmediate } from "node:timers/promises"
 import * as Comlink from "comlink"
 import * as Effect from "effect/Effect"
 import type { Answer, StorageSettings, StorageWorker } from "../../workers/storage.ts"
@@ -175,20 +174,8 @@ export class Storage {
       } catch (error) {
         for (const { fail } of group) fail(error)
       }
-      if (group.length > 1) await this.#gather(group.length)
     }
     this.#flushing = false
-  }
-
-  /**
-   * Writers whose writes were done together come back together, one after the other within some turns of the event loop. A
-   * commit for the first of them would have the others wait for two.
-   */
-  async #gather(writers: number): Promise<void> {
-    for (let before = -1; before < this.#waiting.length && this.#waiting.length < writers; ) {
-      before = this.#waiting.length
-      await setImmediate()
-    }
   }
 
   async #commit(group: ReadonlyArray<Pending>): Promise<void> {
