@@ -1,18 +1,21 @@
 /** Room ahead in the write-ahead log: commits do not make the file longer one by one, and zeros are no part of the log. */
 import assert from "node:assert/strict"
-import { copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, describe, test } from "node:test"
 import { encodeFrame, numberOf, setNumber } from "../src/core/log/frame.ts"
 import { LogFile } from "../src/core/log/log-file.ts"
+import { WalRoom } from "../src/core/log/wal-room.ts"
 import { kernels } from "../src/core/native.ts"
 
 const COMMITS = 300
 /** Times that the file may grow for them. */
 const GROWTHS = 30
 const COMPONENTS = 384
+/** Room that is made at the beginning, and what a commit may write beyond what it was expected to. */
+const [MOST_ROOM, FEW_PAGES] = [1 << 17, 1 << 16]
 
 const root = await mkdtemp(join(tmpdir(), "sabine-wal-room-"))
 after(() => rm(root, { recursive: true }))
@@ -23,12 +26,20 @@ const pathIn = (name: string): string => {
 }
 const walOf = (path: string): number => (existsSync(`${path}-wal`) ? statSync(`${path}-wal`).size : 0)
 
+/** Bytes up to the zeros at its end. */
+const writtenOf = (path: string): number => {
+  const bytes = readFileSync(`${path}-wal`)
+  let length = bytes.length
+  while (length > 0 && bytes[length - 1] === 0) length--
+  return length
+}
+
 /** Appends frames one by one; how often the write-ahead log became longer. */
-const growths = (log: LogFile, path: string, from: number, commits: number): number => {
+const growths = (log: LogFile, path: string, from: number, commits: number, components = COMPONENTS): number => {
   let grown = 0
   for (let number = from + 1; number <= from + commits; number++) {
     const before = walOf(path)
-    const vectors = new Float32Array(COMPONENTS).fill(number)
+    const vectors = new Float32Array(components).fill(number)
     const frame = encodeFrame({ operation: "put", keys: [`k${number}`], payloads: [undefined], vectors })
     setNumber(frame, { number, previous: number - 1, collection: 1 })
     log.append([frame])
@@ -69,6 +80,30 @@ describe("room in the write-ahead log", () => {
     const grown = growths(log, path, COMMITS, COMMITS)
     assert.ok(grown > 0 && grown <= GROWTHS, `${grown}`)
     log.close()
+  })
+
+  test("stays within what was written, whatever moves out of the log between", () => {
+    const path = pathIn("folded")
+    const log = new LogFile(kernels, path, false)
+    log.create("notes", "{}")
+    const [rounds, commits] = [40, 3]
+    for (let round = 0; round < rounds; round++) {
+      growths(log, path, round * commits, commits, 4)
+      log.fold("notes", (round + 1) * commits)
+      const bytes = walOf(path)
+      const written = writtenOf(path)
+      assert.ok(bytes <= Math.max(MOST_ROOM, 2 * written) + FEW_PAGES, `${bytes} for ${written}`)
+    }
+    log.close()
+  })
+
+  test("makes the file no longer than its limit", () => {
+    const path = pathIn("limit")
+    const [bytes, limit] = [90_000, 100_000]
+    writeFileSync(`${path}-wal`, new Uint8Array(bytes))
+    const room = new WalRoom(path, limit)
+    for (let i = 0; i < 10; i++) room.reserve(bytes + i)
+    assert.equal(walOf(path), limit)
   })
 
   test("is not made where nobody waits for flushes", () => {

@@ -1,10 +1,13 @@
 /** A disk that is full in earnest: what is refused leaves nothing, what was acknowledged stays, and room makes it go on. */
 import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
-import { appendFile, mkdtemp, rm, statfs } from "node:fs/promises"
+import { appendFile, mkdtemp, rm, stat, statfs } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
+import { encodeFrame, setNumber } from "../../src/core/log/frame.ts"
+import { LogFile } from "../../src/core/log/log-file.ts"
+import { kernels } from "../../src/core/native.ts"
 import { type Collection, isSabineError, open } from "../../src/index.ts"
 
 const DISK_MIB = 40
@@ -95,4 +98,37 @@ test("a full disk refuses, keeps what it acknowledged, opens, and goes on once t
   await db.close()
   t.diagnostic(JSON.stringify({ writes: version, refused: Object.fromEntries(refused) }))
   for (const what of ["write", "save", "checkpoint"]) assert.ok(refused.has(what), what)
+})
+
+test("no room is made ahead in the log where little is free, and it is once there is more", async (t) => {
+  const [left, few, many] = [900_000, 30, 200]
+  const disk = await mounted()
+  if (disk === undefined) return t.skip("no file system may be mounted")
+  t.after(disk.unmount)
+  const path = join(disk.path, "records.sqlite")
+  const log = new LogFile(kernels, path, false)
+  log.create("notes", "{}")
+  let number = 0
+  /** How often the write-ahead log becomes longer. */
+  const growths = async (commits: number): Promise<number> => {
+    let grown = 0
+    for (let i = 0; i < commits; i++) {
+      const { size } = await stat(`${path}-wal`)
+      const vectors = new Float32Array(1000).fill(++number)
+      const frame = encodeFrame({ operation: "put", keys: [`k${number}`], payloads: [undefined], vectors })
+      setNumber(frame, { number, previous: number - 1, collection: 1 })
+      log.append([frame])
+      if ((await stat(`${path}-wal`)).size > size) grown++
+    }
+    return grown
+  }
+  const filler = join(disk.path, "filler")
+  const { bavail, bsize } = await statfs(disk.path)
+  await appendFile(filler, new Uint8Array(bavail * bsize - left))
+  assert.equal(await growths(few), few)
+  await rm(filler)
+  const grown = await growths(many)
+  assert.ok(grown < many / 2, `${grown}`)
+  while (log.compact());
+  log.close()
 })

@@ -101,6 +101,24 @@ function* committed(file: number): Generator<Buffer | undefined> {
   }
 }
 
+/**
+ * Bytes of an open log of some size that were written since it began last. Frames of before and zeros come after those
+ * that have its salts: checksums are not looked at, and what was rolled back may count.
+ */
+export const writtenBytes = (file: number, size: number): number => {
+  const wal = walOf(file)
+  if (wal === undefined) return 0
+  const { frameBytes } = wal
+  const frame = Buffer.alloc(FRAME_HEADER)
+  let written = 0
+  for (let least = 0, most = Math.floor((size - HEADER) / frameBytes); least < most; ) {
+    const middle = least + Math.ceil((most - least) / 2)
+    if (readAt(file, frame, HEADER + (middle - 1) * frameBytes) && hasSalts(wal, frame)) least = written = middle
+    else most = middle - 1
+  }
+  return HEADER + written * frameBytes
+}
+
 /** Whether there are writes that only the write-ahead log of a file has. */
 export const hasWrites = (path: string): boolean =>
   reading(`${path}-wal`, (file) => committed(file).next().done === false) ?? false
