@@ -131,10 +131,50 @@ test("many strings are read in turns of the event loop, appended one by one or a
   const atOnce = [0x28, ...Array.from({ length: count }, () => text).flat(), 0x65]
   for (const [program, looks] of [
     [oneByOne, count / 64],
-    [atOnce, count / 8]
+    [atOnce, count / 64]
   ] as const) {
     const bytes = Uint8Array.from([0x5d, ...program, 0x2e])
     const turns = await turnsOf(async () => assert.equal((await unpickle(bytes)).length, count))
     assert.ok(turns >= looks, `${turns}`)
   }
+})
+
+test("long strings are read in turns of the event loop too, and as often as their bytes say", async () => {
+  const looked = 1 << 14
+  const textOf = (text: string): Buffer => {
+    const bytes = Buffer.from(text)
+    const length = Buffer.alloc(4)
+    length.writeUInt32LE(bytes.length)
+    return Buffer.concat([Buffer.from([0x58]), length, bytes])
+  }
+  const mixed = "aé記😀".repeat(40_000)
+  const short = "é".repeat(4000)
+  const escaped = String.raw`x\u00e9\U0001f600\n`.repeat(20_000)
+  for (const [texts, operations] of [
+    [[mixed], [textOf(mixed)]],
+    [Array.from({ length: 60 }, () => short), Array.from({ length: 60 }, () => textOf(short))],
+    [["xé😀\\n".repeat(20_000)], [Buffer.from(`V${escaped}\n`)]]
+  ] as const) {
+    const bytes = Buffer.concat([Buffer.from([0x5d, 0x28]), ...operations, Buffer.from([0x65, 0x2e])])
+    const turns = await turnsOf(async () => assert.deepEqual(await unpickle(bytes), texts))
+    assert.ok(turns >= bytes.length / looked / 2, `${turns} for ${bytes.length}`)
+  }
+})
+
+test("a list under a mark is not added to, and none is left under one", async () => {
+  const refused: ReadonlyArray<ReadonlyArray<number>> = [
+    [0x5d, 0x28, 0x28, 0x4e, 0x65, 0x2e],
+    [0x5d, 0x28, 0x4e, 0x61, 0x2e],
+    [0x5d, 0x28, 0x2e],
+    [0x28, 0x5d, 0x2e],
+    [0x5d, 0x28, 0x94, 0x65, 0x2e],
+    [0x61, 0x2e],
+    [0x28, 0x28, 0x4e, 0x6c, 0x28, 0x4e, 0x65, 0x2e]
+  ]
+  for (const program of refused) await assert.rejects(unpickle(Uint8Array.from(program)), PickleRefused)
+  assert.deepEqual(await unpickle(Uint8Array.from([0x28, 0x4e, 0x6c, 0x28, 0x4e, 0x4e, 0x65, 0x2e])), [
+    null,
+    null,
+    null
+  ])
 })

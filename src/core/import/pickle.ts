@@ -4,7 +4,6 @@
  * A pickle is a program that can call whatever its reader can import. This reader imports and calls nothing: it knows
  * the operations that such lists are written with and refuses every other one.
  */
-import { forEachSliced } from "../slice.ts"
 import { inNextTurn, leftInTurn } from "../turn.ts"
 
 /** What a pickle is refused with; the importer names the file. */
@@ -48,13 +47,14 @@ const NEWEST_PROTOCOL = 5
 const NEWLINE = 0x0a
 /** Longest line of a memo number: more digits than any number of ours has. */
 const MOST_DIGITS = 10
-const MARK = Symbol("mark")
+
+/** A character of protocol 0, or a run of those that stand for themselves; the last group is no escape. */
+const CHARACTERS = /([^\\]{1,4096})|\\(?:u([\dA-Fa-f]{4})|U([\dA-Fa-f]{8})|([^uU])|[uU]|$)/g
 
 type Item = string | null | Array<string | null>
-type StackItem = Item | typeof MARK
 
-/** Operations between two looks at the clock. */
-const OPERATIONS_A_LOOK = 64
+/** Bytes that are decoded between two looks at the clock, and those that take as long as another operation does. */
+const [BYTES_A_LOOK, OPERATION_BYTES] = [1 << 14, 1 << 8]
 
 /** The list that `bytes` hold, and nothing else, read in turns; rejects with `PickleRefused`. */
 export const unpickle = (bytes: Uint8Array): Promise<Unpickled> => new Unpickler(bytes).run()
@@ -63,12 +63,16 @@ class Unpickler {
   readonly #bytes: Uint8Array
   readonly #view: DataView
   readonly #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-  readonly #stack: Array<StackItem> = []
+  readonly #stack: Array<Item> = []
+  /** How much of the stack lies below each mark. */
+  readonly #marks: Array<number> = []
   readonly #memo = new Map<number, Item>()
   /** The next byte. */
   #next = 0
   /** The operation under way. */
   #at = 0
+  /** Bytes since the last look at the clock. */
+  #done = 0
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
@@ -76,14 +80,22 @@ class Unpickler {
   }
 
   async run(): Promise<Unpickled> {
-    for (let count = 1; ; count++) {
-      if (count % OPERATIONS_A_LOOK === 0 && leftInTurn() <= 0) await inNextTurn()
+    for (;;) {
+      this.#done += OPERATION_BYTES
+      if (this.#isFull()) await inNextTurn()
       this.#at = this.#next
       const op = this.#u8()
       if (op === OP.stop) return this.#result()
       const isUnderWay = this.#do(op)
       if (isUnderWay !== undefined) await isUnderWay
     }
+  }
+
+  /** Whether the rest belongs to the next turn. */
+  #isFull(): boolean {
+    if (this.#done < BYTES_A_LOOK) return false
+    this.#done = 0
+    return leftInTurn() <= 0
   }
 
   /** Of what may be long it says when it is over. */
@@ -97,35 +109,29 @@ class Unpickler {
         this.#length(this.#u64())
         return
       case OP.mark:
-        this.#stack.push(MARK)
+        this.#marks.push(this.#stack.length)
         return
       case OP.none:
         this.#stack.push(null)
         return
       case OP.unicode:
-        this.#stack.push(this.#escaped())
-        return
+        return this.#pushEscaped()
       case OP.shortBinUnicode:
-        this.#stack.push(this.#text(this.#u8()))
-        return
+        return this.#pushText(this.#u8())
       case OP.binUnicode:
-        this.#stack.push(this.#text(this.#u32()))
-        return
+        return this.#pushText(this.#u32())
       case OP.binUnicode8:
-        this.#stack.push(this.#text(this.#u64()))
-        return
+        return this.#pushText(this.#u64())
       case OP.emptyList:
         this.#stack.push([])
         return
-      case OP.list: {
-        const items = this.#sinceMark()
-        this.#stack.push([])
-        return this.#append(items)
-      }
+      case OP.list:
+        return this.#list()
       case OP.append:
-        return this.#append(this.#stack.splice(-1))
+        this.#add(this.#listAt(this.#stack.length - 2), this.#stack.pop())
+        return
       case OP.appends:
-        return this.#append(this.#sinceMark())
+        return this.#appends()
       case OP.put:
         this.#remember(this.#decimal())
         return
@@ -157,34 +163,60 @@ class Unpickler {
   }
 
   #result(): Unpickled {
-    const [list, ...others] = this.#stack
-    if (!Array.isArray(list) || others.length > 0) this.#refuse("the end leaves something else than one list")
+    const [list] = this.#stack
+    if (!Array.isArray(list) || this.#stack.length > 1 || this.#marks.length > 0) {
+      this.#refuse("the end leaves something else than one list")
+    }
     if (this.#next < this.#bytes.length) this.#refuse("bytes after the end")
     return list
   }
 
-  /** Takes what lies above the last mark, and the mark. */
-  #sinceMark(): ReadonlyArray<StackItem> {
-    const mark = this.#stack.lastIndexOf(MARK)
-    if (mark < 0) this.#refuse("no mark")
-    const items = this.#stack.splice(mark + 1)
-    this.#stack.pop()
-    return items
+  async #list(): Promise<void> {
+    const mark = this.#mark()
+    const list: Array<string | null> = []
+    await this.#move(mark, list)
+    this.#stack.push(list)
   }
 
-  async #append(items: ReadonlyArray<StackItem>): Promise<void> {
-    const list = this.#stack.at(-1)
-    if (!Array.isArray(list)) this.#refuse("no list to add to")
-    await forEachSliced(items.length, undefined, (i) => {
-      const item = items[i]
-      if (typeof item !== "string" && item !== null) this.#refuse("wanted a string or None")
-      list.push(item)
-    })
+  async #appends(): Promise<void> {
+    const mark = this.#mark()
+    await this.#move(mark, this.#listAt(mark - 1))
+  }
+
+  /** Takes the last mark. */
+  #mark(): number {
+    return this.#marks.pop() ?? this.#refuse("no mark")
+  }
+
+  /** Where what lies above the last mark begins. */
+  get #base(): number {
+    return this.#marks.at(-1) ?? 0
+  }
+
+  /** The list at a place of the stack, above the last mark. */
+  #listAt(at: number): Array<string | null> {
+    const list = at < this.#base ? undefined : this.#stack[at]
+    return Array.isArray(list) ? list : this.#refuse("no list to add to")
+  }
+
+  /** Moves what lies above a mark to the end of a list. */
+  async #move(mark: number, list: Array<string | null>): Promise<void> {
+    for (let i = mark; i < this.#stack.length; i++) {
+      this.#add(list, this.#stack[i])
+      this.#done += OPERATION_BYTES
+      if (this.#isFull()) await inNextTurn()
+    }
+    this.#stack.length = mark
+  }
+
+  #add(list: Array<string | null>, item: Item | undefined): void {
+    if (typeof item !== "string" && item !== null) this.#refuse("wanted a string or None")
+    list.push(item)
   }
 
   #remember(number: number): void {
-    const item = this.#stack.at(-1)
-    if (item === undefined || item === MARK) this.#refuse("nothing to remember")
+    const item = this.#stack.length > this.#base ? this.#stack.at(-1) : undefined
+    if (item === undefined) this.#refuse("nothing to remember")
     this.#memo.set(number, item)
   }
 
@@ -219,10 +251,28 @@ class Unpickler {
     if (count > this.#bytes.length - this.#next) this.#refuse("the pickle is cut off")
   }
 
-  #text(count: number): string {
+  /** Says when it is over of a text that is long. */
+  #pushText(count: number): Promise<void> | undefined {
     const from = this.#take(count)
+    if (count > BYTES_A_LOOK) return this.#pushLongText(from, from + count)
+    this.#stack.push(this.#decoded(from, from + count, false))
+    return undefined
+  }
+
+  async #pushLongText(from: number, to: number): Promise<void> {
+    let text = ""
+    for (let at = from; at < to; at += BYTES_A_LOOK) {
+      text += this.#decoded(at, Math.min(to, at + BYTES_A_LOOK), at + BYTES_A_LOOK < to)
+      if (this.#isFull()) await inNextTurn()
+    }
+    this.#stack.push(text)
+  }
+
+  /** Text of some bytes; with `stream` a character may go on behind them. */
+  #decoded(from: number, to: number, stream: boolean): string {
+    this.#done += to - from
     try {
-      return this.#utf8.decode(this.#bytes.subarray(from, from + count))
+      return this.#utf8.decode(this.#bytes.subarray(from, to), { stream })
     } catch (error) {
       if (!(error instanceof TypeError)) throw error
       return this.#refuse("a string is not UTF-8")
@@ -245,14 +295,17 @@ class Unpickler {
   }
 
   /** A string of protocol 0: Latin-1 with `\uXXXX` and `\UXXXXXXXX`. */
-  #escaped(): string {
+  async #pushEscaped(): Promise<void> {
     const line = this.#line()
     const latin = Buffer.from(line.buffer, line.byteOffset, line.length).toString("latin1")
-    const text = latin.replaceAll(/\\(?:u([\dA-Fa-f]{4})|U([\dA-Fa-f]{8})|(.)|$)/gs, (whole, four, eight, other) => {
-      if (other !== undefined && !/u/i.test(other)) return whole
-      const code = Number.parseInt(four ?? eight, 16)
-      return code <= 0x10ffff ? String.fromCodePoint(code) : this.#refuse("a string has an unknown escape")
-    })
-    return text.isWellFormed() ? text : this.#refuse("a string is not Unicode")
+    let text = ""
+    for (const [whole, plain, four, eight, other] of latin.matchAll(CHARACTERS)) {
+      const code = Number.parseInt(four ?? eight ?? "", 16)
+      if (plain !== undefined || other !== undefined) text += whole
+      else text += code <= 0x10ffff ? String.fromCodePoint(code) : this.#refuse("a string has an unknown escape")
+      this.#done += whole.length
+      if (this.#isFull()) await inNextTurn()
+    }
+    this.#stack.push(text.isWellFormed() ? text : this.#refuse("a string is not Unicode"))
   }
 }
