@@ -216,15 +216,35 @@ test("what is no folder is refused by its kind", async () => {
   for (const wrong of ["", "a\0b", 7]) await assert.rejects(readBinarySemanticCache(wrong as string), InvalidParameter)
 })
 
-test("a large folder is read in turns of the event loop", async () => {
+describe("a large folder", () => {
   const [count, recordBytes, chunk] = [8000, 44, 1 << 18]
-  const folder = await folderOf("v3")
-  await withHeader({ n_entries: count })(folder)
-  const bytes = Buffer.alloc(count * recordBytes)
-  await withFile("entries", () => bytes)(folder)
-  const turns = await turnsOf(async () => {
-    assert.equal((await readBinarySemanticCache(folder)).entries.length, count)
+  const large = async (): Promise<string> => {
+    const folder = await folderOf("v3")
+    await withHeader({ n_entries: count })(folder)
+    await withFile("entries", () => Buffer.alloc(count * recordBytes))(folder)
+    return folder
+  }
+
+  test("is read in turns of the event loop", async () => {
+    const folder = await large()
+    const turns = await turnsOf(async () => {
+      assert.equal((await readBinarySemanticCache(folder)).entries.length, count)
+    })
+    // Each record is made, and then its entry, eight between two looks at the clock.
+    assert.ok(turns >= 2 * (count / 8 - 1) + Math.floor((count * recordBytes) / chunk), `${turns}`)
   })
-  // Each record is made, and then its entry, eight between two looks at the clock.
-  assert.ok(turns >= 2 * (count / 8 - 1) + Math.floor(bytes.length / chunk), `${turns}`)
+
+  test("is read no further once that is interrupted", async () => {
+    const folder = await large()
+    const [begun, most] = [50, 500]
+    const controller = new AbortController()
+    const turns = await turnsOf(async (soFar) => {
+      const reading = Effect.runPromise(EffectDoor.readBinarySemanticCache(folder), { signal: controller.signal })
+      const refused = assert.rejects(reading)
+      while (soFar() < begun) await new Promise(setImmediate)
+      controller.abort()
+      await refused
+    })
+    assert.ok(turns < most, `${turns}`)
+  })
 })

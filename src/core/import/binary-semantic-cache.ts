@@ -59,9 +59,9 @@ type Header = Readonly<Record<string, unknown>>
  * system refuses to read. Nothing of the folder is executed or changed.
  */
 export const readBinarySemanticCache = (folder: string): Effect.Effect<ImportedCache, SabineError> =>
-  abortable(() => read(folder))
+  abortable((signal) => read(folder, signal))
 
-const read = async (folder: string): Promise<ImportedCache> => {
+const read = async (folder: string, signal: AbortSignal): Promise<ImportedCache> => {
   if (typeof folder !== "string" || folder === "" || folder.includes("\0")) {
     throw new InvalidParameter({ parameter: "folder", reason: "wanted the path of a folder" })
   }
@@ -72,9 +72,12 @@ const read = async (folder: string): Promise<ImportedCache> => {
   if (code_bits !== 256) throw invalid("code_bits", "wanted 256")
   if (!isWithin(n_entries, 0, MOST_ENTRIES)) throw invalid("n_entries", "wanted a whole number")
   if (!(typeof threshold === "number" && threshold >= 0 && threshold <= 1)) throw invalid("threshold", "wanted 0 to 1")
-  const parts = version === 3 ? await recordsOf(folder, header, n_entries) : await arraysOf(folder, header, n_entries)
+  const parts =
+    version === 3
+      ? await recordsOf(folder, header, n_entries, signal)
+      : await arraysOf(folder, header, n_entries, signal)
   const entries: Array<ImportedEntry> = []
-  await forEachSliced(parts.entries.length, undefined, (i) =>
+  await forEachSliced(parts.entries.length, signal, (i) =>
     entries.push({ ...parts.entries[i]!, response: parts.responses[i] ?? null })
   )
   return { version, threshold, entries }
@@ -88,13 +91,13 @@ interface Parts {
 }
 
 /** The files of version 3. */
-const recordsOf = async (folder: string, header: Header, count: number): Promise<Parts> => {
+const recordsOf = async (folder: string, header: Header, count: number, signal: AbortSignal): Promise<Parts> => {
   const wanted = { entry_size: RECORD_BYTES, endian: "little", checksum_algo: "sha256" }
   for (const [field, value] of Object.entries(wanted)) {
     if (header[field] === value) continue
     throw new ImportInvalid({ path: join(folder, HEADER), field, reason: `wanted ${value}` })
   }
-  const bytes = await checked(folder, "entries.bin", header["entries_checksum"], count * RECORD_BYTES)
+  const bytes = await checked(folder, "entries.bin", header["entries_checksum"], signal, count * RECORD_BYTES)
   const view = viewOf(bytes)
   const entry = (at: number): Bare => ({
     code: bytes.slice(at, at + CODE_BYTES),
@@ -103,17 +106,17 @@ const recordsOf = async (folder: string, header: Header, count: number): Promise
     uses: view.getUint32(at + CODE_BYTES + 8, true)
   })
   const entries: Array<Bare> = []
-  await forEachSliced(count, undefined, (i) => entries.push(entry(i * RECORD_BYTES)))
-  return { entries, responses: await responsesOf(folder, header["responses_checksum"], count) }
+  await forEachSliced(count, signal, (i) => entries.push(entry(i * RECORD_BYTES)))
+  return { entries, responses: await responsesOf(folder, header["responses_checksum"], count, signal) }
 }
 
 /** The files of version 2: one array a column. */
-const arraysOf = async (folder: string, header: Header, count: number): Promise<Parts> => {
+const arraysOf = async (folder: string, header: Header, count: number, signal: AbortSignal): Promise<Parts> => {
   if (header["n_words"] !== 4) {
     throw new ImportInvalid({ path: join(folder, HEADER), field: "n_words", reason: "wanted 4" })
   }
   const checksums = isRecord(header["checksums"]) ? header["checksums"] : {}
-  const column = (name: string, bytes: number) => checked(folder, `${name}.bin`, checksums[name], count * bytes)
+  const column = (name: string, bytes: number) => checked(folder, `${name}.bin`, checksums[name], signal, count * bytes)
   const codes = await column("codes", CODE_BYTES)
   const created = viewOf(await column("created_at", 8))
   const uses = viewOf(await column("access_count", 4))
@@ -127,15 +130,20 @@ const arraysOf = async (folder: string, header: Header, count: number): Promise<
     return { code: codes.slice(i * CODE_BYTES, (i + 1) * CODE_BYTES), createdAt: at, lastUsedAt: at, uses: used }
   }
   const entries: Array<Bare> = []
-  await forEachSliced(count, undefined, (i) => entries.push(entry(i)))
-  return { entries, responses: await responsesOf(folder, checksums["responses"], count) }
+  await forEachSliced(count, signal, (i) => entries.push(entry(i)))
+  return { entries, responses: await responsesOf(folder, checksums["responses"], count, signal) }
 }
 
-const responsesOf = async (folder: string, checksum: unknown, count: number): Promise<Unpickled> => {
-  const bytes = await checked(folder, RESPONSES, checksum)
+const responsesOf = async (
+  folder: string,
+  checksum: unknown,
+  count: number,
+  signal: AbortSignal
+): Promise<Unpickled> => {
+  const bytes = await checked(folder, RESPONSES, checksum, signal)
   const path = join(folder, RESPONSES)
   try {
-    const responses = await unpickle(bytes)
+    const responses = await unpickle(bytes, signal)
     if (responses.length <= count) return responses
     throw new ImportInvalid({ path, field: "length", reason: `${responses.length} responses of ${count} entries` })
   } catch (error) {
@@ -157,18 +165,24 @@ const headerOf = async (folder: string): Promise<Header> => {
 }
 
 /** A file that has the length and the SHA-256 that the header says. */
-const checked = async (folder: string, name: string, checksum: unknown, length?: number): Promise<Uint8Array> => {
+const checked = async (
+  folder: string,
+  name: string,
+  checksum: unknown,
+  signal: AbortSignal,
+  length?: number
+): Promise<Uint8Array> => {
   const path = join(folder, name)
   const bytes = await bytesOf(path, (size) => length === undefined || size === length)
-  const found = await sha256(bytes)
+  const found = await sha256(bytes, signal)
   if (found === checksum) return bytes
   throw new ImportInvalid({ path, field: "checksum", reason: `wanted ${String(checksum).slice(0, 64)}, got ${found}` })
 }
 
-const sha256 = async (bytes: Uint8Array): Promise<string> => {
+const sha256 = async (bytes: Uint8Array, signal: AbortSignal): Promise<string> => {
   const hash = createHash("sha256")
   const parts = Math.ceil(bytes.length / HASHED_BYTES)
-  await forEachSliced(parts, undefined, (i) => hash.update(bytes.subarray(i * HASHED_BYTES, (i + 1) * HASHED_BYTES)), 1)
+  await forEachSliced(parts, signal, (i) => hash.update(bytes.subarray(i * HASHED_BYTES, (i + 1) * HASHED_BYTES)), 1)
   return hash.digest("hex")
 }
 

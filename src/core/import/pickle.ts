@@ -56,12 +56,14 @@ type Item = string | null | Array<string | null>
 /** Bytes that are decoded between two looks at the clock, and those that take as long as another operation does. */
 const [BYTES_A_LOOK, OPERATION_BYTES] = [1 << 14, 1 << 8]
 
-/** The list that `bytes` hold, and nothing else, read in turns; rejects with `PickleRefused`. */
-export const unpickle = (bytes: Uint8Array): Promise<Unpickled> => new Unpickler(bytes).run()
+/** The list that `bytes` hold, and nothing else, read in turns; rejects with `PickleRefused`, or with the signal's reason. */
+export const unpickle = (bytes: Uint8Array, signal?: AbortSignal): Promise<Unpickled> =>
+  new Unpickler(bytes, signal).run()
 
 class Unpickler {
   readonly #bytes: Uint8Array
   readonly #view: DataView
+  readonly #signal: AbortSignal | undefined
   readonly #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
   readonly #stack: Array<Item> = []
   /** How much of the stack lies below each mark. */
@@ -74,21 +76,27 @@ class Unpickler {
   /** Bytes since the last look at the clock. */
   #done = 0
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, signal: AbortSignal | undefined) {
     this.#bytes = bytes
+    this.#signal = signal
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   async run(): Promise<Unpickled> {
     for (;;) {
       this.#done += OPERATION_BYTES
-      if (this.#isFull()) await inNextTurn()
+      if (this.#isFull()) await this.#nextTurn()
       this.#at = this.#next
       const op = this.#u8()
       if (op === OP.stop) return this.#result()
       const isUnderWay = this.#do(op)
       if (isUnderWay !== undefined) await isUnderWay
     }
+  }
+
+  async #nextTurn(): Promise<void> {
+    await inNextTurn()
+    this.#signal?.throwIfAborted()
   }
 
   /** Whether the rest belongs to the next turn. */
@@ -204,7 +212,7 @@ class Unpickler {
     for (let i = mark; i < this.#stack.length; i++) {
       this.#add(list, this.#stack[i])
       this.#done += OPERATION_BYTES
-      if (this.#isFull()) await inNextTurn()
+      if (this.#isFull()) await this.#nextTurn()
     }
     this.#stack.length = mark
   }
@@ -263,7 +271,7 @@ class Unpickler {
     let text = ""
     for (let at = from; at < to; at += BYTES_A_LOOK) {
       text += this.#decoded(at, Math.min(to, at + BYTES_A_LOOK), at + BYTES_A_LOOK < to)
-      if (this.#isFull()) await inNextTurn()
+      if (this.#isFull()) await this.#nextTurn()
     }
     this.#stack.push(text)
   }
@@ -304,7 +312,7 @@ class Unpickler {
       if (plain !== undefined || other !== undefined) text += whole
       else text += code <= 0x10ffff ? String.fromCodePoint(code) : this.#refuse("a string has an unknown escape")
       this.#done += whole.length
-      if (this.#isFull()) await inNextTurn()
+      if (this.#isFull()) await this.#nextTurn()
     }
     this.#stack.push(text.isWellFormed() ? text : this.#refuse("a string is not Unicode"))
   }
