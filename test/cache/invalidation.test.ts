@@ -2,7 +2,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { SemanticCache } from "../../src/cache.ts"
-import { ask, withCache } from "./caches.ts"
+import type { Embedder } from "../../src/index.ts"
+import { ask, degrees, gate, withCache } from "./caches.ts"
 
 const NAMES = ["cat 0", "dog 0", "sun 0"] as const
 
@@ -78,5 +79,27 @@ test("nothing is served from the call on, wherever the invalidation has come to"
     assert.ok(Math.abs(cache.stats().bytes) < 1e-6)
     assert.equal((await cache.set(ask("q 0"), "new", at(0))).isKept, true)
     assert.equal((await cache.get(ask("q 0"))).isHit, true)
+  })
+})
+
+test("an answer is as old as what it says: set before entries of any age were invalidated, it is not kept after", async () => {
+  const embedding = gate()
+  const embedder = degrees()
+  const slow: Embedder = {
+    ...embedder,
+    embed: async (texts, signal) => {
+      await embedding.promise
+      return embedder.embed(texts, signal)
+    }
+  }
+  await withCache({ embedder: slow }, async ({ cache, pass }) => {
+    const setting = cache.set(ask("cat 0"), "old")
+    pass(10)
+    assert.equal(await cache.invalidate({ olderThanMs: 0 }), 0)
+    pass(1)
+    embedding.resolve()
+    const kept = await setting
+    assert.ok(!kept.isKept && kept.reason === "invalidated")
+    assert.equal((await cache.set(ask("cat 0"), "new")).isKept, true)
   })
 })

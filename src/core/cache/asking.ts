@@ -147,7 +147,7 @@ export class Asking {
     const { tags, sources, ttlMs, vector, facts } = options
     const judged = {
       key,
-      made: this.#parts.settings.clock(),
+      made: making.began,
       notes: () => ({ tags, sources }),
       isOf: scope.equals.bind(scope)
     }

@@ -31,6 +31,8 @@ interface Judged {
 
 /** An answer that is being made, as invalidations see it. */
 export interface Making {
+  /** When it was begun, in milliseconds since 1970: so old is what it says, whenever it is kept. */
+  readonly began: number
   /** Whether it was invalidated since it was begun. */
   readonly isStale: (judged: Judged) => boolean
   /** Has those who invalidate it from now on wait for its write, which looks at `isStale` when it is done. */
@@ -90,7 +92,7 @@ export class Invalidations {
     const judged = judgedOf(key, entry)
     for (const test of this.#underWay) if (test(judged)) return true
     // It may have been written just now, by whoever is about to find that it must go.
-    for (const { at, judged: own } of this.#writes) if (own.key === key && this.#isStale(at, judged)) return true
+    for (const { at, judged: own } of this.#writes) if (own.key === key && this.#isStale(at, own)) return true
     return false
   }
 
@@ -99,6 +101,7 @@ export class Invalidations {
     const making = { at: this.#count }
     this.#making.add(making)
     return {
+      began: this.#clock(),
       isStale: (judged) => this.#isStale(making.at, judged),
       writing: (judged, write) => {
         const written = { at: making.at, judged, write }

@@ -137,7 +137,7 @@ export class Keeping {
     if (room !== undefined) await room
     const made = settings.clock()
     const isOf = (scope: Buffer) => scope.equals(asked.scope)
-    const judged = { key: asked.key, made, notes: () => notes, isOf }
+    const judged = { key: asked.key, made: making.began, notes: () => notes, isOf }
     if (making.isStale(judged)) return "invalidated"
     const entry = { scope: asked.scope, text: asked.text, form, made, expires, took: options.tookMs ?? 0, notes, json }
     const payload = packed(entry)
