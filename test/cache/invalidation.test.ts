@@ -103,3 +103,12 @@ test("an answer is as old as what it says: set before entries of any age were in
     assert.equal((await cache.set(ask("cat 0"), "new")).isKept, true)
   })
 })
+
+test("a scope is of a request whose last message may be long, and nothing of it is served from the call on", async () => {
+  await withCache({}, async ({ cache }) => {
+    await cache.set(ask("cat 0"), 1)
+    const invalidating = cache.invalidate({ scope: ask("x".repeat(1_000_000)) })
+    assert.equal((await cache.get(ask("cat 0"))).isHit, false)
+    assert.equal(await invalidating, 1)
+  })
+})

@@ -29,7 +29,7 @@ import {
   type SetOptions,
   settingsOf
 } from "./options.ts"
-import { type Asked, askedOf, type CacheRequest, scopeOfDigits } from "./request.ts"
+import { type Asked, askedOf, type CacheRequest, scopeOf, scopeOfDigits } from "./request.ts"
 import type { CachedEntry, Kept, LookUp } from "./results.ts"
 import { isSideKey } from "./side-record.ts"
 import { type CacheStatistics, Counters } from "./statistics.ts"
@@ -65,7 +65,10 @@ interface SemanticCacheService {
   readonly wrap: <R extends CacheRequest, A>(
     model: AskModel<R, A>
   ) => (request: R, options?: AskOptions) => Effect.Effect<Answered<A>, SabineError>
-  /** Deletes entries; how many. None of them is served from the call on, and they are gone for good when it is done. */
+  /**
+   * Deletes entries; how many. None of them is served from the call on, or where `scope` is a request that is long beside its
+   * last message from when that was read; and they are gone for good when it is done.
+   */
   readonly invalidate: (which: Invalidated) => Effect.Effect<number, SabineError>
   /**
    * Deletes entries whose time is over, that to be served stale included, and by the policy what is beyond the bounds; how
@@ -265,12 +268,15 @@ class Running {
 
   async invalidate(invalidated: Invalidated): Promise<number> {
     const { scope, ...which } = object("which", invalidated)
-    const taken = scope === undefined || typeof scope === "string" ? undefined : this.asked(scope)
-    const asked = taken instanceof Promise ? await taken : taken
-    const hash = typeof scope === "string" ? scopeOfDigits(scope) : asked?.scope
+    const taken = scope === undefined ? undefined : this.#scopeOf(scope)
+    const hash = taken instanceof Promise ? await taken : taken
     const count = await this.#invalidations.run({ ...which, scope: hash })
     this.#counters.invalidated += count
     return count
+  }
+
+  #scopeOf(scope: CacheRequest | string): Buffer | Promise<Buffer> {
+    return typeof scope === "string" ? scopeOfDigits(scope) : scopeOf(scope, this.#settings.tenant)
   }
 
   async evict(signal: AbortSignal): Promise<number> {

@@ -64,6 +64,26 @@ export const scopeOfDigits = (digits: string): Buffer => {
  * then. Throws or rejects with `InvalidParameter` when it is none.
  */
 export const askedOf = (request: CacheRequest, usualTenant: string | undefined): Asked | Promise<Asked> => {
+  const { all, text } = partsOf(request, usualTenant)
+  const scope = hexOf(all)
+  const normal = text.normalize("NFC")
+  return typeof scope === "string" ? askedIn(scope, normal) : scope.then((scope) => askedIn(scope, normal))
+}
+
+/** The scope of a request alone, as `askedOf` has it: of one that is long in its last text only, at once. */
+export const scopeOf = (request: CacheRequest, usualTenant: string | undefined): Buffer | Promise<Buffer> => {
+  const scope = hexOf(partsOf(request, usualTenant).all)
+  return typeof scope === "string" ? Buffer.from(scope, "hex") : scope.then((scope) => Buffer.from(scope, "hex"))
+}
+
+const hexOf = (all: ReadonlyArray<unknown>): string | Promise<string> =>
+  canonicalHash(all, { before: "", parameter: "request", encoding: "hex" })
+
+/** The text that may be near another, and all else. */
+const partsOf = (
+  request: CacheRequest,
+  usualTenant: string | undefined
+): { readonly all: ReadonlyArray<unknown>; readonly text: string } => {
   const {
     tenant = usualTenant,
     model,
@@ -81,10 +101,7 @@ export const askedOf = (request: CacheRequest, usualTenant: string | undefined):
   // A model that is asked with more than that answers by it.
   const known = [tenant, model, system, tools, parameters, others]
   const isMore = Object.values(more).some((part) => part !== undefined && typeof part !== "function")
-  const all = isMore ? [...known, more] : known
-  const scope = canonicalHash(all, { before: "", parameter: "request", encoding: "hex" })
-  const normal = text.normalize("NFC")
-  return typeof scope === "string" ? askedIn(scope, normal) : scope.then((scope) => askedIn(scope, normal))
+  return { all: isMore ? [...known, more] : known, text }
 }
 
 const askedIn = (scope: string, text: string): Asked | Promise<Asked> => {
