@@ -257,6 +257,29 @@ test("who asks once an answer that is being made was invalidated has one that wa
   })
 })
 
+test("who asks once it was invalidated is not told of the failure of a call that began before, at whatever moment", async () => {
+  for (let moment = 0; moment < 10; moment++) {
+    await withCache({}, async ({ cache }) => {
+      const { promise, resolve } = gate()
+      let calls = 0
+      const model = cache.wrap(async () => {
+        if (++calls > 1) return "new"
+        await promise
+        throw new Error("down")
+      })
+      const failing = assert.rejects(model(ask("cat 0")), /down/)
+      await until(() => calls === 1)
+      await cache.invalidate({ scope: ask("") })
+      let then: Promise<void> = promise
+      for (let i = 0; i < moment; i++) then = then.then(() => undefined)
+      const second = then.then(() => model(ask("cat 0")))
+      resolve()
+      await failing
+      assert.equal((await second).value, "new", `${moment}`)
+    })
+  }
+})
+
 test("a stale answer is served while it is fetched anew, however long that takes, also for another text", async () => {
   await withCache({ ttlMs: 100, staleMs: 50 }, async ({ cache, pass }) => {
     let calls = 0

@@ -176,7 +176,9 @@ export class Asking {
     try {
       value = await model(pending.request, { signal })
     } catch (error) {
+      // Together: once it has ended nobody can tell any more that it was invalidated.
       making.end()
+      landed()
       throw error
     }
     if (!isStream(value)) {

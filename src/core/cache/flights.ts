@@ -73,7 +73,9 @@ export class Flights<A> {
 
   #of(key: string): Flight<A> | undefined {
     const flight = this.#boarding.get(key)
-    return flight?.isOutdated() ? undefined : flight
+    if (!flight?.isOutdated()) return flight
+    this.#boarding.delete(key)
+    return undefined
   }
 
   #start(key: string, launch: Launch<A>): Flight<A> {
