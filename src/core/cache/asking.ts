@@ -48,8 +48,6 @@ interface Parts {
 export class Asking {
   readonly #parts: Parts
   readonly #flights = new Flights<Made>()
-  /** Keys of calls that were started for what is served stale meanwhile. */
-  readonly #refreshing = new Set<string>()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -78,7 +76,7 @@ export class Asking {
     const asked = taken instanceof Promise ? await taken : taken
     const looksUp = source === "default" || source === "only"
     // Who asks while the same is being answered waits for that answer: a look-up would only miss.
-    const isFlying = source === "default" && this.#flights.has(asked.key) && !this.#refreshing.has(asked.key)
+    const isFlying = source === "default" && this.#flights.isAwaited(asked.key)
     const looked =
       looksUp && !isFlying ? await lookUp(asked, options, signal ?? new AbortController().signal) : undefined
     const result = looked?.result ?? bypassed(asked)
@@ -99,19 +97,13 @@ export class Asking {
     }
     const isShared = this.#flights.has(asked.key)
     if (isShared) counters.shared++
-    const made = await this.#fly(model, { request, asked, vector: looked?.vector }, options, signal)
+    const pending = { request, asked, vector: looked?.vector }
+    const made = await this.#flights.board(asked.key, signal, (underway) =>
+      this.#call(model, pending, options, underway)
+    )
     // The signal of this call is over with it; the caller's goes on to end the stream.
     const value = delivered(made, options.signal)
     return { value: (isShared ? copied(value) : value) as A, lookUp: result, isShared }
-  }
-
-  #fly<R extends CacheRequest, A>(
-    model: AskModel<R, A>,
-    pending: Pending & { readonly request: R },
-    options: AskOptions,
-    signal: AbortSignal | undefined
-  ): Promise<Made> {
-    return this.#flights.board(pending.asked.key, signal, (underway) => this.#call(model, pending, options, underway))
   }
 
   /** Fetches anew what is served stale meanwhile; nobody is told when it fails, and the next who asks tries again. */
@@ -122,17 +114,16 @@ export class Asking {
   ): void {
     const { key } = pending.asked
     // Whoever asks meanwhile started it already.
-    if (this.#refreshing.has(key)) return
-    this.#refreshing.add(key)
-    const refreshed = this.#fly(model, pending, options, undefined).then(async (made) => {
+    if (this.#flights.has(key)) return
+    const launch = (underway: Underway) => this.#call(model, pending, options, underway)
+    const refreshed = this.#flights.board(key, undefined, launch, true).then(async (made) => {
       if (!("recording" in made)) return
-      for await (const _ of made.recording.iterate());
+      // The rest of what is not to be kept is of use to nobody: the next who asks tries again.
+      for await (const _ of made.recording.iterate()) if (made.recording.isUnkept) break
     })
-    refreshed
-      .finally(() => this.#refreshing.delete(key))
-      .catch(() => {
-        this.#parts.counters.failures++
-      })
+    refreshed.catch(() => {
+      this.#parts.counters.failures++
+    })
   }
 
   async #call<R extends CacheRequest, A>(

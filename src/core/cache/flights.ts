@@ -4,6 +4,8 @@ import { Cancelled } from "../errors.ts"
 interface Flight<A> {
   readonly made: Promise<A>
   readonly controller: AbortController
+  /** Whether it was started for what is served stale meanwhile. */
+  readonly isRefresh: boolean
   /** Callers that have not turned away. */
   waiting: number
   /** Whether who asks from now on wants another answer than what it comes to. */
@@ -35,13 +37,18 @@ export class Flights<A> {
     return this.#of(key) !== undefined
   }
 
+  /** Whether a call is under way for `key` that was not started for what is served stale meanwhile. */
+  isAwaited(key: string): boolean {
+    return this.#of(key)?.isRefresh === false
+  }
+
   /**
    * What the call under way for `key` comes to, which is started when there is none. A caller whose signal fires is told
    * at once; the call is aborted only when all have turned away. A failure is everybody's, and is forgotten.
    */
-  async board(key: string, signal: AbortSignal | undefined, launch: Launch<A>): Promise<A> {
+  async board(key: string, signal: AbortSignal | undefined, launch: Launch<A>, isRefresh = false): Promise<A> {
     if (signal?.aborted) throw new Cancelled()
-    const flight = this.#of(key) ?? this.#start(key, launch)
+    const flight = this.#of(key) ?? this.#start(key, launch, isRefresh)
     flight.waiting++
     if (signal === undefined) return flight.made
     let turnAway: () => void = () => undefined
@@ -78,7 +85,7 @@ export class Flights<A> {
     return undefined
   }
 
-  #start(key: string, launch: Launch<A>): Flight<A> {
+  #start(key: string, launch: Launch<A>, isRefresh: boolean): Flight<A> {
     const controller = new AbortController()
     const landed = () => this.#forget(key, flight)
     const { signal } = controller
@@ -87,7 +94,7 @@ export class Flights<A> {
     }
     const abort = () => controller.abort()
     const made = Promise.resolve().then(() => launch({ signal, landed, outdatedWhen, abort }))
-    const flight: Flight<A> = { made, controller, waiting: 0, isOutdated: () => false }
+    const flight: Flight<A> = { made, controller, isRefresh, waiting: 0, isOutdated: () => false }
     this.#boarding.set(key, flight)
     this.#flying.add(flight)
     // Told to those who board; where all have turned away, to nobody.

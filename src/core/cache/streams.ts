@@ -60,6 +60,11 @@ export class Recording {
     this.#listener = listener
   }
 
+  /** Whether it is known already, before the end, that there will be nothing to keep. */
+  get isUnkept(): boolean {
+    return this.#unkept !== undefined
+  }
+
   /** One reader, which is told `Cancelled` and leaves when its signal fires, even while the source is silent. */
   iterate(signal?: AbortSignal): AsyncIterableIterator<unknown> {
     const reader: Reader = { at: 0 }
@@ -165,7 +170,7 @@ export class Recording {
     this.#end = {}
     this.#listener.onLeft()
     const returned = this.#source.return?.()
-    await this.#listener.onEnd({ json: undefined, reason: "cut" })
+    await this.#listener.onEnd({ json: undefined, reason: this.#unkept ?? "cut" })
     // Many a source ends only once it has what it waits for, and nobody waits for that.
     if (this.#pulling === undefined) await returned
     else returned?.catch(() => undefined)
