@@ -1,8 +1,8 @@
 /** Functions behind the cache: who calls the model, what is kept of what it says, and how streams pass. */
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
-import type { Answered, CacheRequest } from "../../src/cache.ts"
-import { Cancelled, NotCached } from "../../src/index.ts"
+import { type Answered, type CacheRequest, semanticCache } from "../../src/cache.ts"
+import { Cancelled, Closed, NotCached, open } from "../../src/index.ts"
 import { ask, gate, withCache } from "./caches.ts"
 
 const until = async (holds: () => boolean): Promise<void> => {
@@ -148,6 +148,57 @@ describe("what is kept", () => {
       assert.ok(!unvalidated.isKept && unvalidated.reason === "unvalidated")
       assert.equal((await cache.set(ask("sun 0"), { finishReason: "length" }, { finish: "stop" })).isKept, true)
     })
+  })
+
+  test("what is known of an answer may take time, also to a cache, and is of what the answer was by then", async () => {
+    const validated = async (answer: unknown) => {
+      const isUnvalidated = (answer as { good: boolean }).good === false
+      await new Promise(setImmediate)
+      return { isUnvalidated }
+    }
+    await withCache({ facts: validated }, async ({ cache }) => {
+      const kept = await cache.set(ask("cat 0"), { good: false })
+      assert.ok(!kept.isKept && kept.reason === "unvalidated")
+      const answer: Record<string, unknown> = { good: true }
+      const setting = cache.set(ask("cat 0"), answer)
+      answer["good"] = false
+      assert.equal((await setting).isKept, true)
+      const found = await cache.get(ask("cat 0"))
+      assert.deepEqual(found.isHit && found.value, { good: true })
+    })
+    await withCache({}, async ({ cache }) => {
+      const answer: Record<string, unknown> = { good: true }
+      const model = cache.wrap(async () => answer)
+      const asking = model(ask("cat 0"), {
+        facts: (answer) => {
+          const facts = validated(answer)
+          ;(answer as Record<string, unknown>)["good"] = false
+          return facts
+        }
+      })
+      await asking
+      const found = await cache.get(ask("cat 0"))
+      assert.deepEqual(found.isHit && found.value, { good: true })
+      await model(ask("dog 0"), { facts: validated })
+      assert.equal((await cache.get(ask("dog 0"))).isHit, false)
+    })
+  })
+
+  test("what is never known of an answer keeps neither its caller nor the cache from ending", {
+    timeout: 9000
+  }, async () => {
+    const facts = () => new Promise<never>(() => undefined)
+    await using db = await open(":memory:")
+    const cache = await semanticCache(db, { dimensions: 2, facts })
+    let calls = 0
+    const model = cache.wrap(async () => ++calls)
+    const asking = model(ask("cat 0"), { vector: [1, 0] })
+    const own = model(ask("dog 0"), { vector: [0, 1], facts })
+    const setting = cache.set(ask("sun 0"), 1)
+    await until(() => calls === 2)
+    await cache.close()
+    await assert.rejects(setting, Closed)
+    assert.deepEqual([(await asking).value, (await own).value], [1, 2])
   })
 
   test("an event that tells how far a response is, and the text that a model stopped at, are no ends", async () => {

@@ -150,9 +150,9 @@ export class Asking {
         // Kept for those to come, whether or not this one still waits.
         const never = new AbortController().signal
         await this.#parts.keeping.keep(
-          { ...pending, making },
+          { ...pending, making, facts },
           answer,
-          { ...(await facts?.(answer, form)), tags, sources, ttlMs, vector, form, tookMs },
+          { tags, sources, ttlMs, vector, form, tookMs },
           never
         )
       } catch {

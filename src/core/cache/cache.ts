@@ -236,6 +236,7 @@ class Running {
   }
 
   async close(): Promise<void> {
+    this.#keeping.close()
     await this.asking.close()
     await this.#sweep?.close()
     await this.#eviction.close()

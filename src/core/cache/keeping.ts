@@ -1,13 +1,15 @@
 /** What is kept: answers that are whole and ask for nothing to be done, and what callers say of them. */
+import { orCancelled } from "../abort.ts"
+import { Closed } from "../errors.ts"
 import { roomInTurn } from "../turn.ts"
 import type { AdaptiveTtl } from "./adaptive-ttl.ts"
 import type { CacheEntries } from "./entries.ts"
 import type { Eviction } from "./eviction.ts"
-import { type Unkept, unkeptBy } from "./facts.ts"
+import { type AnswerFacts, type Unkept, unkeptBy } from "./facts.ts"
 import type { Making } from "./invalidation.ts"
 import { jsonOf } from "./json.ts"
-import { type CacheSettings, checkSet, expiryOf, type SetOptions } from "./options.ts"
-import { type Notes, type PackedEntry, packed } from "./packed.ts"
+import { type CacheSettings, checkSet, expiryOf, type Facts, type SetOptions } from "./options.ts"
+import { type Form, type Notes, type PackedEntry, packed } from "./packed.ts"
 import type { Asked, CacheRequest } from "./request.ts"
 import type { Kept } from "./results.ts"
 import type { Counters } from "./statistics.ts"
@@ -42,15 +44,23 @@ export interface Pending {
 interface Answered extends Pending {
   /** Told of invalidations since the model was asked. */
   readonly making: Making
+  /** What the caller knows of the answer, before what the cache tells of it. */
+  readonly facts?: Facts | undefined
 }
 
 export class Keeping {
   readonly #parts: Parts
   /** What callers said that was counted, though it may have failed to be written. */
   readonly #noted = new WeakSet<Verified>()
+  readonly #closing = new AbortController()
 
   constructor(parts: Parts) {
     this.#parts = parts
+  }
+
+  /** Nobody waits any more for what is still to be told of an answer. */
+  close(): void {
+    this.#closing.abort()
   }
 
   /** Keeps an answer, durably when this resolves, or says why not. */
@@ -111,20 +121,22 @@ export class Keeping {
 
   /** Why an answer was not kept; undefined when it was. */
   async #write(
-    { request, asked, making, ...pending }: Answered,
+    { request, asked, making, facts: own, ...pending }: Answered,
     answer: unknown,
     options: SetOptions,
     signal: AbortSignal
   ): Promise<Unkept | undefined> {
     const { entries, settings, ttl, eviction, sweep, tiers } = this.#parts
     const form = options.form ?? "value"
-    const facts = { ...settings.facts(answer, form), ...given(options) }
+    // What is told of an answer is told of this text, whatever becomes of the answer meanwhile.
+    const json = jsonOf(answer, form)
+    const told = this.#told(answer, form, own, signal)
+    const facts = { ...(isPromise(told) ? await told : told), ...given(options) }
     checkSet({ ...options, ...facts })
     const unkept = unkeptBy(facts)
     if (unkept !== undefined) return unkept
     if (asked.text === "") return "no-text"
     if (asked.text.length > settings.maxAnswerBytes) return "too-large"
-    const json = jsonOf(answer, form)
     if (json === undefined) return "not-json"
     if (json.length > settings.maxAnswerBytes || Buffer.byteLength(json) > settings.maxAnswerBytes) return "too-large"
     const expires = expiryOf(settings, options.ttlMs ?? (typeof ttl === "function" ? ttl(request) : ttl.ttlOf(asked)))
@@ -156,7 +168,31 @@ export class Keeping {
     }
     return await making.writing(judged, write())
   }
+
+  /** What is known of an answer; waited for only where it is not told at once. */
+  #told(answer: unknown, form: Form, own: Facts | undefined, signal: AbortSignal): AnswerFacts | Promise<AnswerFacts> {
+    const usual = this.#parts.settings.facts(answer, form)
+    if (own === undefined && !isPromise(usual)) return usual
+    const known = async () => own?.(answer, form)
+    return this.#untilClosed(Promise.all([usual, known()]), signal).then(([usual, known]) => ({
+      ...usual,
+      ...given({ ...known })
+    }))
+  }
+
+  /** Fails with `Closed` when the cache is closed first. */
+  async #untilClosed<A>(work: Promise<A>, signal: AbortSignal): Promise<A> {
+    const closing = this.#closing.signal
+    try {
+      return await orCancelled(work, AbortSignal.any([signal, closing]))
+    } catch (error) {
+      throw closing.aborted ? new Closed() : error
+    }
+  }
 }
+
+const isPromise = (told: AnswerFacts | Promise<AnswerFacts>): told is Promise<AnswerFacts> =>
+  typeof told === "object" && told !== null && "then" in told
 
 /** The facts that a caller gave: what is undefined stands for nothing. */
 const given = ({ finish, hasToolCalls, isUnvalidated, inputTokens, outputTokens, cost }: SetOptions) =>

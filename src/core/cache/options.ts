@@ -30,6 +30,9 @@ export type Judge = (
   signal: AbortSignal
 ) => boolean | number | Promise<boolean | number>
 
+/** Tells what is known of an answer, at once or in its time: it is waited for until the cache is closed. */
+export type Facts = (answer: unknown, form: Form) => AnswerFacts | Promise<AnswerFacts>
+
 export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dimensions" | "precision" | "seed"> {
   /**
    * Name of the collection that holds the entries. One cache at a time is to have it open: a second one does not count what
@@ -97,8 +100,11 @@ export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dime
   readonly maxAnswerBytes?: number | undefined
   /** What gives way when a bound is met: a name, or a policy of your own. Default `"lru"`. */
   readonly eviction?: EvictionName | MakePolicy | undefined
-  /** What is known of an answer that `set` and `wrap` are given. Default: what it says itself in the usual forms. */
-  readonly facts?: ((answer: unknown, form: Form) => AnswerFacts) | undefined
+  /**
+   * What is known of an answer that `set` and `wrap` are given. What is kept is what the answer was when this was called.
+   * Default: what it says itself in the usual forms.
+   */
+  readonly facts?: Facts | undefined
   /** Milliseconds since 1970. Default `Date.now`. */
   readonly clock?: (() => number) | undefined
 }
@@ -143,7 +149,7 @@ export interface AskOptions extends GetOptions, Pick<SetOptions, "tags" | "sourc
    */
   readonly source?: (typeof SOURCES)[number] | undefined
   /** What is known of the answer of this call; what it leaves out is as the `facts` of the cache say. */
-  readonly facts?: ((answer: unknown, form: Form) => AnswerFacts | Promise<AnswerFacts>) | undefined
+  readonly facts?: Facts | undefined
 }
 
 /** Options with their defaults. */
