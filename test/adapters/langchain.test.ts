@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { Document } from "@langchain/core/documents"
 import { AIMessage, AIMessageChunk, HumanMessage, SystemMessage } from "@langchain/core/messages"
-import { ChatGenerationChunk } from "@langchain/core/outputs"
+import { type ChatGeneration, ChatGenerationChunk } from "@langchain/core/outputs"
 import { tool } from "@langchain/core/tools"
 import { FakeListChatModel, FakeLLM, FakeStreamingChatModel } from "@langchain/core/utils/testing"
 import {
@@ -191,6 +191,24 @@ describe("cachedChatModel", () => {
       assert.equal(streams[0], "of the model")
       assert.deepEqual([ids.length, new Set(ids).size], [8, 8])
       assert.ok(ids.slice(1).every((id) => id?.startsWith("run-")))
+    }))
+
+  test("gives each of several generations that are served again an id of its own, also where there are callbacks", () =>
+    withCache({}, async ({ cache }) => {
+      const several = counting()
+      several._generate = async () => ({
+        generations: ["one", "two"].map((text) => ({ text, message: new AIMessage({ content: text, id: text }) }))
+      })
+      const model = cachedChatModel(several, cache)
+      const idsOf = async () => {
+        const callbacks = [{ handleLLMStart: () => undefined }]
+        const { generations } = await model.generate([[new HumanMessage("cat 0")]], { callbacks })
+        return generations[0]!.map((generation) => (generation as ChatGeneration).message.id)
+      }
+      assert.deepEqual(await idsOf(), ["one", "two"])
+      const ids = [await idsOf(), await idsOf()].flat()
+      assert.equal(new Set(ids).size, 4)
+      assert.ok(ids.every((id) => id?.startsWith("run-")))
     }))
 
   test("tells tokens to callbacks, whether they are new or replayed", () =>

@@ -98,8 +98,9 @@ export class CachedChatModel extends BaseChatModel {
       return { result, answer: result.generations.map(keptOf) }
     })
     const result = fresh ?? (await wholeOf(value, options.signal))
-    for (const { message } of result.generations) {
-      if (fresh === undefined) message._updateId(newId(runManager?.runId))
+    for (const [i, { message }] of result.generations.entries()) {
+      // The first has the id of the run, as LangChain has it; no two have the same.
+      if (fresh === undefined) message._updateId(newId(i === 0 ? runManager?.runId : undefined))
       message.response_metadata = { ...message.response_metadata, sabine: told }
     }
     return result
