@@ -323,6 +323,24 @@ describe("cachedEmbeddings", () => {
     assert.equal(middleware.stats().entries, 5)
   })
 
+  test("answers for the texts that it was called with, whatever becomes of their array meanwhile", async () => {
+    await using server = await OpenAiServer.start()
+    const openai = createOpenAI({ baseURL: server.url, apiKey: "none" })
+    const model = wrapEmbeddingModel({ model: openai.embedding("e"), middleware: cachedEmbeddings() })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    server.wait = promise
+    const values = ["cat", "lion"]
+    const embedding = model.doEmbed({ values })
+    while (server.asked.length === 0) await new Promise(setImmediate)
+    values[0] = "tiger"
+    resolve()
+    const { embeddings } = await embedding
+    assert.deepEqual(
+      embeddings.map(([length]) => length),
+      [3, 4]
+    )
+  })
+
   test("sends a text once for all who ask at the same time, and again for those who stay when its caller gives up", async () => {
     await using server = await OpenAiServer.start()
     const openai = createOpenAI({ baseURL: server.url, apiKey: "none" })

@@ -26,7 +26,9 @@ export const cachedEmbeddings = (
     specificationVersion: "v4",
     stats: () => known.stats(),
     wrapEmbed: async ({ model, params }) => {
-      const { values, abortSignal, headers, ...rest } = params
+      const { values: given, abortSignal, headers, ...rest } = params
+      // It is gone over in turns of the event loop, and is whose it is.
+      const values = given.slice()
       const scope = JSON.stringify([model.provider, model.modelId, rest])
       const found = new Map<string, EmbeddingModelV4Embedding>()
       const missing = new Map<string, string>()
