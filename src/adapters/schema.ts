@@ -18,16 +18,16 @@ type Check = (
   context: Context
 ) => boolean | Steps
 
-/** Where references lead, how deep they have led, and how many schemas were looked at. */
+/** Where references lead, how deep they have led, how many schemas were looked at, and how many references followed. */
 interface Context {
   readonly root: Schema
   readonly depth: number
-  readonly looked: { count: number }
+  readonly looked: { count: number; references: number }
 }
 
-/** Deepest nesting that is followed, and most schemas: references may go round. */
+/** Deepest nesting that is followed, and most references: they may go round. Without them every schema has an end. */
 const MAX_DEPTH = 64
-const MOST = 100_000
+const MOST_REFERENCES = 1_000_000
 /** Schemas or items that are looked at in a step. */
 const A_STEP = 64
 
@@ -86,12 +86,20 @@ const referred = (root: Schema, reference: string): Schema => {
   return at as Schema
 }
 
-/** Properties that no `properties` and no `patternProperties` speak of. */
-const othersOf = (value: Readonly<Record<string, unknown>>, schema: Readonly<Record<string, unknown>>) => {
-  const known = Object.keys((schema["properties"] ?? {}) as object)
+/** Tells properties that no `properties` and no `patternProperties` speak of. */
+const othersOf = (schema: Readonly<Record<string, unknown>>): ((name: string) => boolean) => {
+  const known = new Set(Object.keys((schema["properties"] ?? {}) as object))
   const patterns = Object.keys((schema["patternProperties"] ?? {}) as object).map(patternOf)
-  return Object.keys(value).filter((name) => !known.includes(name) && !patterns.some((pattern) => pattern.test(name)))
+  return (name) => !known.has(name) && !patterns.some((pattern) => pattern.test(name))
 }
+
+/** Whether those properties fit that are chosen by their names: the others are gone over in turns as well. */
+const fitsWhere = (
+  value: Readonly<Record<string, unknown>>,
+  schema: Schema,
+  isChosen: (name: string) => boolean,
+  context: Context
+): Steps => all(Object.keys(value), (name) => isValid(value[name], isChosen(name) ? schema : true, context))
 
 /** Whether a check holds for all: the first that it does not hold for ends it. */
 function* all<A>(values: Iterable<A>, check: (value: A) => Steps): Steps {
@@ -155,15 +163,14 @@ const CHECKS = new Map<string, Check>(
       !isObject(value) ||
       all(Object.entries(schemas), ([pattern, schema]) => {
         const names = patternOf(pattern)
-        const parts = Object.entries(value).filter(([name]) => names.test(name))
-        return all(parts, ([, part]) => isValid(part, schema, context))
+        return fitsWhere(value, schema, (name) => names.test(name), context)
       }),
     additionalProperties: (
       value: unknown,
       schema: Schema,
       whole: Readonly<Record<string, unknown>>,
       context: Context
-    ) => !isObject(value) || all(othersOf(value, whole), (name) => isValid(value[name], schema, context)),
+    ) => !isObject(value) || fitsWhere(value, schema, othersOf(whole), context),
     propertyNames: (value: unknown, schema: Schema, _: object, context: Context) =>
       !isObject(value) || all(Object.keys(value), (name) => isValid(name, schema, context)),
     minProperties: counted((value, least) => !isObject(value) || Object.keys(value).length >= least),
@@ -179,8 +186,10 @@ const CHECKS = new Map<string, Check>(
     *not(value: unknown, schema: Schema, _: object, context: Context) {
       return !(yield* isValid(value, schema, context))
     },
-    $ref: (value: unknown, reference: string, _: object, context: Context) =>
-      isValid(value, referred(context.root, reference), context)
+    $ref: (value: unknown, reference: string, _: object, context: Context) => {
+      if (++context.looked.references > MOST_REFERENCES) throw new Unknown()
+      return isValid(value, referred(context.root, reference), context)
+    }
   })
 )
 
@@ -201,9 +210,9 @@ const REMARKS = new Set([
 ])
 
 function* isValid(value: unknown, schema: Schema, { root, depth, looked }: Context): Steps {
+  if (++looked.count % A_STEP === 0) yield
   if (typeof schema === "boolean") return schema
-  if (!isObject(schema) || depth > MAX_DEPTH || ++looked.count > MOST) throw new Unknown()
-  if (looked.count % A_STEP === 0) yield
+  if (!isObject(schema) || depth > MAX_DEPTH) throw new Unknown()
   const context = { root, depth: depth + 1, looked }
   let fits = true
   for (const [keyword, argument] of Object.entries(schema)) {
@@ -220,7 +229,11 @@ function* isValid(value: unknown, schema: Schema, { root, depth, looked }: Conte
 /** Whether `value` is known to be what `schema` asks for; false also where the schema asks for what is not known here. */
 export const fitsSchema = async (value: unknown, schema: unknown): Promise<boolean> => {
   try {
-    const steps = isValid(value, schema as Schema, { root: schema as Schema, depth: 0, looked: { count: 0 } })
+    const steps = isValid(value, schema as Schema, {
+      root: schema as Schema,
+      depth: 0,
+      looked: { count: 0, references: 0 }
+    })
     for (;;) {
       const step = steps.next()
       if (step.done) return step.value

@@ -118,6 +118,14 @@ test("references may go round, and do not go on for ever", async () => {
   assert.equal(await fitsSchema({ name: "a", parts: [{ name: "b", parts: [] }] }, tree), true)
   assert.equal(await fitsSchema({ name: "a", parts: [{ parts: [] }] }, tree), false)
   assert.equal(await fitsSchema(1, { anyOf: [{ $ref: "#" }, { $ref: "#" }] }), false)
+  // Each asks twice for the next.
+  const twice = Array.from({ length: 30 }, (_, i) => {
+    const next = { $ref: `#/$defs/${i + 1}` }
+    return [i, { allOf: [next, next] }]
+  })
+  const $defs = Object.fromEntries([...twice, [30, true]])
+  assert.equal(await fitsSchema(1, { $ref: "#/$defs/0", $defs }), false)
+  assert.equal(await fitsSchema(1, { $ref: "#/$defs/20", $defs }), true)
 })
 
 // Each compared with each took ten seconds and more.
@@ -130,19 +138,51 @@ test("many items are told apart soon, and those nested too deep fit nothing", { 
   assert.equal(await fitsSchema(JSON.parse(`[${deep},${deep}]`), unique), false)
 })
 
+test("a value may have any number of items, whatever they refer to", async () => {
+  const items = Array.from({ length: 60_000 }, () => ({ a: 1 }))
+  const item = { type: "object", properties: { a: { type: "integer" } } }
+  const schemas = [
+    { type: "array", items: item },
+    { type: "array", items: { $ref: "#/$defs/item" }, $defs: { item } }
+  ]
+  for (const schema of schemas) {
+    assert.equal(await fitsSchema(items, schema), true)
+    assert.equal(await fitsSchema([...items, { a: "1" }], schema), false)
+  }
+})
+
+test("eight times as many properties are known by their names in about eight times as long", async () => {
+  const timeOf = async (count: number) => {
+    const names = Array.from({ length: count }, (_, i) => `n${i}`)
+    const value = Object.fromEntries(names.map((name) => [name, 1]))
+    const properties = Object.fromEntries(names.map((name) => [name, true]))
+    const start = performance.now()
+    assert.equal(await fitsSchema(value, { properties, additionalProperties: false }), true)
+    assert.equal(await fitsSchema({ ...value, n: 1 }, { properties, additionalProperties: false }), false)
+    return performance.now() - start
+  }
+  await timeOf(10_000)
+  // Each name looked for among all of them takes sixty times as long.
+  const [few, many] = [await timeOf(10_000), await timeOf(80_000)]
+  assert.ok(many < 30 * few, `${many} ms for ${few} ms`)
+})
+
 test("a large value is looked at in turns of the event loop, however its schema is made", async () => {
   const list = Array.from({ length: 10_000 }, (_, i) => ({ id: i }))
   const names = Object.fromEntries(list.map((one, i) => [`n${i}`, one]))
   const item = { type: "object", properties: { id: { type: "integer" } } }
   const cases: ReadonlyArray<readonly [unknown, object]> = [
     [list, { items: item }],
+    [list, { items: true }],
     [list, { prefixItems: list.map(() => item) }],
     [list, { uniqueItems: true }],
     [list, { anyOf: [{ items: item }] }],
     [list, { not: { items: { not: item } }, items: item }],
     [list, { $ref: "#/$defs/list", $defs: { list: { oneOf: [{ items: item }, { type: "null" }] } } }],
     [names, { additionalProperties: item }],
+    [names, { additionalProperties: false, patternProperties: { n: true } }],
     [names, { patternProperties: { n: item } }],
+    [names, { patternProperties: { x: false } }],
     [names, { propertyNames: { minLength: 1 } }]
   ]
   for (const [value, schema] of cases) {
