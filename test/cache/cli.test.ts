@@ -183,6 +183,8 @@ describe("sabine cache", () => {
     assert.equal((await invalidate("--scope", start, "--source", "none")).out, "0 entries deleted\n")
     assert.equal((await invalidate("--scope", start, "--json")).out, '{"deleted":5}\n')
     assert.equal((await entriesIn(folder)).length, 1)
+    const [left] = (await sabine("cache", "list", "--json", folder)).out.split("\n")
+    assert.equal((await invalidate("--scope", JSON.parse(left!).scope)).out, "1 entries deleted\n")
     const wrong = await invalidate("--scope", "acme")
     assert.deepEqual([wrong.code, /hexadecimal/.test(wrong.err)], [2, true])
   })

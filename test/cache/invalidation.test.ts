@@ -2,7 +2,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { SemanticCache } from "../../src/cache.ts"
+import { invalidateStarting } from "../../src/cli/cache/removal.ts"
 import type { Embedder } from "../../src/index.ts"
+import { turnsOf } from "../turns.ts"
 import { ask, degrees, gate, withCache } from "./caches.ts"
 
 const NAMES = ["cat 0", "dog 0", "sun 0"] as const
@@ -38,7 +40,9 @@ test("by key, tag, source, scope and age, and by several of them at once", async
     assert.equal((await cache.get({ prompt: "cat 0" })).isHit, true)
     await fill()
     const { key } = await cache.get(ask("dog 0"))
-    assert.equal(await cache.invalidate({ key }), 1)
+    const other = { prompt: "dog 0" }
+    assert.equal(await cache.invalidate({ key, scope: other }), 0)
+    assert.equal(await cache.invalidate({ key, scope: ask("") }), 1)
     assert.equal(await cache.invalidate({ key }), 0)
     assert.deepEqual(await there(cache), ["cat 0", "sun 0"])
     await fill()
@@ -110,5 +114,20 @@ test("a scope is of a request whose last message may be long, and nothing of it 
     const invalidating = cache.invalidate({ scope: ask("x".repeat(1_000_000)) })
     assert.equal((await cache.get(ask("cat 0"))).isHit, false)
     assert.equal(await invalidating, 1)
+  })
+})
+
+test("scopes whose hash starts so are invalidated by a command that goes over the entries once, however many they are", async () => {
+  const count = 1000
+  await withCache({ embedder: undefined, dimensions: 2 }, async ({ cache }) => {
+    const set = (i: number) => cache.set({ tenant: `${i}`, prompt: "cat 0" }, i, { vector: [1, 0], tags: [`${i % 2}`] })
+    await Promise.all(Array.from({ length: count }, (_, i) => set(i)))
+    const scopes = new Set<string>()
+    for await (const { scope } of cache.entries()) scopes.add(scope)
+    const those = Array.from(scopes).filter((scope) => scope.startsWith("a")).length
+    assert.equal(await invalidateStarting(cache, "a", { tag: "none" }), 0)
+    const turns = await turnsOf(async () => assert.equal(await invalidateStarting(cache, "a", {}), those))
+    assert.ok(those > 30 && turns < 3 * count, `${turns} turns for ${those} of ${count}`)
+    assert.equal(cache.stats().entries, count - those)
   })
 })

@@ -6,6 +6,7 @@ import { object, shown } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
 import type { CacheEntries } from "./entries.ts"
 import type { Notes, PackedEntry } from "./packed.ts"
+import { namespaceOf } from "./request.ts"
 
 /** Which entries are to be gone: those for which every part holds. At least one part is needed. */
 export interface Invalidation {
@@ -126,7 +127,8 @@ export class Invalidations {
     const written = Promise.all(writes)
     written.catch(() => undefined)
     try {
-      const count = await (invalidation.key === undefined ? this.#all(test) : this.#one(invalidation.key, test))
+      const { key, scope } = invalidation
+      const count = await (key === undefined ? this.#all(test) : this.#one(key, scope, test))
       await written
       return count
     } finally {
@@ -138,11 +140,12 @@ export class Invalidations {
     return this.#since.some(({ at, test }) => at > begun && test(judged))
   }
 
-  async #one(key: string, test: Test): Promise<number> {
-    const row = await this.#entries.findKey(key)
-    const entry = row < 0 ? undefined : this.#entries.at(row)
+  async #one(key: string, scope: Buffer | undefined, test: Test): Promise<number> {
+    const entries = this.#entries
+    const row = scope === undefined ? await entries.findKey(key) : entries.findIn(namespaceOf(scope), key)
+    const entry = row < 0 ? undefined : entries.at(row)
     if (entry === undefined || !test(judgedOf(key, entry))) return 0
-    await this.#entries.remove(row)
+    await entries.remove(row)
     return 1
   }
 

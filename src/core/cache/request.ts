@@ -48,6 +48,11 @@ export interface Asked {
 
 /** Hexadecimal digits of a namespace: enough to make scopes of one rare, few enough to be remembered for ever. */
 const NAMESPACE_DIGITS = 4
+const namespaceIn = (scope: string): string => scope.slice(0, NAMESPACE_DIGITS)
+
+/** The namespace of entries of a scope. */
+export const namespaceOf = (scope: Buffer): string => namespaceIn(scope.toString("hex", 0, NAMESPACE_DIGITS / 2))
+
 /** Stands in a scope where the text was taken out; no JSON value has the form. */
 const TAKEN = new Uint8Array()
 
@@ -107,7 +112,7 @@ const partsOf = (
 const askedIn = (scope: string, text: string): Asked | Promise<Asked> => {
   const asked = (key: string): Asked => ({
     scope: Buffer.from(scope, "hex"),
-    namespace: scope.slice(0, NAMESPACE_DIGITS),
+    namespace: namespaceIn(scope),
     text,
     key
   })
