@@ -172,10 +172,10 @@ export class SabineVectorStore extends VectorStore {
     return hits.map(documentOf)
   }
 
-  /** Fields that the metadata have; null takes away what the id had before. */
+  /** Fields that the metadata have. */
   #fieldsOf(metadata: Metadata) {
     if (this.#fields.length === 0) return undefined
-    return Object.fromEntries(this.#fields.map((name) => [name, (metadata[name] ?? null) as string | null]))
+    return Object.fromEntries(this.#fields.map((name) => [name, metadata[name] as string | undefined]))
   }
 }
 

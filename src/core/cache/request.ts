@@ -16,8 +16,9 @@ export interface CacheMessage {
 /**
  * A request to a model. All of it but the text of the last message of the user is its scope: an answer is served only
  * where the scope is the same to the last character, properties that are not named here included. Values are JSON or bytes;
- * functions are left out. A request of 49,152 characters or more is read in turns of the event loop: it is to stay as it is
- * until the call settles, and so is an answer that is set for it.
+ * functions are left out. A request of about 48 KiB of JSON or more is read in turns of the event loop: it is to stay as it is
+ * until the call settles, and so is an answer that is set for it. What a function of `wrap` is asked with is to stay whatever
+ * its length: the model may be given it long after.
  */
 export interface CacheRequest {
   /** Whose it is. Answers never cross tenants. Default: that of the cache. */
