@@ -161,9 +161,12 @@ test("eight times as many properties are known by their names in about eight tim
     assert.equal(await fitsSchema({ ...value, n: 1 }, { properties, additionalProperties: false }), false)
     return performance.now() - start
   }
-  await timeOf(10_000)
   // Each name looked for among all of them takes sixty times as long.
-  const [few, many] = [await timeOf(10_000), await timeOf(80_000)]
+  let [few, many] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+  for (let round = 0; round < 4; round++) {
+    few = Math.min(few, await timeOf(10_000))
+    many = Math.min(many, await timeOf(80_000))
+  }
   assert.ok(many < 30 * few, `${many} ms for ${few} ms`)
 })
 

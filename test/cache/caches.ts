@@ -68,3 +68,15 @@ export const ask = (prompt: string) => ({ model: "m", prompt })
 
 /** What a caller can be waited for with. */
 export const gate = () => Promise.withResolvers<void>()
+
+/** Settles in the first turn in which it holds. */
+export const until = async (holds: () => boolean): Promise<void> => {
+  while (!holds()) await new Promise(setImmediate)
+}
+
+/** All chunks of a stream. */
+export const drained = async (stream: AsyncIterable<unknown>): Promise<ReadonlyArray<unknown>> => {
+  const chunks: Array<unknown> = []
+  for await (const chunk of stream) chunks.push(chunk)
+  return chunks
+}

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { SemanticCache } from "../../src/cache.ts"
-import { invalidateStarting } from "../../src/cli/cache/removal.ts"
+import { invalidateStarting } from "../../src/cli/cache/scopes.ts"
 import type { Embedder } from "../../src/index.ts"
 import { turnsOf } from "../turns.ts"
 import { ask, degrees, gate, withCache } from "./caches.ts"

@@ -1,14 +1,13 @@
 /** `sabine cache evict <path>` and `sabine cache invalidate <path>`: what is to go. */
 import { type Command, Option } from "commander"
-import type { EvictionName, Invalidated, SemanticCache } from "../../cache.ts"
+import type { EvictionName } from "../../cache.ts"
 import { print } from "../print.ts"
 import { cacheCommand, type OpenedOptions, withCache } from "./opened.ts"
+import { invalidateStarting } from "./scopes.ts"
 import { count, duration, scope } from "./values.ts"
 
 /** Digits of the hash of a scope. */
 const SCOPE_DIGITS = 64
-/** Entries whose deletion is waited for at once. */
-const AT_ONCE = 256
 
 interface Bounds extends OpenedOptions {
   readonly maxEntries?: number
@@ -78,24 +77,4 @@ const invalidate = async (path: string, options: Which): Promise<void> => {
     return invalidateStarting(cache, start, which)
   })
   told(deleted, options)
-}
-
-/** Deletes entries of the scopes whose hash starts so, in one pass over all: there may be as many scopes as entries. */
-export const invalidateStarting = async (
-  cache: SemanticCache,
-  start: string,
-  which: Omit<Invalidated, "scope">
-): Promise<number> => {
-  let deleted = 0
-  let removals: Array<Promise<number>> = []
-  const removed = async () => {
-    for (const count of await Promise.all(removals)) deleted += count
-    removals = []
-  }
-  for await (const { key, scope } of cache.entries()) {
-    if (!scope.startsWith(start) || (which.key !== undefined && which.key !== key)) continue
-    if (removals.push(cache.invalidate({ ...which, key, scope })) === AT_ONCE) await removed()
-  }
-  await removed()
-  return deleted
 }
