@@ -2,6 +2,7 @@
 
 use crate::encoder::Code;
 use crate::error::{Result, require};
+use crate::kernels::blocks::CodeColumns;
 use crate::kernels::f16;
 use crate::kernels::quantise::{Dequantise, Steps, dequantise};
 use crate::plan::*;
@@ -141,7 +142,16 @@ impl Rows {
     }
 }
 
-/// The columns of a codes buffer.
+/// The column of product codes, when `codes` has all of it.
+pub fn product_codes(layout: &SegmentLayout, codes: View<u8>) -> Result<CodeColumns> {
+    check(layout)?;
+    let bytes = product_bytes(layout.subspaces, layout.subspace_bits);
+    require(codes.ptr().addr().is_multiple_of(ALIGNMENT), "codes do not start on a multiple of 64")?;
+    require(codes.len() >= SLOTS * bytes, "a column outside the codes")?;
+    Ok(CodeColumns::products(codes.ptr(), bytes))
+}
+
+/// The columns of a codes buffer of signs.
 pub struct Codes {
     bits: *mut u8,
     factors: *mut u16,

@@ -1,11 +1,11 @@
 //! Putting rows into inverted lists by their codes.
 
 use crate::codebook::Codebook;
-use crate::columns::{ALIGNMENT, Codes, check};
+use crate::columns::{Codes, product_codes};
 use crate::error::{Result, require};
 use crate::kernels::blocks::CodeColumns;
 use crate::kernels::matmul;
-use crate::plan::{BLOCK, SLOTS, SegmentLayout, product_bytes};
+use crate::plan::{BLOCK, SLOTS, SegmentLayout};
 use crate::view::View;
 
 /// Codes of either kind, by which rows are put into lists.
@@ -16,15 +16,11 @@ enum Coded {
 
 impl Coded {
     fn new(layout: &SegmentLayout, encoder: View<f32>, codes: View<u8>) -> Result<Self> {
-        check(layout)?;
-        if layout.subspaces == 0 {
-            return Ok(Coded::Signs { codes: Codes::new(layout, codes)?, scale: layout.factor_scale as f32 });
-        }
-        let codebook = Codebook::new(layout, encoder)?;
-        let bytes = product_bytes(layout.subspaces, layout.subspace_bits);
-        require(codes.ptr().addr().is_multiple_of(ALIGNMENT), "codes do not start on a multiple of 64")?;
-        require(codes.len() >= SLOTS * bytes, "a column outside the codes")?;
-        Ok(Coded::Products { codes: CodeColumns::products(codes.ptr(), bytes), codebook })
+        Ok(match layout.subspaces {
+            0 => Coded::Signs { codes: Codes::new(layout, codes)?, scale: layout.factor_scale as f32 },
+            // The column first: it checks what the codebook is laid out by.
+            _ => Coded::Products { codes: product_codes(layout, codes)?, codebook: Codebook::new(layout, encoder)? },
+        })
     }
 
     /// The row of a slot as its code has it.

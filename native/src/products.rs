@@ -1,7 +1,9 @@
 //! Vectors to product codes, a tile of rows at a time, in the same order of f32 roundings everywhere.
 
 use crate::codebook::{Codebook, Subspace};
-use crate::error::{Result, require};
+use crate::columns::product_codes;
+use crate::error::Result;
+use crate::kernels::blocks::CodeColumns;
 use crate::kernels::{matmul, nearest};
 use crate::plan::*;
 use crate::view::View;
@@ -16,7 +18,7 @@ const MAX_TILE: usize = 8 * TILE_STEP;
 pub struct ProductEncoder {
     codebook: Codebook,
     subspaces: Vec<Subspace>,
-    codes: *mut u8,
+    codes: CodeColumns,
     bytes: usize,
     bits: u32,
     inverse: f32,
@@ -37,15 +39,15 @@ pub struct ProductEncoder {
 impl ProductEncoder {
     /// An encoder for up to `rows` rows of a checked layout.
     pub fn new(layout: &SegmentLayout, encoder: View<f32>, codes: View<u8>, rows: usize) -> Result<Self> {
+        let codes = product_codes(layout, codes)?;
         let codebook = Codebook::new(layout, encoder)?;
         let dimensions = layout.dimensions as usize;
         let bytes = product_bytes(layout.subspaces, layout.subspace_bits);
-        require(codes.len() >= SLOTS * bytes, "a column outside the codes")?;
         let tile = (TILE_ELEMENTS / dimensions).clamp(TILE_STEP, MAX_TILE).next_multiple_of(TILE_STEP).min(rows);
         Ok(ProductEncoder {
             codebook,
             subspaces: codebook.each().collect(),
-            codes: codes.ptr(),
+            codes,
             bytes,
             bits: layout.subspace_bits,
             inverse: (1.0 / layout.factor_scale) as f32,
@@ -128,7 +130,7 @@ impl ProductEncoder {
     /// `row < tile`, `slot < SLOTS`, and no other thread writes the slot.
     pub unsafe fn store(&self, row: usize, slot: usize) {
         let code = self.coded.iter().skip(row * self.bytes).take(self.bytes);
-        let column = self.codes.wrapping_add(slot / BLOCK * BLOCK * self.bytes + slot % BLOCK);
+        let column = self.codes.code(slot).cast_mut();
         for (g, byte) in code.enumerate() {
             // SAFETY: there is a block of codes for every 64 slots, which holds byte `g` of each.
             unsafe { column.add(g * BLOCK).write(*byte) };

@@ -21,3 +21,15 @@ export const forEachSliced = async (
     signal?.throwIfAborted()
   }
 }
+
+/** What `make` makes of 0, 1, ... `count - 1`, as `forEachSliced` calls it. */
+export const mapSliced = async <A>(
+  count: number,
+  signal: AbortSignal | undefined,
+  make: (i: number) => A,
+  stepsALook = STEPS_A_LOOK
+): Promise<Array<A>> => {
+  const made: Array<A> = []
+  await forEachSliced(count, signal, (i) => made.push(make(i)), stepsALook)
+  return made
+}

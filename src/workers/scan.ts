@@ -29,8 +29,8 @@ import { type SearchColumns, searchColumns, segmentViews } from "../core/store/m
 import { writeVectors } from "../core/store/write.ts"
 import { giveWay } from "./give-way.ts"
 
+export { spectrumOfTensor } from "../core/spectrum.ts"
 export { embedTexts } from "./embed.ts"
-export { spectralFeatures } from "./spectrum.ts"
 
 // What callers wait for comes before what is trained, and the event loop before both.
 giveWay(5)

@@ -1,8 +1,9 @@
 /** What every encoder of a recall pool promises. An implementation's test calls `encoderContract` with itself. */
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
-import { spectralOf, spectrumOfTensor } from "../../src/core/recall/spectral.ts"
+import { spectralOf } from "../../src/core/recall/spectral.ts"
 import { ownTensor } from "../../src/core/recall/tensor.ts"
+import { spectrumOfTensor } from "../../src/core/spectrum.ts"
 import { type Encodable, type Encoder, tensorFromSeed } from "../../src/recall.ts"
 
 const encodable = (seed: number, utility = 0): Encodable => {

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, test } from "node:test"
 import { kernels } from "../../src/core/native.ts"
-import { spectralOf, spectrumOfTensor } from "../../src/core/recall/spectral.ts"
+import { spectralOf } from "../../src/core/recall/spectral.ts"
+import { spectrumOfTensor } from "../../src/core/spectrum.ts"
 import { open } from "../../src/index.ts"
 import {
   type Coherence,

@@ -1,6 +1,6 @@
 /** Embeddings that are remembered by their text: only texts that were not embedded of late are sent, each once. */
 import type { EmbeddingModelV4Embedding, EmbeddingModelV4Middleware } from "@ai-sdk/provider"
-import { forEachSliced } from "../../core/slice.ts"
+import { forEachSliced, mapSliced } from "../../core/slice.ts"
 import { TextFlights } from "../../core/text-flights.ts"
 import { QueryCache, type QueryCacheOptions, type QueryCacheStats } from "../../index.ts"
 
@@ -65,9 +65,8 @@ export const cachedEmbeddings = (
         missing.size === 0 ? new Map() : await givenUp(flights.all([...missing.keys()], abortSignal, send), abortSignal)
       for (const [key, embedding] of made) found.set(missing.get(key)!, embedding)
       const shared = values.filter((text) => !sent.has(text)).length - remembered
-      const embeddings: Array<EmbeddingModelV4Embedding> = []
       // Of its own for each caller: what is remembered nobody can change.
-      await forEachSliced(values.length, undefined, (i) => embeddings.push([...found.get(values[i]!)!]))
+      const embeddings = await mapSliced(values.length, undefined, (i) => [...found.get(values[i]!)!])
       return {
         warnings: [],
         ...fresh,

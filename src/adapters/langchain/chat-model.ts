@@ -10,7 +10,7 @@ import type { AIMessageChunk, BaseMessage } from "@langchain/core/messages"
 import type { ChatGenerationChunk, ChatResult } from "@langchain/core/outputs"
 import { type Runnable, RunnableBinding } from "@langchain/core/runnables"
 import type { AskOptions, CacheMessage, CacheRequest, SemanticCache } from "../../cache.ts"
-import { forEachSliced } from "../../core/slice.ts"
+import { mapSliced } from "../../core/slice.ts"
 import { answered } from "../answered.ts"
 import { chunkOf, factsOf, generationOf, type KeptGeneration, keptOf, newId, resultOf } from "./generations.ts"
 import { isAsAsked } from "./structured.ts"
@@ -151,14 +151,12 @@ export class CachedChatModel extends BaseChatModel {
     delete parameters.promptIndex
     const { tenant, ...asking } = this.#options
     const invocation = this.#model.invocationParams(parameters)
-    const conversation: Array<CacheMessage> = []
-    await forEachSliced(messages.length, undefined, (i) => conversation.push(cacheMessageOf(messages[i]!)))
     const request: CacheRequest = {
       tenant,
       model: this.#model._getSerializedCacheKeyParametersForCall(parameters),
       // Of some models what identifies them leaves out what they are called with.
       parameters: { langchain: "chat", invocation: JSON.stringify(invocation) },
-      messages: conversation
+      messages: await mapSliced(messages.length, undefined, (i) => cacheMessageOf(messages[i]!))
     }
     const facts: AskOptions["facts"] = async (answer, form) => {
       const kept = answer as ReadonlyArray<KeptGeneration>

@@ -1,6 +1,6 @@
 /** An embedder of Sabine as `Embeddings` of LangChain. */
 import { Embeddings } from "@langchain/core/embeddings"
-import { forEachSliced } from "../../core/slice.ts"
+import { mapSliced } from "../../core/slice.ts"
 import type { Embedder } from "../../index.ts"
 
 /** Embeddings of any embedder, such as `staticEmbedder()`: vectors of length 1. Calls reject as the embedder does. */
@@ -24,10 +24,6 @@ export class SabineEmbeddings extends Embeddings {
   async #embed(texts: ReadonlyArray<string>, kind: "document" | "query"): Promise<Array<Array<number>>> {
     const vectors = await this.#embedder.embed(texts, { kind })
     const width = vectors.length / texts.length
-    const rows: Array<Array<number>> = []
-    await forEachSliced(texts.length, undefined, (i) => {
-      rows.push(Array.from(vectors.subarray(i * width, (i + 1) * width)))
-    })
-    return rows
+    return mapSliced(texts.length, undefined, (i) => Array.from(vectors.subarray(i * width, (i + 1) * width)))
   }
 }

@@ -1,7 +1,8 @@
 /** A function that asks a model, behind the cache: one call for all who ask the same, streams as streams. */
 import { InvalidParameter, NotCached } from "../errors.ts"
+import { isPromise } from "../promise.ts"
 import { Flights, type Underway } from "./flights.ts"
-import type { Invalidations } from "./invalidation.ts"
+import { type Invalidations, judgedAs } from "./invalidation.ts"
 import { answerOf } from "./json.ts"
 import type { Keeping, Pending } from "./keeping.ts"
 import { type AskOptions, type CacheSettings, checkGet, checkSet, sourceOf } from "./options.ts"
@@ -73,7 +74,7 @@ export class Asking {
     checkSet(options)
     const source = sourceOf(options)
     const taken = askedOf(request, settings.tenant)
-    const asked = taken instanceof Promise ? await taken : taken
+    const asked = isPromise(taken) ? await taken : taken
     const looksUp = source === "default" || source === "only"
     // Who asks while the same is being answered waits for that answer: a look-up would only miss.
     const isFlying = source === "default" && this.#flights.isAwaited(asked.key)
@@ -132,16 +133,10 @@ export class Asking {
     options: AskOptions,
     { signal, landed, outdatedWhen, abort }: Underway
   ): Promise<Made> {
-    const { key, scope } = pending.asked
     const making = this.#parts.invalidations.begin()
     const start = performance.now()
     const { tags, sources, ttlMs, vector, facts } = options
-    const judged = {
-      key,
-      made: making.began,
-      notes: () => ({ tags, sources }),
-      isOf: scope.equals.bind(scope)
-    }
+    const judged = judgedAs(pending.asked, making, { tags, sources })
     // Who asks once it was invalidated is to have an answer that was made since.
     outdatedWhen(() => making.isStale(judged))
     const keep = async (answer: unknown, form: Form) => {

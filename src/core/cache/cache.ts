@@ -11,6 +11,7 @@ import type { Collection } from "../collection/collection.ts"
 import type { CollectionOptions } from "../collection/options.ts"
 import { InvalidParameter, type SabineError } from "../errors.ts"
 import { abortable, attempt, direct, limited } from "../lift.ts"
+import { isPromise } from "../promise.ts"
 import { inNextTurn, leftInTurn } from "../turn.ts"
 import { Acceptance } from "./acceptance.ts"
 import { AdaptiveTtl } from "./adaptive-ttl.ts"
@@ -100,7 +101,7 @@ const acquire = Effect.fnUntraced(function* (open: OpenCollection, options: Cach
     get: (request, options = {}) =>
       called(options?.signal, async (signal) => {
         const taken = running.asked(request)
-        const asked = taken instanceof Promise ? await taken : taken
+        const asked = isPromise(taken) ? await taken : taken
         return (await running.lookUp(asked, options, signal)).result
       }),
     set: (request, answer, options = {}) =>
@@ -260,7 +261,7 @@ class Running {
     const taken = this.asked(request)
     const making = this.#invalidations.begin()
     try {
-      const asked = taken instanceof Promise ? await taken : taken
+      const asked = isPromise(taken) ? await taken : taken
       return await this.#keeping.keep({ request, asked, making }, answer, object("options", options), signal)
     } finally {
       making.end()
@@ -270,7 +271,7 @@ class Running {
   async invalidate(invalidated: Invalidated): Promise<number> {
     const { scope, ...which } = object("which", invalidated)
     const taken = scope === undefined ? undefined : this.#scopeOf(scope)
-    const hash = taken instanceof Promise ? await taken : taken
+    const hash = isPromise(taken) ? await taken : taken
     const count = await this.#invalidations.run({ ...which, scope: hash })
     this.#counters.invalidated += count
     return count

@@ -6,7 +6,7 @@ import { object, shown } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
 import type { CacheEntries } from "./entries.ts"
 import type { Notes, PackedEntry } from "./packed.ts"
-import { namespaceOf } from "./request.ts"
+import { type Asked, namespaceOf } from "./request.ts"
 
 /** Which entries are to be gone: those for which every part holds. At least one part is needed. */
 export interface Invalidation {
@@ -44,6 +44,13 @@ export interface Making {
 
 /** An invalidation at one moment, as a test of entries. */
 type Test = (entry: Judged) => boolean
+
+/** An answer to a request that was begun at some time, as an entry that it may become. */
+export const judgedAs = (
+  { key, scope }: Pick<Asked, "key" | "scope">,
+  { began }: Pick<Making, "began">,
+  notes: Notes
+): Judged => ({ key, made: began, notes: () => notes, isOf: scope.equals.bind(scope) })
 
 const judgedOf = (key: string, entry: PackedEntry): Judged => ({
   key,

@@ -1,12 +1,13 @@
 /** What is kept: answers that are whole and ask for nothing to be done, and what callers say of them. */
 import { orCancelled } from "../abort.ts"
 import { Closed } from "../errors.ts"
+import { isPromise } from "../promise.ts"
 import { roomInTurn } from "../turn.ts"
 import type { AdaptiveTtl } from "./adaptive-ttl.ts"
 import type { CacheEntries } from "./entries.ts"
 import type { Eviction } from "./eviction.ts"
 import { type AnswerFacts, type Unkept, unkeptBy } from "./facts.ts"
-import type { Making } from "./invalidation.ts"
+import { judgedAs, type Making } from "./invalidation.ts"
 import { jsonOf } from "./json.ts"
 import { type CacheSettings, checkSet, expiryOf, type Facts, type SetOptions } from "./options.ts"
 import { type Form, type Notes, type PackedEntry, packed } from "./packed.ts"
@@ -148,8 +149,7 @@ export class Keeping {
     const room = roomInTurn()
     if (room !== undefined) await room
     const made = settings.clock()
-    const isOf = (scope: Buffer) => scope.equals(asked.scope)
-    const judged = { key: asked.key, made: making.began, notes: () => notes, isOf }
+    const judged = judgedAs(asked, making, notes)
     if (making.isStale(judged)) return "invalidated"
     const entry = { scope: asked.scope, text: asked.text, form, made, expires, took: options.tookMs ?? 0, notes, json }
     const payload = packed(entry)
@@ -190,9 +190,6 @@ export class Keeping {
     }
   }
 }
-
-const isPromise = (told: AnswerFacts | Promise<AnswerFacts>): told is Promise<AnswerFacts> =>
-  typeof told === "object" && told !== null && "then" in told
 
 /** The facts that a caller gave: what is undefined stands for nothing. */
 const given = ({ finish, hasToolCalls, isUnvalidated, inputTokens, outputTokens, cost }: SetOptions) =>

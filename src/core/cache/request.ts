@@ -4,6 +4,7 @@
  */
 import { object } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
+import { whenThere } from "../promise.ts"
 import { canonicalHash } from "./canonical-hash.ts"
 
 export interface CacheMessage {
@@ -73,14 +74,12 @@ export const askedOf = (request: CacheRequest, usualTenant: string | undefined):
   const { all, text } = partsOf(request, usualTenant)
   const scope = hexOf(all)
   const normal = text.normalize("NFC")
-  return typeof scope === "string" ? askedIn(scope, normal) : scope.then((scope) => askedIn(scope, normal))
+  return whenThere(scope, (scope) => askedIn(scope, normal))
 }
 
 /** The scope of a request alone, as `askedOf` has it: of one that is long in its last text only, at once. */
-export const scopeOf = (request: CacheRequest, usualTenant: string | undefined): Buffer | Promise<Buffer> => {
-  const scope = hexOf(partsOf(request, usualTenant).all)
-  return typeof scope === "string" ? Buffer.from(scope, "hex") : scope.then((scope) => Buffer.from(scope, "hex"))
-}
+export const scopeOf = (request: CacheRequest, usualTenant: string | undefined): Buffer | Promise<Buffer> =>
+  whenThere(hexOf(partsOf(request, usualTenant).all), (scope) => Buffer.from(scope, "hex"))
 
 const hexOf = (all: ReadonlyArray<unknown>): string | Promise<string> =>
   canonicalHash(all, { before: "", parameter: "request", encoding: "hex" })
@@ -119,7 +118,7 @@ const askedIn = (scope: string, text: string): Asked | Promise<Asked> => {
   })
   // JSON escapes what UTF-8 has no form for: two texts with different halves of pairs are two keys.
   const key = canonicalHash(text, { before: scope, parameter: "text", encoding: "base64url" })
-  return typeof key === "string" ? asked(key) : key.then(asked)
+  return whenThere(key, asked)
 }
 
 const messagesOf = (prompt: unknown, messages: unknown): ReadonlyArray<CacheMessage> => {

@@ -3,6 +3,7 @@
  * same. Nothing is served that is not of the scope, expired, invalidated or told to be wrong.
  */
 import { EmptyEmbedding } from "../errors.ts"
+import { isPromise } from "../promise.ts"
 import { roomInTurn } from "../turn.ts"
 import type { Acceptance } from "./acceptance.ts"
 import type { AdaptiveTtl } from "./adaptive-ttl.ts"
@@ -13,7 +14,6 @@ import { type CacheSettings, checkGet, type GetOptions } from "./options.ts"
 import type { PackedEntry } from "./packed.ts"
 import type { Asked } from "./request.ts"
 import type { Hit, LookUp, Miss, MissReason } from "./results.ts"
-import type { Judgement } from "./verify/verifier.ts"
 
 /** Nearest entries that are looked at where those of other scopes crowd the first few. */
 const CROWDED = 64
@@ -254,8 +254,6 @@ const once = (tell: Feedback, asked: Asked, judged: Verified): (() => Promise<vo
     return told
   }
 }
-
-const isPromise = (judgement: Judgement | Promise<Judgement>): judgement is Promise<Judgement> => "then" in judgement
 
 const miss = ({ key }: Asked, reason: MissReason, nearest?: Found, now = 0): Miss => ({
   isHit: false,

@@ -12,6 +12,7 @@ import { ImportInvalid, isSabineError, StorageFailure } from "../errors.ts"
 import { imagePaths } from "../folder.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import { fails } from "../store/file-failure.ts"
+import { readVectored } from "../store/image/vectored.ts"
 import { CHUNK_BYTES, type ImportOptions, MANIFEST } from "./archive.ts"
 import type { Checkpoints } from "./checkpoints.ts"
 import { type Checkpoint, decodeManifest } from "./manifest.ts"
@@ -69,10 +70,7 @@ export const unpack = async (path: string, unpacking: Unpacking, signal: AbortSi
 
 const decompressorFor = async (path: string, file: FileHandle) => {
   const bytes = Buffer.alloc(4)
-  // A read may bring fewer bytes than there are.
-  for (let at = 0, read = 1; at < bytes.length && read > 0; at += read) {
-    read = (await file.read(bytes, at, bytes.length - at, at).catch(fails("read", path))).bytesRead
-  }
+  await readVectored(file, [bytes], 0).catch(fails("read", path))
   const start = bytes.toString("hex")
   if (start.startsWith("1f8b")) return createGunzip({ chunkSize: CHUNK_BYTES })
   if (start === "28b52ffd") return createZstdDecompress({ chunkSize: CHUNK_BYTES })

@@ -29,18 +29,10 @@ export const checkForm = (shape: StoreShape, vector: ArrayLike<number>, index = 
   for (let i = 0; i < vector.length; i++) if (typeof vector[i] !== "number") throw wrong(`component ${i} is no number`)
 }
 
-/** A vector of ours with the caller's components: it may change its own at any time. */
-export const ownVector = (kernels: Kernels, shape: StoreShape, vector: ArrayLike<number>): Float32Array => {
-  checkForm(shape, vector)
-  const own = new Float32Array(vector)
-  checkVectors(kernels, shape, own)
-  return own
-}
-
 /** Memory for the next query: a typed array of its own takes a microsecond to be had, and another to be collected. */
 let lent = new Float32Array(0)
 
-/** As `ownVector`, lent until the next call: whoever keeps it copies it. */
+/** A vector with the caller's components, which may change at any time. Lent until the next call: whoever keeps it copies it. */
 export const lentVector = (kernels: Kernels, shape: StoreShape, vector: ArrayLike<number>): Float32Array => {
   checkForm(shape, vector)
   if (lent.length !== vector.length) lent = new Float32Array(vector.length)
@@ -48,6 +40,10 @@ export const lentVector = (kernels: Kernels, shape: StoreShape, vector: ArrayLik
   checkVectors(kernels, shape, lent)
   return lent
 }
+
+/** A vector of ours with the caller's components: it may change its own at any time. */
+export const ownVector = (kernels: Kernels, shape: StoreShape, vector: ArrayLike<number>): Float32Array =>
+  lentVector(kernels, shape, vector).slice()
 
 /** Components that are copied and checked in some tenths of a millisecond. */
 const COMPONENTS_A_STEP = 1 << 17

@@ -1,6 +1,6 @@
 /** An embedder behind a cache: a text that comes again is not encoded again. */
 import { Cancelled, EmptyEmbedding } from "../errors.ts"
-import { forEachSliced } from "../slice.ts"
+import { forEachSliced, mapSliced } from "../slice.ts"
 import { TextFlights } from "../text-flights.ts"
 import type { Embedder } from "./embedder.ts"
 import { QueryCache, type QueryCacheOptions } from "./query-cache.ts"
@@ -45,21 +45,18 @@ export const embedThrough = async (
   })
   if (wanted.size === 0) return joined(found as ReadonlyArray<Float32Array>)
   const vectors = await cache.flights.all([...wanted.keys()], signal, async (keys) => {
-    const own: Array<string> = []
-    await forEachSliced(keys.length, undefined, (i) => own.push(wanted.get(keys[i]!)!))
+    const own = await mapSliced(keys.length, undefined, (i) => wanted.get(keys[i]!)!)
     const rows = await embed(own).catch((error) => {
       if (!(error instanceof EmptyEmbedding)) throw error
       const { index, text } = error
       throw new EmptyEmbedding({ index: texts.indexOf(own[index] ?? text), text })
     })
     const dimensions = rows.length / own.length
-    const made: Array<Float32Array> = []
-    await forEachSliced(keys.length, undefined, (i) => {
+    return mapSliced(keys.length, undefined, (i) => {
       const vector = rows.slice(i * dimensions, (i + 1) * dimensions)
       cache.set(keys[i]!, vector)
-      made.push(vector)
+      return vector
     })
-    return made
   })
   await forEachSliced(texts.length, undefined, (i) => {
     found[i] ??= vectors.get(keyOf(texts[i]!))!

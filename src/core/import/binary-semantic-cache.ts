@@ -11,7 +11,7 @@ import { join } from "node:path"
 import type * as Effect from "effect/Effect"
 import { ImportInvalid, InvalidParameter, type SabineError } from "../errors.ts"
 import { abortable } from "../lift.ts"
-import { forEachSliced } from "../slice.ts"
+import { forEachSliced, mapSliced } from "../slice.ts"
 import { fails } from "../store/file-failure.ts"
 import { PickleRefused, type Unpickled, unpickle } from "./pickle.ts"
 
@@ -76,10 +76,10 @@ const read = async (folder: string, signal: AbortSignal): Promise<ImportedCache>
     version === 3
       ? await recordsOf(folder, header, n_entries, signal)
       : await arraysOf(folder, header, n_entries, signal)
-  const entries: Array<ImportedEntry> = []
-  await forEachSliced(parts.entries.length, signal, (i) =>
-    entries.push({ ...parts.entries[i]!, response: parts.responses[i] ?? null })
-  )
+  const entries = await mapSliced(parts.entries.length, signal, (i) => ({
+    ...parts.entries[i]!,
+    response: parts.responses[i] ?? null
+  }))
   return { version, threshold, entries }
 }
 
@@ -105,8 +105,7 @@ const recordsOf = async (folder: string, header: Header, count: number, signal: 
     lastUsedAt: EPOCH_MS + 1000 * view.getUint32(at + CODE_BYTES + 4, true),
     uses: view.getUint32(at + CODE_BYTES + 8, true)
   })
-  const entries: Array<Bare> = []
-  await forEachSliced(count, signal, (i) => entries.push(entry(i * RECORD_BYTES)))
+  const entries = await mapSliced(count, signal, (i) => entry(i * RECORD_BYTES))
   return { entries, responses: await responsesOf(folder, header["responses_checksum"], count, signal) }
 }
 
@@ -129,8 +128,7 @@ const arraysOf = async (folder: string, header: Header, count: number, signal: A
     if (used < 0) throw invalid("access_count", i, "below 0")
     return { code: codes.slice(i * CODE_BYTES, (i + 1) * CODE_BYTES), createdAt: at, lastUsedAt: at, uses: used }
   }
-  const entries: Array<Bare> = []
-  await forEachSliced(count, signal, (i) => entries.push(entry(i)))
+  const entries = await mapSliced(count, signal, entry)
   return { entries, responses: await responsesOf(folder, checksums["responses"], count, signal) }
 }
 

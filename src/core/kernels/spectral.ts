@@ -6,7 +6,7 @@
  */
 import { requireLayout } from "./refusal.ts"
 
-const FEATURES = 8
+export const SPECTRAL_FEATURES = 8
 const DOMINANT = 3
 /** `0.5 - 0.5 cos(2 pi i / n)` at the middle of each cell, so that no cell is left out of account. */
 const window = (n: number): Float64Array =>
@@ -77,7 +77,7 @@ export const spectralFeatures = (
   const cells = rows * columns
   requireLayout(cells > 0 && layers > 0 && channels > 0, "a side of the tensor is 0")
   requireLayout(data.length === cells * layers * channels, "the tensor is not as long as its sides say")
-  requireLayout(out.length === FEATURES, "the features are eight")
+  requireLayout(out.length === SPECTRAL_FEATURES, "the features are eight")
   const ofRows = window(rows)
   const ofColumns = window(columns)
   const power = new Float64Array(cells)

@@ -7,12 +7,12 @@ import { settled } from "../collection/settled.ts"
 import { checkVectors, ownVector } from "../collection/vectors.ts"
 import { CollectionMismatch, EmptyEmbedding } from "../errors.ts"
 import { fallback } from "../native.ts"
-import { forEachSliced } from "../slice.ts"
+import { mapSliced } from "../slice.ts"
+import { spectrumOfTensor } from "../spectrum.ts"
 import { roomInTurn } from "../turn.ts"
 import type { Encodable, Encoder } from "./encoder.ts"
 import { inGroups } from "./in-groups.ts"
 import { PoolRows } from "./pool-rows.ts"
-import { bounded, spectrumOfTensor } from "./spectral.ts"
 import { Tally } from "./tally.ts"
 import type { OwnTensor } from "./tensor.ts"
 
@@ -106,7 +106,7 @@ export class PoolItems extends PoolRows {
 
   /** Spectral features of a tensor; those of a large one are computed by a worker. */
   async spectrumOf(tensor: OwnTensor): Promise<Float32Array> {
-    if (tensor.data.length > VALUES_AT_ONCE) return bounded(await this.#inside.run("spectralFeatures", tensor))
+    if (tensor.data.length > VALUES_AT_ONCE) return this.#inside.run("spectrumOfTensor", tensor)
     const room = roomInTurn()
     if (room !== undefined) await room
     return spectrumOfTensor(tensor)
@@ -164,8 +164,7 @@ export class PoolItems extends PoolRows {
       return { key, vector, payload: packed, fields: { ...fields, outcomes: 0, added, used: added } }
     }
     if (items.length === 1) return settled(this.collection.add(entry(only!)))
-    const entries: Array<ReturnType<typeof entry>> = []
-    await forEachSliced(items.length, signal, (i) => entries.push(entry(items[i]!)))
+    const entries = await mapSliced(items.length, signal, (i) => entry(items[i]!))
     return settled(this.collection.addMany(entries, { signal }))
   }
 

@@ -4,7 +4,7 @@ import { finite, object } from "../checked.ts"
 import { checkedKey } from "../collection/entries.ts"
 import type { FieldInput } from "../collection/fields.ts"
 import { DuplicateKey, FeatureUnavailable, InvalidParameter } from "../errors.ts"
-import { forEachSliced } from "../slice.ts"
+import { forEachSliced, mapSliced } from "../slice.ts"
 import { NO_NAMESPACE } from "../store/rows.ts"
 import { roomInTurn } from "../turn.ts"
 import type { Budget } from "./budget.ts"
@@ -173,10 +173,9 @@ export class Keeping {
   async #checked(inputs: ReadonlyArray<RecallInput>, signal: AbortSignal): Promise<ReadonlyArray<Checked>> {
     const { items } = this.#parts
     if (!Array.isArray(inputs)) throw new InvalidParameter({ parameter: "items", reason: "wanted an array" })
-    const parts: Array<Parts> = []
     const given = [...inputs]
     // Copies of tensors take longer than a look at the clock.
-    await forEachSliced(given.length, signal, (i) => parts.push(this.#partsOf(given[i]!)), 1)
+    const parts = await mapSliced(given.length, signal, (i) => this.#partsOf(given[i]!), 1)
     const spectra = await this.#spectraOf(parts, signal)
     const ofTexts = parts.flatMap(({ vector, text }, i) => (vector === undefined && text !== undefined ? [i] : []))
     const texts = ofTexts.map((i) => parts[i]!.text!)

@@ -7,7 +7,8 @@
  * layers and channels (u32 each), certainty (f32), the features (f32 each), the values (f32 each) and the identity.
  */
 import { storedPayload } from "../collection/entries.ts"
-import { SPECTRAL_FEATURES, type SpectralFeatures, spectralOf } from "./spectral.ts"
+import { SPECTRAL_FEATURES } from "../kernels/spectral.ts"
+import { type SpectralFeatures, spectralOf } from "./spectral.ts"
 import type { OwnTensor } from "./tensor.ts"
 
 const NONE = 0

@@ -1,11 +1,4 @@
 /** What the spectrum of a tensor says of it, computed once when an item is added. */
-import { kernels } from "../native.ts"
-import type { OwnTensor } from "./tensor.ts"
-
-/** Numbers that the kernel writes: entropy, three dominant frequencies, three energies, mean power. */
-export const SPECTRAL_FEATURES = 8
-
-const MAX_F32 = (2 - 2 ** -23) * 2 ** 127
 
 export interface SpectralFeatures {
   /** Mean over the channels of the entropy of their power spectra, over that of a flat one: 0 one wave, 1 noise. */
@@ -18,16 +11,7 @@ export interface SpectralFeatures {
   readonly meanPower: number
 }
 
-/** The features as one array, in the order of `SpectralFeatures`. */
-export const spectrumOfTensor = ({ rows, columns, layers, channels, data }: OwnTensor): Float32Array => {
-  const out = new Float32Array(SPECTRAL_FEATURES)
-  kernels.spectralFeatures(data, rows, columns, layers, channels, out)
-  return bounded(out)
-}
-
-/** Features as they are kept: only the power of huge values can be more than f32 holds. */
-export const bounded = (features: Float32Array): Float32Array => features.map((number) => Math.min(number, MAX_F32))
-
+/** The features of a spectrum. */
 export const spectralOf = (numbers: Float32Array): SpectralFeatures => {
   const [entropy, first, second, third, low, mid, high, meanPower] = numbers as unknown as ReadonlyArray<number>
   return {

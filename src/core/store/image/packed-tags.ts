@@ -1,5 +1,5 @@
 /** The dictionary of a store as an image holds it: its texts one after another, in order of code. */
-import { forEachSliced } from "../../slice.ts"
+import { mapSliced } from "../../slice.ts"
 import type { Store } from "../store.ts"
 import { packedText } from "../tags.ts"
 
@@ -10,7 +10,6 @@ interface PackedTags {
 
 export const packTags = async ({ tags, directory }: Store): Promise<PackedTags> => {
   const count = directory.tags
-  const parts: Array<Uint8Array> = []
-  await forEachSliced(count, undefined, (i) => parts.push(packedText(tags.text(i + 1)!)))
+  const parts = await mapSliced(count, undefined, (i) => packedText(tags.text(i + 1)!))
   return { bytes: Buffer.concat(parts), count }
 }
