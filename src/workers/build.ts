@@ -1,5 +1,5 @@
 /** Control plane: one long-lived builder. Comlink carries calls that are rare and report progress. */
-import { parentPort } from "node:worker_threads"
+import { type MessagePort, parentPort } from "node:worker_threads"
 import * as Comlink from "comlink"
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs"
 import { type Codebook, trainCodebook } from "../core/index/codebook.ts"
@@ -57,26 +57,24 @@ const build = {
     return { ...made, centroids: packCentroids(made.centroids), local: packCentroids(made.local) }
   },
   /** Trains on rows of `sample`, which may be shared memory. */
-  train: (sample: Float32Array, dimensions: number, seed: number, progress: Progress) =>
+  train: (sample: Float32Array, dimensions: number, seed: number, progress: MessagePort) =>
     reporting(progress, (progress) => trainItq(kernels, sample, dimensions, { seed, progress })),
   /** Trains the codebooks of product codes on rows of `sample`. */
-  trainCodebook: (sample: Float32Array, dimensions: number, pq: PqShape, seed: number, progress: Progress): Codebook =>
-    reporting(progress, (progress) => trainCodebook(kernels, sample, dimensions, pq, { seed, progress }))
+  trainCodebook: (
+    sample: Float32Array,
+    dimensions: number,
+    pq: PqShape,
+    seed: number,
+    progress: MessagePort
+  ): Codebook => reporting(progress, (progress) => trainCodebook(kernels, sample, dimensions, pq, { seed, progress }))
 }
 
-/** A callback of the calling thread. */
-type Progress = ((fraction: number) => void) & Comlink.ProxyMarked
-
-/** Runs `work`, and lets go of the caller's callback afterwards: it holds a port, which would keep the process alive. */
-const reporting = <A>(progress: Progress, work: (progress: (fraction: number) => void) => A): A => {
-  const remote = progress as unknown as Comlink.Remote<Progress>
+/** Runs `work`, and closes the port to the caller afterwards: it would keep the process alive. */
+const reporting = <A>(port: MessagePort, work: (progress: (fraction: number) => void) => A): A => {
   try {
-    return work((fraction) => {
-      // Nobody waits for an answer; one that fails is the caller's own affair.
-      remote(fraction).catch(() => undefined)
-    })
+    return work((fraction) => port.postMessage(fraction))
   } finally {
-    remote[Comlink.releaseProxy]()
+    port.close()
   }
 }
 

@@ -1,4 +1,5 @@
 /** The encoder of a collection over its life: none, a projection, then one trained on its rows. */
+import { MessageChannel, type MessagePort } from "node:worker_threads"
 import * as Comlink from "comlink"
 import type { Builder } from "../builder.ts"
 import { codebookRows } from "../index/codebook.ts"
@@ -96,14 +97,39 @@ export const train = async (
 ): Promise<Encoder> => {
   const { id, seed } = codes.encoder
   const { dimensions, metric, pq } = shape
-  const progress = Comlink.proxy((fraction: number) => onProgress(fraction))
   if (pq !== undefined) {
-    const made = await builder.call((build) => build.trainCodebook(sample, dimensions, pq, seed, progress))
+    const made = await reporting(onProgress, (progress) =>
+      builder.call((build) => build.trainCodebook(sample, dimensions, pq, seed, progress()))
+    )
     return makeEncoder(kernels, { id: id + 1, kind: "pq", seed, dimensions, ...made })
   }
-  const parameters = await builder.call((build) => build.train(sample, dimensions, seed, progress))
+  const parameters = await reporting(onProgress, (progress) =>
+    builder.call((build) => build.train(sample, dimensions, seed, progress()))
+  )
   const scale = factorScaleOf(metric, sample, parameters.subarray(0, dimensions))
   return makeEncoder(kernels, { id: id + 1, kind: "itq", seed, factorScale: scale, parameters })
+}
+
+/**
+ * Hears of the progress of `work` through a port, which the worker closes at the end. A callback as a proxy of comlink
+ * would be an event of the web here: Node loads all of undici for the first of those, which holds the event loop for 25 ms.
+ */
+const reporting = async <A>(onProgress: OnTraining, work: (progress: () => MessagePort) => Promise<A>): Promise<A> => {
+  const { port1: heard, port2: told } = new MessageChannel()
+  heard.on("message", (fraction: number) => {
+    // One that fails is the caller's own affair.
+    Promise.resolve(fraction)
+      .then(onProgress)
+      .catch(() => undefined)
+  })
+  // It is the call that keeps the process alive.
+  heard.unref()
+  try {
+    return await work(() => Comlink.transfer(told, [told]))
+  } catch (error) {
+    heard.close()
+    throw error
+  }
 }
 
 /** Encodes every stored row in the pool and switches to the new codes. No row may be written meanwhile. */
