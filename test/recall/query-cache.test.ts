@@ -174,6 +174,32 @@ describe("a retrieval", () => {
     })
   })
 
+  test("by when items were used last is found anew: it changes that itself", async () => {
+    await withItems(async (pool) => {
+      const unused = { k: 3, filter: { used: { lte: clock.now + 1 } } }
+      clock.now += 1000
+      const seen = new Set<string>()
+      for (let i = 0; i < 5; i++) for (const { key } of await pool.similar(query, unused)) seen.add(key)
+      for (const { key } of await pool.byUtility({ ...unused, filter: { not: { used: { gt: clock.now - 999 } } } }))
+        seen.add(key)
+      assert.equal(seen.size, 18)
+      assert.equal(cacheOf(pool).entries, 0)
+    })
+    await withPool({}, async (pool) => {
+      await pool.add({ key: "a", embedding: query, class: '"used":' })
+      assert.equal(await pool.byClass('"used":'), await pool.byClass('"used":'))
+    })
+  })
+
+  test("is told apart by the options that there are alone", async () => {
+    await withItems(async (pool) => {
+      const found = await pool.similar(query)
+      const others = { of: 1n, toString: () => "similar", circular: {} as Record<string, unknown> }
+      others.circular["self"] = others
+      assert.equal(await pool.similar(query, others as object), found)
+    })
+  })
+
   test("is by the filter as it was when it was asked", async () => {
     await withItems(async (pool) => {
       const filter = { class: "c1" }

@@ -5,7 +5,7 @@
 import { InvalidParameter } from "../errors.ts"
 import type { Filter } from "../kernels/contract.ts"
 import { Masks } from "../search/filter/masks.ts"
-import { operationsOf, type Term, textOf } from "../search/filter/parse.ts"
+import { operationsOf, readsField, type Term, textOf } from "../search/filter/parse.ts"
 import type { Passing } from "../search/filter/passing.ts"
 import { compileFilter } from "../search/filter/program.ts"
 import { NO_NAMESPACE } from "../store/rows.ts"
@@ -48,13 +48,19 @@ const isEverything = ({ directory }: Searchable, namespace: Namespace): boolean 
 /** What searches of a namespace may find, by filters or without one. */
 export const passingNamespace = (memory: Searchable, namespace: Namespace) => {
   const masks = new Masks()
+  const fields = Object.keys(memory.shape.fields ?? {})
+  /** Whether the rows that pass stay the same as long as nothing is counted as a change. */
+  const isLasting = (term: Term | undefined): boolean => {
+    const inPlace = fields[memory.directory.inPlace]
+    return term === undefined || inPlace === undefined || !readsField(term, inPlace)
+  }
   const passing = (term: Term | undefined): Passing => {
     const operations = term === undefined ? 0 : operationsOf(term)
     return {
       id: idOf(namespace, term),
       operations: () => operations + (isEverything(memory, namespace) ? 0 : 1),
       filter: () => filterOfNamespace(memory, namespace, term),
-      lend: (filter, changes, blocks) => masks.lend(filter, changes, blocks),
+      lend: (filter, changes, blocks) => (isLasting(term) ? masks.lend(filter, changes, blocks) : filter),
       filled: (filter) => masks.filled(filter)
     }
   }

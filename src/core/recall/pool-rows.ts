@@ -68,6 +68,8 @@ export class PoolRows {
         throw new InvalidParameter({ parameter: "name", reason: `it is of a collection without the field ${name}` })
       }
     }
+    // What is remembered of filters would not be told of uses.
+    store.directory.setInPlace(this.#places.used)
     this.#hasFields = names.length > Object.keys(OWN_FIELDS).length
     this.#columnBytes = bytesAnEntry(shape)
   }

@@ -31,6 +31,8 @@ const NAMESPACED = 9
 const MOVES = 10
 /** Entries that compactions and updates have moved to another row; wraps. */
 const MOVED = 11
+/** One more than the place of the field that is written in place, which counts as no change; 0 where none is. */
+const IN_PLACE = 12
 
 const CLAIMS = 16
 /** Searches that can run at one moment over all threads. */
@@ -93,6 +95,14 @@ export class Directory {
     return Atomics.load(this.words, MOVED) >>> 0
   }
 
+  /** Place of the field that is written in place; -1 where none is. */
+  get inPlace(): number {
+    return Atomics.load(this.words, IN_PLACE) - 1
+  }
+
+  setInPlace(field: number): void {
+    Atomics.store(this.words, IN_PLACE, field + 1)
+  }
   publishTags(count: number): void {
     Atomics.store(this.words, TAGS, count)
   }

@@ -36,7 +36,7 @@ export interface Recalled extends RecallItem {
 export interface RetrieveOptions {
   /** Items at most, 1..1024. Default: the pool's `retrievalLimit`. */
   readonly k?: number | undefined
-  /** Which items may be found: conditions on `class`, `utility`, `outcomes`, `added` and fields of the caller's own. */
+  /** Which items may be found: conditions on `class`, `utility`, `outcomes`, `added`, `used` and fields of the caller's own. */
   readonly filter?: Filter | undefined
   /** Cancels the retrieval: it rejects with `Cancelled`. */
   readonly signal?: AbortSignal | undefined

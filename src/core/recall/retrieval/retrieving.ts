@@ -19,6 +19,7 @@ import {
   diverseOf,
   type HybridOptions,
   hybridOf,
+  isByUse,
   labelOf,
   ofClass,
   optionsText,
@@ -196,14 +197,15 @@ export class Retrieving {
     items.checkCurrent()
     const text = optionsText(kind, options)
     // Nothing is near what has no direction: a hit need not be checked, nor made room for.
-    const isPlain = query instanceof Float32Array && query.length === this.#direction.length
+    const isLasting = !isByUse(text)
+    const isPlain = isLasting && query instanceof Float32Array && query.length === this.#direction.length
     const hit = isPlain ? memory.get(directionOf(query, this.#direction), text, generation()) : undefined
     if (hit !== undefined) return hit
     // As it is now: by the time that something was found, the caller may have another query in it.
     const embedding =
       typeof query === "string" ? await items.embedQuery(query, signal ?? NEVER) : await this.#embedded(query)
     const direction = directionOf(embedding)
-    const known = isPlain ? undefined : memory.get(direction, text, generation())
+    const known = isPlain || !isLasting ? undefined : memory.get(direction, text, generation())
     if (known !== undefined) return known
     const isStill = ({ row, generation }: Chosen): boolean => items.isStill(row, generation)
     for (let run = 1; ; run++) {
@@ -222,7 +224,7 @@ export class Retrieving {
       const rows = read.filter(isStill).map(({ row }) => row)
       items.used(rows)
       Object.freeze(found)
-      if (before === generation()) memory.set(direction, text, before, { found, rows })
+      if (isLasting && before === generation()) memory.set(direction, text, before, { found, rows })
       return found
     }
   }

@@ -20,6 +20,12 @@ export const operationsOf = (term: Term): number => {
   return term.kind === "among" ? Math.max(1, term.values.length) : 1
 }
 
+/** Whether a term tells rows apart by a field. */
+export const readsField = (term: Term, field: string): boolean => {
+  if (term.kind === "not") return readsField(term.term, field)
+  return "terms" in term ? term.terms.some((one) => readsField(one, field)) : term.field === field
+}
+
 const MAX_TERMS = 256
 /** Filters in filters: each is an operation on every row, though it may have no test of its own. */
 const MAX_FILTERS = 512
