@@ -1,8 +1,8 @@
 /** Coherence: what fits into a pool, by each of the measures. */
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
-import { chromaticCoherence, spectralCoherence, type Tensor } from "../../src/recall.ts"
-import { DIMENSIONS, vectorsOf, withPool } from "./pools.ts"
+import { chromaticCoherence, neighbourhoodCoherence, spectralCoherence, type Tensor } from "../../src/recall.ts"
+import { cosine, DIMENSIONS, vectorsOf, withPool } from "./pools.ts"
 
 /** Vectors around one direction. */
 const around = (seed: number, count: number): ReadonlyArray<Float32Array> =>
@@ -24,6 +24,36 @@ describe("the neighbourhood of a pool", () => {
       assert.equal(await pool.get("stranger"), undefined)
       assert.deepEqual([pool.stats().rejected, pool.stats().accepted], [1, 201])
     })
+  })
+
+  test("is the mean similarity to the nearest, in deviations below what the pool's own have to theirs", async () => {
+    const own = around(7, 40)
+    const mean = (numbers: ReadonlyArray<number>) => numbers.reduce((sum, x) => sum + x, 0) / numbers.length
+    const nearest = (vector: Float32Array, others: ReadonlyArray<Float32Array>, k: number) =>
+      mean(
+        others
+          .map((other) => cosine(other, vector))
+          .sort((a, b) => b - a)
+          .slice(0, k)
+      )
+    for (const k of [1, 3, 5]) {
+      await withPool({ coherence: neighbourhoodCoherence({ k }), coherenceThreshold: 1 }, async (pool) => {
+        await pool.addMany(own.map((embedding) => ({ embedding })))
+        const means = own.map((vector) => nearest(vector, own.toSpliced(own.indexOf(vector), 1), k))
+        const deviation = Math.max(0.02, Math.sqrt(mean(means.map((one) => (one - mean(means)) ** 2))))
+        let between = 0
+        for (const [i, noise] of around(8, 20).entries()) {
+          const embedding = noise.map((x, c) => (c === 0 ? x - i / 8 : x))
+          const { score, isAdded } = await pool.addIfCoherent({ key: `${i}`, embedding })
+          const below = (mean(means) - nearest(embedding, own, k)) / deviation
+          const wanted = Math.min(1, Math.max(0, 1 - below / 8))
+          assert.ok(Math.abs(score - wanted) < 1e-3, `${score}, not ${wanted}`)
+          if (score > 0 && score < 1) between++
+          if (isAdded) await pool.remove(`${i}`)
+        }
+        assert.ok(between >= 5, `${between}`)
+      })
+    }
   })
 
   test("judges those of a batch one after another, and an empty pool takes anything", async () => {
@@ -73,6 +103,7 @@ describe("a measure of tensors", () => {
         tensor: picture((r, x, c) => noise[(r * 16 + x) * 3 + c]!)
       })
       assert.deepEqual([wave.isAdded, hiss.isAdded, wave.measure], [true, false, "spectral"])
+      assert.equal(wave.score, 1 - (await pool.get(wave.key))!.spectrum!.entropy)
       await assert.rejects(pool.addIfCoherent({ embedding: embedding! }), { _tag: "FeatureUnavailable" })
     })
   })
@@ -86,6 +117,10 @@ describe("a measure of tensors", () => {
       close(await scoreOf(picture((_r, _x, channel) => (channel === 0 ? 1 : 0))), 0.4)
       // Half of the cells red and half cyan: their hues cancel, and deviate by more than half a circle.
       close(await scoreOf(picture((row, _x, channel) => ((channel === 0) === row % 2 > 0 ? 1 : 0))), 0.6)
+      // Half red and half yellow: of two directions 60 degrees apart the mean is cos 30 degrees long.
+      const deviation = (Math.sqrt(-2 * Math.log(Math.cos(Math.PI / 6))) * 180) / Math.PI
+      const warm = picture((row, _x, channel) => [1, row % 2, 0][channel]!)
+      close(await scoreOf(warm), 0.6 * (1 - 1 / 1.5) + 0.4 * (1 - deviation / 180))
       await assert.rejects(pool.addIfCoherent({ embedding: embedding!, tensor: { rows: 1, columns: 1, data: [1] } }), {
         _tag: "FeatureUnavailable"
       })

@@ -15,6 +15,7 @@ import {
 import { DIMENSIONS, vectorsOf, withPool } from "./pools.ts"
 
 const vectors = vectorsOf(87, 12)
+const query = vectors[0]!
 /** Of no use as anything that is an option, but for what is said beside it. */
 const NOTHING: ReadonlyArray<unknown> = [null, [], [1], "1", "", Number.NaN, true, {}, () => 1, 1n, Symbol("s"), -7]
 
@@ -103,7 +104,6 @@ describe("an option of a wrong type is refused", () => {
         assert.equal(pool.stats().items, 12)
       })
     })
-  const query = vectors[0]!
   retrieved("similar", (pool, options) => pool.similar(query, options), OF_SIMILAR)
   retrieved("byClass with a query", (pool, options) => pool.byClass("c0", options), {
     ...OF_SIMILAR,
@@ -202,6 +202,19 @@ describe("an option of a wrong type is refused", () => {
       assert.throws(() => saturateTensor(tensor, value as never), INVALID)
     }
     assert.throws(() => tensorFromSeed(1, { rows: 4096, columns: 4096, layers: 4096, channels: 4096 }), INVALID)
+  })
+})
+
+test("a pool that is told nothing but its components has the defaults", async () => {
+  await withPool({ index: undefined, coherenceThreshold: undefined }, async (pool) => {
+    await pool.addMany(vectorsOf(89, 1000).map((embedding, i) => ({ key: `${i}`, embedding })))
+    await pool.add({ embedding: query })
+    const { items, evicted, index, memory } = pool.stats()
+    assert.deepEqual([items, evicted, index, memory.maxBytes], [1000, 1, "auto", 500 * 2 ** 20])
+    assert.equal(await pool.get("0"), undefined)
+    assert.equal((await pool.similar(query)).length, 3)
+    const { threshold, measure } = await pool.addIfCoherent({ embedding: query })
+    assert.deepEqual([threshold, measure], [0.75, "neighbourhood-5"])
   })
 })
 

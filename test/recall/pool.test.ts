@@ -70,7 +70,10 @@ describe("items", () => {
       await assert.rejects(pool.add({ embedding: b!, utility: 2 }), tagged("InvalidParameter"))
       await assert.rejects(pool.add({ embedding: b!, fields: { utility: 1 } }), tagged("InvalidParameter"))
       await assert.rejects(pool.add({ embedding: new Float32Array(DIMENSIONS) }), tagged("InvalidVector"))
-      await assert.rejects(pool.similar({ tensor: { rows: 1, columns: 1, data: [1] } }), tagged("FeatureUnavailable"))
+      const tensor = { rows: 1, columns: 1, data: [1] }
+      await assert.rejects(pool.add({ tensor }), tagged("FeatureUnavailable"))
+      await assert.rejects(pool.similar({ tensor }), tagged("FeatureUnavailable"))
+      await assert.rejects(pool.add({ key: "nothing" }), tagged("InvalidParameter"))
       assert.equal(pool.stats().items, 1)
     })
   })

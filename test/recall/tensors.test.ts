@@ -2,7 +2,10 @@
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import fc from "fast-check"
+import { ownTensor } from "../../src/core/recall/tensor.ts"
 import {
+  COLOUR_CLASSES,
+  type ColourClass,
   chromaticEncoder,
   complementTensor,
   filterTensor,
@@ -125,6 +128,48 @@ describe("operations", () => {
       [...tensorFromSeed(42, { rows: 1, columns: 3 }).data].map((x) => x.toFixed(6)),
       ["0.089251", "0.773956", "0.654571"]
     )
+  })
+
+  test("each of ten colours has a component of its own, beside means and features, of mean 0 and variance 1", () => {
+    const colours: Readonly<Record<ColourClass, readonly [number, number, number]>> = {
+      black: [0.1, 0.1, 0.05],
+      grey: [0.5, 0.55, 0.5],
+      white: [0.95, 0.95, 0.9],
+      red: [0.9, 0.1, 0.1],
+      orange: [0.9, 0.5, 0.1],
+      yellow: [0.9, 0.9, 0.1],
+      green: [0.1, 0.9, 0.1],
+      cyan: [0.1, 0.9, 0.9],
+      blue: [0.1, 0.1, 0.9],
+      magenta: [0.9, 0.1, 0.9]
+    }
+    const spectrum = { entropy: 0.25, dominant: [0.1, 0.2, 0.3], energies: [0.7, 0.2, 0.1], meanPower: 3 } as const
+    assert.deepEqual(Object.keys(colours), [...COLOUR_CLASSES])
+    for (const [i, colour] of COLOUR_CLASSES.entries()) {
+      const tensor = ownTensor({ ...flat(...colours[colour]), certainty: 0.5 })
+      const made = chromaticEncoder().encode({ tensor, spectrum, utility: -0.5, bias: 0.125 })
+      assert.equal(made.length, 64)
+      const mean = made.reduce((sum, x) => sum + x, 0) / 64
+      const variance = made.reduce((sum, x) => sum + (x - mean) ** 2, 0) / 64
+      assert.ok(Math.abs(mean) < 1e-5 && Math.abs(variance - 1) < 1e-4, `${mean}, ${variance}`)
+      // Components are of one scale: from two that are known follow the others.
+      const [one, zero] = [made[11 + i]!, made[11 + ((i + 1) % 10)]!]
+      const given = [
+        ...colours[colour],
+        spectrum.entropy,
+        ...spectrum.dominant,
+        ...spectrum.energies,
+        Math.log(1 + spectrum.meanPower),
+        ...COLOUR_CLASSES.map((name) => (name === colour ? 1 : 0)),
+        -0.5,
+        0.125,
+        0.5
+      ]
+      for (const [c, wanted] of given.entries()) {
+        const got = (made[c]! - zero) / (one - zero)
+        assert.ok(Math.abs(got - wanted) < 1e-4, `${colour}, component ${c}: ${got}, not ${wanted}`)
+      }
+    }
   })
 
   test("embeddings of near colours are near, of far ones far", () => {
