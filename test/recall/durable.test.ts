@@ -5,6 +5,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, test } from "node:test"
+import { format } from "node:util"
 import { Worker } from "node:worker_threads"
 import { serviceOf } from "../../src/behind.ts"
 import { insideOf } from "../../src/core/collection/inside.ts"
@@ -313,7 +314,13 @@ describe("an index that is damaged on the disk", () => {
         }
         assert.ok(isFound)
         await using db = await open(folder, { threads: 1 })
-        const pool = await recallPool(db, { index, maxSize: 5000 })
+        const said: Array<string> = []
+        const { log } = console
+        console.log = (...parts) => void said.push(format(...parts))
+        const pool = await recallPool(db, { index, maxSize: 5000 }).finally(() => {
+          console.log = log
+        })
+        assert.match(said.join("\n"), new RegExp(`an image is damaged[^]*${section}`))
         assert.deepEqual([pool.stats().items, pool.stats().isBuilt], [3000, false])
         assert.equal((await pool.similar(many[9]!.embedding, { k: 1 }))[0]?.key, "9")
         await pool.buildIndex()
