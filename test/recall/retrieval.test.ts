@@ -1,8 +1,10 @@
 /** Retrievals against their definitions, written directly. */
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
+import { setImmediate as turn } from "node:timers/promises"
 import fc from "fast-check"
 import type { RecallPool } from "../../src/recall.ts"
+import { turnsOf } from "../turns.ts"
 import { Clock, cosine, vectorsOf, withPool } from "./pools.ts"
 
 interface Item {
@@ -215,6 +217,49 @@ describe("retrievals", () => {
       )
       await fc.assert(property, { seed: 42, numRuns: 60 })
       assert.equal(clock.now > 0, true)
+    })
+  })
+
+  test("hybrid and diverse: what they weigh by default", async () => {
+    await withItems(async (pool) => {
+      const near = ranked(query!).slice(0, 50)
+      const [most, least] = [near[0]!.similarity, near[49]!.similarity]
+      const candidates = near.map(({ item, at, similarity }) => {
+        const scaled = (similarity - least) / (most - least)
+        const agrees = item.class === "red" ? 1 : 0
+        const sum = 0.65 * scaled + (0.2 * (item.utility + 1)) / 2 + 0.1 * agrees
+        return { item, worth: (sum / 0.95) * Math.exp(-0.02 * (COUNT - at)) }
+      })
+      const found = await pool.hybrid(query!, { class: "red" })
+      const wanted = greedy(candidates, 3, 0.7, 0)
+      assert.deepEqual(keysOf(found), keysOf(wanted))
+      for (const [i, { score }] of found.entries()) close(score, wanted[i]!.score)
+      const plain = near.map(({ item, similarity }) => ({ item, worth: similarity }))
+      const apart = await pool.diverse(query!)
+      assert.deepEqual(keysOf(apart), keysOf(greedy(plain, 3, 0.7, Number.NEGATIVE_INFINITY)))
+    })
+  })
+
+  test("of which one is removed before it is read find another in its place", async () => {
+    await withItems(async (pool) => {
+      const all = ranked(query!).map(({ item }) => item.key)
+      const calls: ReadonlyArray<() => Promise<ReadonlyArray<{ readonly key: string }>>> = [
+        () => pool.similar(query!, { k: 20 }),
+        () => pool.diverse(query!, { k: 20, lambda: 1 }),
+        () => pool.hybrid(query!, { k: 20, lambda: 1, weights: { similarity: 1, utility: 0, class: 0 }, decay: 0 })
+      ]
+      for (const [i, call] of calls.entries()) {
+        const gone = all[19 - i]!
+        let found: ReadonlyArray<string> = []
+        await turnsOf(async () => {
+          const finding = call()
+          await turn()
+          await pool.remove(gone)
+          found = keysOf(await finding)
+        })
+        all.splice(19 - i, 1)
+        assert.deepEqual(found, all.slice(0, 20), `${i}`)
+      }
     })
   })
 
