@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { open } from "../../src/index.ts"
 import { type EvictionName, recallPool } from "../../src/recall.ts"
-import { cosine, DIMENSIONS, embedder, vectorsOf, withPool } from "./pools.ts"
+import { Clock, cosine, DIMENSIONS, embedder, vectorsOf, withPool } from "./pools.ts"
 
 const tagged = (tag: string) => (error: unknown) => {
   assert.equal((error as { _tag?: string })._tag, tag, String(error))
@@ -26,6 +26,29 @@ describe("items", () => {
       assert.ok(Math.abs(cosine(found!.embedding, found!.embedding) - 1) < 1e-6)
       assert.ok(cosine(found!.embedding, embedding!) > 0.99999)
       assert.equal(await pool.get("b"), undefined)
+    })
+  })
+
+  test("know when they were added and when a retrieval returned them last, which to get them is not", async () => {
+    const clock = new Clock()
+    await withPool({ clock: clock.read }, async (pool) => {
+      const [near, far] = vectorsOf(13, 2)
+      const came = clock.now
+      await pool.addMany([
+        { key: "near", embedding: near! },
+        { key: "far", embedding: far! }
+      ])
+      const timesOf = async (key: string) => {
+        const { added, used } = (await pool.get(key))!
+        return [Math.floor(added), Math.floor(used)]
+      }
+      for (const ms of [1000, 5000]) {
+        clock.now = came + ms
+        await pool.similar(near!, { k: 1 })
+        clock.now += 100
+        assert.deepEqual(await timesOf("near"), [came, came + ms])
+        assert.deepEqual(await timesOf("far"), [came, came])
+      }
     })
   })
 

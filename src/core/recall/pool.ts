@@ -24,6 +24,8 @@ import type { OwnTensor } from "./tensor.ts"
 export interface StoredItem extends RecallItem {
   /** As it is stored, at length 1. */
   readonly embedding: Float32Array
+  /** When a retrieval returned it last, or it was added, milliseconds. */
+  readonly used: number
   readonly tensor?: OwnTensor
 }
 
@@ -126,7 +128,8 @@ export class RecallPool {
     const row = items.find(key)
     if (row < 0) return undefined
     const tensor = items.tensorOf(row)
-    return { ...items.read(row), embedding: items.vectorsOf([row]), ...(tensor && { tensor }) }
+    const [embedding, used] = [items.vectorsOf([row]), items.usedAt(row)]
+    return { ...items.read(row), embedding, used, ...(tensor && { tensor }) }
   }
 
   remove(key: string): Promise<boolean> {
