@@ -191,6 +191,41 @@ describe("a retrieval", () => {
     })
   })
 
+  test("is told from others by each of its options", async () => {
+    const apart = {
+      similar: {
+        k: [2, 4],
+        minSimilarity: [-1, 0.5],
+        index: ["flat", "auto"],
+        filter: [{ class: "c0" }, { lang: "en" }]
+      },
+      balanced: { perClass: [1, 2], classes: [["c0"], ["c1"]], minSimilarity: [-1, 0.5], filter: [{}, { lang: "en" }] },
+      diverse: { k: [2, 4], lambda: [0, 1], candidates: [30, 40], fast: [true, false], minDispersion: [0, 1] },
+      hybrid: {
+        k: [2, 4],
+        class: ["c0", "c1"],
+        weights: [{ class: 1 }, { class: 0 }],
+        decay: [0.1, 0.2],
+        lambda: [0, 1],
+        candidates: [30, 40]
+      }
+    } as const
+    await withItems(async (pool) => {
+      let seed = 100
+      for (const [way, options] of Object.entries(apart)) {
+        for (const [name, [one, other]] of Object.entries(options)) {
+          const [asked] = vectorsOf(seed++, 1)
+          const call = (value: unknown) => pool[way as keyof typeof apart](asked!, { [name]: value })
+          const { hits } = cacheOf(pool)
+          const first = await call(one)
+          const second = await call(other)
+          assert.equal(cacheOf(pool).hits, hits, `${way} by ${name}`)
+          assert.deepEqual([(await call(one)) === first, (await call(other)) === second], [true, true])
+        }
+      }
+    })
+  })
+
   test("is told apart by the options that there are alone", async () => {
     await withItems(async (pool) => {
       const found = await pool.similar(query)
