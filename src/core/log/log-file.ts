@@ -12,7 +12,7 @@ import { type CleanLog, mark, unmark } from "./clean.ts"
 import { decodeFrame, encodeFrame, type Frame, numberOf, setNumber } from "./frame.ts"
 import { versionOf } from "./read-only.ts"
 import { type LoggedCollection, MIGRATIONS, type RestoredCollection, SCHEMA_VERSION } from "./schema.ts"
-import { versionLeft } from "./wal-file.ts"
+import { newerLeft } from "./wal-file.ts"
 import { WalRoom } from "./wal-room.ts"
 
 /** The way of `auto_vacuum` that gives free pages back when it is told to. */
@@ -68,7 +68,7 @@ interface FrameRow {
 }
 
 /** Fails for a file of a newer version, of which nothing has been touched yet. */
-const refuseNewer = (version: number): void => {
+const refuseNewer = (version = 0): void => {
   if (version > SCHEMA_VERSION) {
     throw new LogDamage(`its version ${version} is newer than ${SCHEMA_VERSION}, the newest known`)
   }
@@ -97,7 +97,7 @@ export class LogFile {
     this.#acknowledged = new Acknowledged(kernels, path)
     this.#room = relaxed ? undefined : new WalRoom(path, CHECKPOINT_PAGES * PAGE_BYTES)
     // Whoever may write moves a write-ahead log into the file by closing it.
-    refuseNewer(versionLeft(path) ?? 0)
+    refuseNewer(newerLeft(path, SCHEMA_VERSION))
     this.#db = new DatabaseSync(path)
     try {
       // Before anything is read: then SQLite keeps the index of its write-ahead log in memory, and a full disk opens.

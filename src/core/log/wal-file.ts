@@ -12,6 +12,8 @@ const [PAGE_SIZE, SALTS, HEADER_SUM] = [8, 16, 24]
 /** That of a frame, before its page: number of the page, pages of the file at the end of a transaction, salts, checksum. */
 const FRAME_HEADER = 24
 const [PAGES, FRAME_SALTS, FRAME_SUM] = [4, 8, 16]
+/** Bytes of frames that are read at once, at least. */
+const STRETCH = 1 << 18
 /** Of the file: what it begins with, and the version of its tables. */
 const FILE_MAGIC = "SQLite format 3\0"
 const USER_VERSION = 60
@@ -31,15 +33,18 @@ const sumOf = (bytes: Buffer, isLittleEndian: boolean, [first, second]: Sum): Su
 const isSum = (bytes: Buffer, at: number, [a, b]: Sum): boolean =>
   bytes.readInt32BE(at) === a && bytes.readInt32BE(at + 4) === b
 
-/** Fills `bytes` from a place of a file; false where it ends before. */
-const readAt = (file: number, bytes: Buffer, at: number): boolean => {
-  for (let had = 0; had < bytes.length; ) {
+/** Fills `bytes` from a place of a file, or as many of them as there are; how many. */
+const fillFrom = (file: number, bytes: Buffer, at: number): number => {
+  let had = 0
+  while (had < bytes.length) {
     const read = readSync(file, bytes, had, bytes.length - had, at + had)
-    if (read === 0) return false
+    if (read === 0) break
     had += read
   }
-  return true
+  return had
 }
+/** Fills `bytes`; false where the file ends before. */
+const readAt = (file: number, bytes: Buffer, at: number): boolean => fillFrom(file, bytes, at) === bytes.length
 
 /** Uses a file; undefined when there is none. */
 const reading = <A>(path: string, use: (file: number) => A): A | undefined => {
@@ -75,9 +80,9 @@ const walOf = (file: number): Wal | undefined => {
   return { header, frameBytes: FRAME_HEADER + pageBytes, isLittleEndian: magic === MAGIC }
 }
 
-/** Whether a frame is of the log as it began last: those of before lie behind, with other salts. */
-const hasSalts = ({ header }: Wal, frame: Buffer): boolean =>
-  header.compare(frame, FRAME_SALTS, FRAME_SALTS + 8, SALTS, SALTS + 8) === 0
+/** Whether a frame at a place is of the log as it began last: those of before lie behind, with other salts. */
+const hasSalts = ({ header }: Wal, bytes: Buffer, at = 0): boolean =>
+  header.compare(bytes, at + FRAME_SALTS, at + FRAME_SALTS + 8, SALTS, SALTS + 8) === 0
 
 /** Transactions of a log that ended, in order: the first page of the file where they wrote it. Checksums go on from frame to frame. */
 function* committed(file: number): Generator<Buffer | undefined> {
@@ -123,17 +128,47 @@ export const writtenBytes = (file: number, size: number): number => {
 export const hasWrites = (path: string): boolean =>
   reading(`${path}-wal`, (file) => committed(file).next().done === false) ?? false
 
-/** Version of the tables of a file, its write-ahead log included; undefined where there is none or it is no database. */
-export const versionLeft = (path: string): number | undefined => {
-  const version = reading(`${path}-wal`, (file) => {
-    let newest: number | undefined
-    for (const first of committed(file)) newest = first?.readInt32BE(USER_VERSION) ?? newest
-    return newest
-  })
-  if (version !== undefined) return version
-  return reading(path, (file) => {
-    const start = Buffer.alloc(USER_VERSION + 4)
-    const isDatabase = readAt(file, start, 0) && start.toString("latin1", 0, FILE_MAGIC.length) === FILE_MAGIC
-    return isDatabase ? start.readInt32BE(USER_VERSION) : undefined
-  })
+/** Highest version that a first page in a log says, of transactions that did not end and damaged ones too; 0 for none. */
+const highestSaid = (file: number): number => {
+  const wal = walOf(file)
+  if (wal === undefined) return 0
+  const { frameBytes } = wal
+  const bytes = Buffer.alloc(frameBytes * Math.ceil(STRETCH / frameBytes))
+  let highest = 0
+  for (let from = HEADER; ; ) {
+    const whole = Math.floor(fillFrom(file, bytes, from) / frameBytes) * frameBytes
+    for (let at = 0; at < whole; at += frameBytes) {
+      if (!hasSalts(wal, bytes, at)) return highest
+      if (bytes.readUInt32BE(at) !== 1) continue
+      highest = Math.max(highest, bytes.readInt32BE(at + FRAME_HEADER + USER_VERSION))
+    }
+    if (whole < bytes.length) return highest
+    from += whole
+  }
+}
+
+/** The version that the log of a file says; undefined where it says none. */
+const versionInLog = (file: number): number | undefined => {
+  let newest: number | undefined
+  for (const first of committed(file)) newest = first?.readInt32BE(USER_VERSION) ?? newest
+  return newest
+}
+
+/** The version that a file says without its log; 0 where it is no database. */
+const versionInFile = (file: number): number => {
+  const start = Buffer.alloc(USER_VERSION + 4)
+  const isDatabase = readAt(file, start, 0) && start.toString("latin1", 0, FILE_MAGIC.length) === FILE_MAGIC
+  return isDatabase ? start.readInt32BE(USER_VERSION) : 0
+}
+
+/**
+ * Version of the tables of a file, its write-ahead log included, where it is newer than some version; undefined where it
+ * is not. Adding up checksums takes ten times as long as reading, and is done only where something says a newer one.
+ */
+export const newerLeft = (path: string, newest: number): number | undefined => {
+  const inFile = reading(path, versionInFile) ?? 0
+  const said = reading(`${path}-wal`, highestSaid) ?? 0
+  if (Math.max(inFile, said) <= newest) return undefined
+  const version = reading(`${path}-wal`, versionInLog) ?? inFile
+  return version > newest ? version : undefined
 }
