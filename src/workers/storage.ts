@@ -30,12 +30,15 @@ export interface Answer<A> {
 /** Primary result codes of SQLite that have a name in the system. */
 const CODES: Readonly<Record<number, string>> = {
   5: "EBUSY",
+  7: "ENOMEM",
   8: "EROFS",
-  10: "EIO",
   13: "ENOSPC",
   14: "SQLITE_CANTOPEN"
 }
 const DAMAGED = [11, 26]
+/** What it says of a call of the system that failed, and the codes of those that read, write or flush. */
+const FAILED = 10
+const DISK: ReadonlyArray<number> = [266, 522, 778, 1034, 1290, 1546, 8202, 8458]
 
 const faultOf = (error: unknown): StorageFault => {
   const reason = error instanceof Error ? error.message : String(error)
@@ -48,6 +51,7 @@ const faultOf = (error: unknown): StorageFault => {
   }
   const primary = errcode & 0xff
   if (DAMAGED.includes(primary)) return { kind: "damaged", code: `SQLITE_${errcode}`, reason }
+  if (primary === FAILED) return { kind: "refused", code: DISK.includes(errcode) ? "EIO" : "SQLITE_IOERR", reason }
   return { kind: "refused", code: CODES[primary] ?? `SQLITE_${errcode}`, reason }
 }
 

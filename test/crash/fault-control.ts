@@ -15,14 +15,15 @@ export interface Fault {
 
 /** Makes these of the calls from now on fail; none without a range. */
 export const arm = ({ from, to, code }: Fault = { from: 0, to: 0, code: 0 }): void => {
-  const words = BigUint64Array.of(0n, BigInt(from), BigInt(code), 0n, BigInt(to))
+  const words = BigUint64Array.of(0n, BigInt(from), BigInt(code), 0n, BigInt(to), 0n)
   writeSync(control, new Uint8Array(words.buffer), 0, words.byteLength, 0)
 }
 
-export const callsAndFaults = (): readonly [number, number] => {
-  const words = new BigUint64Array(4)
+/** Calls since then, those of them that failed, and those of these that were to read. */
+export const callsAndFaults = (): readonly [calls: number, faults: number, reads: number] => {
+  const words = new BigUint64Array(6)
   readSync(control, new Uint8Array(words.buffer), 0, words.byteLength, 0)
-  return [Number(words[0]), Number(words[3])]
+  return [Number(words[0]), Number(words[3]), Number(words[5])]
 }
 
 /** Nothing fails any more. */

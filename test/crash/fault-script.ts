@@ -7,32 +7,14 @@ import { join } from "node:path"
 import { type Collection, type Database, isSabineError, open } from "../../src/index.ts"
 import { keyOf } from "../concurrency/self-check.ts"
 import { arm, callsAndFaults, disarm, type Fault, folder } from "./fault-control.ts"
+import { type FaultPart, HALVES, WAYS } from "./fault-ways.ts"
 import { Oracle } from "./oracle.ts"
 import { checkFound, openRows, payloadOnly, type State, stateOf, statesOf, viewOf, wholeEntry } from "./rows.ts"
 
-const [EIO, ENOSPC, EMFILE, HALF] = [5, 28, 24, 0]
-/** What an operation fails with, and whether all after it do until a call of the store has failed. */
-const WAYS = [
-  { code: EIO, lasts: false },
-  { code: ENOSPC, lasts: false },
-  { code: EMFILE, lasts: false },
-  { code: HALF, lasts: false },
-  { code: ENOSPC, lasts: true },
-  { code: EMFILE, lasts: true }
-]
-/** All reads and writes come in halves, as the system may have them: nothing fails by that. */
-const HALVES = { from: 1, to: Number.MAX_SAFE_INTEGER, code: HALF }
+const EIO = 5
 const BATCH = 8
 /** Times the folder is opened: as often as a fault may be in the way, and once more. */
 const OPEN_TRIES = 3
-
-/** Which calls of the scripts fail. */
-export interface FaultPart {
-  readonly first: number
-  readonly step: number
-  /** Each in every way, or in one of them. */
-  readonly allWays: boolean
-}
 
 export interface FaultCounts {
   /** File operations of the scripts. */

@@ -6,8 +6,10 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import "./compiled.ts"
-import type { FaultCounts, FaultPart } from "./fault-script.ts"
+import type { FaultCounts } from "./fault-script.ts"
+import type { FaultPart } from "./fault-ways.ts"
 import type { LogOutcome } from "./log-fault-script.ts"
+import type { MendingCounts } from "./mending-script.ts"
 
 const PROCESSES = 2
 
@@ -17,7 +19,7 @@ const underFaults = async <A>(library: string, script: string, ...args: Readonly
   try {
     const [folder, control] = [join(root, "files"), join(root, "control")]
     await mkdir(folder)
-    await writeFile(control, new Uint8Array(40))
+    await writeFile(control, new Uint8Array(48))
     const env = { ...process.env, LD_PRELOAD: library, FAULTFS_FOLDER: folder, FAULTFS_CONTROL: control }
     const path = fileURLToPath(new URL(script, import.meta.url))
     const { stdout } = await promisify(execFile)(process.execPath, [path, ...args], { env, maxBuffer: 2 ** 26 })
@@ -27,17 +29,26 @@ const underFaults = async <A>(library: string, script: string, ...args: Readonly
   }
 }
 
-/** Runs every call, or one in `step`, each failing in one way, or with `allWays` in each. */
-export const faultRuns = (
+/** Runs a script with every call failing, or one in `step`, each in one way, or with `allWays` in each. */
+const inParts = <A>(
   library: string,
+  script: string,
   { step, allWays }: Omit<FaultPart, "first">
-): Promise<ReadonlyArray<FaultCounts>> =>
+): Promise<ReadonlyArray<A>> =>
   Promise.all(
     Array.from({ length: PROCESSES }, (_, i) => {
       const part: FaultPart = { first: 1 + i * step, step: PROCESSES * step, allWays }
-      return underFaults<FaultCounts>(library, "./fault-script.ts", JSON.stringify(part))
+      return underFaults<A>(library, script, JSON.stringify(part))
     })
   )
+
+/** Writes, saves, goes to other states and opens. */
+export const faultRuns = (library: string, part: Omit<FaultPart, "first">): Promise<ReadonlyArray<FaultCounts>> =>
+  inParts(library, "./fault-script.ts", part)
+
+/** Verifies and repairs. */
+export const mendingFaults = (library: string, part: Omit<FaultPart, "first">): Promise<ReadonlyArray<MendingCounts>> =>
+  inParts(library, "./mending-script.ts", part)
 
 /** Opens a log that was left, each time with another call failing, and writes to it. */
 export const logFaults = (library: string): Promise<LogOutcome> =>

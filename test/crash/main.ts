@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util"
 import { corruptionCases } from "./corruption.ts"
 import { buildFaultfs } from "./faultfs.ts"
-import { faultRuns } from "./faults.ts"
+import { faultRuns, mendingFaults } from "./faults.ts"
 import { killRounds, totalled } from "./kill-rounds.ts"
 import { powerRounds } from "./power.ts"
 import { isTold, overBounds, soak } from "./soak.ts"
@@ -69,6 +69,10 @@ if (values.faults) {
     for (const counts of await faultRuns(built.library, { step: 1, allWays: true })) {
       say("faults", counts)
       failures += counts.lost + counts.resurrected + counts.partial + counts.wrong.length
+    }
+    for (const counts of await mendingFaults(built.library, { step: 1, allWays: true })) {
+      say("mending", counts)
+      failures += counts.wrong.length
     }
   }
 }

@@ -5,7 +5,7 @@ use std::mem::transmute;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::control::{Fault, fault, is_on};
+use crate::control::{Fault, fault, fault_of_read, is_on};
 use crate::journal::{Journal, turn};
 use crate::paths::{of_descriptor, of_name};
 
@@ -14,8 +14,15 @@ const O_TRUNC: c_int = 0o1000;
 const O_APPEND: c_int = 0o2000;
 const F_GETFL: c_int = 3;
 const SEEK_CUR: c_int = 1;
+const MAP_ANONYMOUS: c_int = 0x20;
+/// What `mmap` returns when it fails.
+const MAP_FAILED: *mut c_void = usize::MAX as *mut c_void;
 /// Commands of `fcntl` that set locks, of the process and of an open file.
 const LOCKS: [c_int; 4] = [6, 7, 37, 38];
+#[cfg(target_arch = "x86_64")]
+const CLOSE: i64 = 3;
+#[cfg(not(target_arch = "x86_64"))]
+const CLOSE: i64 = 57;
 #[cfg(target_arch = "x86_64")]
 const STATX: i64 = 332;
 #[cfg(target_arch = "x86_64")]
@@ -30,6 +37,7 @@ unsafe extern "C" {
     fn __errno_location() -> *mut c_int;
     fn lseek(fd: c_int, offset: i64, whence: c_int) -> i64;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
+    fn dirfd(folder: *mut c_void) -> c_int;
 }
 
 #[repr(C)]
@@ -125,7 +133,7 @@ fn reading(fd: c_int, len: usize, call: impl FnOnce(usize) -> isize) -> isize {
     if !is_on() || of_descriptor(fd).is_none() {
         return call(len);
     }
-    match fault() {
+    match fault_of_read() {
         Some(Fault::Code(code)) => refuse(code) as isize,
         Some(Fault::Short) => call((len / 2).max(1)),
         None => call(len),
@@ -174,7 +182,8 @@ fn changing(path: Option<&Path>, before: impl FnOnce(&mut Journal, &Path), call:
 
 macro_rules! hooks {
     (open: $($open:ident),*; openat: $($openat:ident),*; pwrite: $($pwrite:ident),*; pwritev: $($pwritev:ident),*;
-     pread: $($pread:ident),*; preadv: $($preadv:ident),*; scandir: $($scandir:ident),*; flush: $($flush:ident),*; cut: $($cut:ident),*) => {
+     pread: $($pread:ident),*; preadv: $($preadv:ident),*; scandir: $($scandir:ident),*; readdir: $($readdir:ident),*;
+     mmap: $($mmap:ident),*; flush: $($flush:ident),*; cut: $($cut:ident),*) => {
         $(#[unsafe(no_mangle)]
         extern "C" fn $open(name: *const c_char, flags: c_int, mode: u32) -> c_int {
             let call = || real!($open(name, flags, mode) as extern "C" fn(*const c_char, c_int, u32) -> c_int);
@@ -226,6 +235,18 @@ macro_rules! hooks {
             changing(of_name(name).as_deref(), |_, _| {}, call)
         })*
         $(#[unsafe(no_mangle)]
+        extern "C" fn $readdir(folder: *mut c_void) -> *mut c_void {
+            let call = || real!($readdir(folder) as extern "C" fn(*mut c_void) -> *mut c_void);
+            // SAFETY: callers pass a folder that they opened.
+            asking(|| of_descriptor(unsafe { dirfd(folder) }), std::ptr::null_mut(), call)
+        })*
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $mmap(at: *mut c_void, len: usize, protection: c_int, flags: c_int, fd: c_int, from: i64) -> *mut c_void {
+            type Call = extern "C" fn(*mut c_void, usize, c_int, c_int, c_int, i64) -> *mut c_void;
+            let call = || real!($mmap(at, len, protection, flags, fd, from) as Call);
+            if flags & MAP_ANONYMOUS != 0 { call() } else { asking(|| of_descriptor(fd), MAP_FAILED, call) }
+        })*
+        $(#[unsafe(no_mangle)]
         extern "C" fn $flush(fd: c_int) -> c_int {
             flushing(fd, || real!($flush(fd) as extern "C" fn(c_int) -> c_int))
         })*
@@ -240,7 +261,8 @@ macro_rules! hooks {
 
 hooks! {
     open: open, open64; openat: openat, openat64; pwrite: pwrite, pwrite64; pwritev: pwritev, pwritev64;
-    pread: pread, pread64; preadv: preadv, preadv64; scandir: scandir, scandir64; flush: fsync, fdatasync; cut: ftruncate, ftruncate64
+    pread: pread, pread64; preadv: preadv, preadv64; scandir: scandir, scandir64;
+    readdir: readdir, readdir64; mmap: mmap, mmap64; flush: fsync, fdatasync; cut: ftruncate, ftruncate64
 }
 
 fn length(parts: *const IoVec, count: c_int) -> usize {
@@ -338,6 +360,24 @@ extern "C" fn opendir(name: *const c_char) -> *mut c_void {
     asking(|| of_name(name), std::ptr::null_mut(), call)
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn readlink(name: *const c_char, bytes: *mut c_char, len: usize) -> isize {
+    type Call = extern "C" fn(*const c_char, *mut c_char, usize) -> isize;
+    asking(|| of_name(name), -1, || real!(readlink(name, bytes, len) as Call))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn realpath(name: *const c_char, resolved: *mut c_char) -> *mut c_char {
+    type Call = extern "C" fn(*const c_char, *mut c_char) -> *mut c_char;
+    asking(|| of_name(name), std::ptr::null_mut(), || real!(realpath(name, resolved) as Call))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn futimens(fd: c_int, times: *const c_void) -> c_int {
+    let call = || real!(futimens(fd, times) as extern "C" fn(c_int, *const c_void) -> c_int);
+    asking(|| of_descriptor(fd), -1, call)
+}
+
 /// The file is closed in any case, as the system does it.
 #[unsafe(no_mangle)]
 extern "C" fn close(fd: c_int) -> c_int {
@@ -419,6 +459,11 @@ extern "C" fn syscall(number: i64, a: usize, b: usize, c: usize, d: usize, e: us
     };
     match number {
         STATX => asking(|| of_either(a as c_int, b as *const c_char), -1, call),
+        CLOSE => {
+            let path = if is_on() { of_descriptor(a as c_int) } else { None };
+            let closed = call();
+            asking(|| path, -1, || closed)
+        }
         COPY_FILE_RANGE => {
             let copy = |len: usize| {
                 type Copy = extern "C" fn(i64, usize, usize, usize, usize, usize, usize) -> i64;

@@ -26,6 +26,15 @@ pub fn is_on() -> bool {
 
 /// Counts a call, and says how it is to fail.
 pub fn fault() -> Option<Fault> {
+    counted(false)
+}
+
+/// The same of one that reads.
+pub fn fault_of_read() -> Option<Fault> {
+    counted(true)
+}
+
+fn counted(reads: bool) -> Option<Fault> {
     let path = setting(&PATH, "FAULTFS_CONTROL")?;
     let _turn = TURN.lock().ok()?;
     let file = OpenOptions::new().read(true).write(true).open(path).ok()?;
@@ -39,6 +48,7 @@ pub fn fault() -> Option<Fault> {
         return None;
     }
     file.write_all_at(&(word(3)? + 1).to_le_bytes(), 24).ok()?;
+    file.write_all_at(&(word(5)? + u64::from(reads)).to_le_bytes(), 40).ok()?;
     let code = word(2)?;
     Some(if code == 0 { Fault::Short } else { Fault::Code(code as i32) })
 }

@@ -64,7 +64,7 @@ export const unpack = async (path: string, unpacking: Unpacking, signal: AbortSi
       await fed
     }
   } finally {
-    await file.close()
+    await file.close().catch(fails("close", path))
   }
 }
 
@@ -151,7 +151,7 @@ class ArchiveReader {
       }
       await file.sync().catch(fails("fsync", to))
     } finally {
-      await file.close()
+      await file.close().catch(fails("close", to))
     }
   }
 

@@ -52,7 +52,7 @@ const wrongLength = (url: URL, got: number, expected: number, unit: string) =>
 const readInto = async (url: URL, view: Uint8Array): Promise<void> => {
   const file = await open(url).catch(fails("open", url))
   try {
-    const { size } = await file.stat()
+    const { size } = await file.stat().catch(fails("stat", url))
     if (size !== view.length) throw wrongLength(url, size, view.length, "bytes")
     for (let end = 0; end < view.length; ) {
       const { bytesRead } = await file.read(view, end, view.length - end, end).catch(fails("read", url))
@@ -60,7 +60,7 @@ const readInto = async (url: URL, view: Uint8Array): Promise<void> => {
       end += bytesRead
     }
   } finally {
-    await file.close()
+    await file.close().catch(fails("close", url))
   }
 }
 

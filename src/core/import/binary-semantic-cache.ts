@@ -199,7 +199,7 @@ const bytesOf = async (path: string, fits: (size: number) => boolean): Promise<U
     if (fits(bytes.length)) return bytes
     throw new ImportInvalid({ path, field: "length", reason: `${bytes.length} bytes` })
   } finally {
-    await file.close()
+    await file.close().catch(fails("close", path))
   }
 }
 

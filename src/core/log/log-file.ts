@@ -32,13 +32,16 @@ const COMPACTED_PAGES = 1024
 /** Damage that was found in the log. */
 export class LogDamage extends Error {}
 
-/** Primary result codes of SQLite for a file that is damaged, none of its own, or cannot be read any more. */
-const DAMAGED: ReadonlyArray<number | undefined> = [10, 11, 26]
+/** Primary result codes of SQLite for a file that is damaged, or none of its own. */
+const DAMAGED: ReadonlyArray<number> = [11, 26]
+/** What it says where the disk does not give back what was written. Its other failures of the system are no damage. */
+const UNREADABLE: ReadonlyArray<number> = [266, 522, 8202, 8458]
 
 /** Whether an error says that something of the file is damaged or cannot be read. */
 export const isDamage = (error: unknown): boolean => {
   const { errcode } = error as { readonly errcode?: number }
-  return (errcode !== undefined && DAMAGED.includes(errcode & 0xff)) || isOutOfRange(error)
+  const isSaid = errcode !== undefined && (DAMAGED.includes(errcode & 0xff) || UNREADABLE.includes(errcode))
+  return isSaid || isOutOfRange(error)
 }
 
 /** Whether node:sqlite says that a row has a number that no double holds: none was written. Buffers have the same code. */

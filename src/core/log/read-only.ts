@@ -1,5 +1,5 @@
 /** The file of a log opened to be read. */
-import { accessSync, constants } from "node:fs"
+import { accessSync, closeSync, constants, openSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
@@ -22,11 +22,21 @@ const isWritable = (path: string): boolean => {
   }
 }
 
+/** SQLite does not tell what the system says of a file that cannot be opened: that is asked for again. */
+const read = (path: string, url: URL): DatabaseSync => {
+  try {
+    return new DatabaseSync(url, { readOnly: true })
+  } catch (error) {
+    closeSync(openSync(path, "r"))
+    throw error
+  }
+}
+
 /** The file, read only, with parameters of its URL, and what is run on it before anything else. */
 const opened = (path: string, parameters: Readonly<Record<string, string>>, pragmas = ""): DatabaseSync => {
   const url = pathToFileURL(path)
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-  const db = new DatabaseSync(url, { readOnly: true })
+  const db = read(path, url)
   try {
     db.exec(`${pragmas} PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;`)
     return db

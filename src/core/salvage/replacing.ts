@@ -2,12 +2,13 @@
  * Puts the files that salvaging made in the place of those there were, which stay in a folder beside them. Until then
  * nothing of the old is touched, and whenever it is interrupted salvaging can be done again: images first, the log last.
  */
-import { constants, copyFile, link, mkdir, open, readdir, rename, rm } from "node:fs/promises"
+import { mkdir, readdir, rename, rm } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { imagePaths, logPath } from "../folder.ts"
 import { fails } from "../store/file-failure.ts"
 import type { ImagePaths } from "../store/image-pair.ts"
 import { thereOf } from "../store/is-there.ts"
+import { duplicate, linkFile } from "../store/link-file.ts"
 import { syncFolder } from "../store/replace-file.ts"
 
 /** Ends the name of a file that was made and is not in its place yet. */
@@ -22,20 +23,13 @@ export const made = (path: string): string => path + MADE
 
 /** Removes what an interrupted salvage left. */
 export const removeMade = async (folder: string): Promise<void> => {
-  const left = (await readdir(folder)).filter((name) => name.includes(MADE))
+  const names = await readdir(folder).catch(fails("read", folder))
+  const left = names.filter((name) => name.includes(MADE))
   for (const name of left) await rm(join(folder, name), { force: true }).catch(fails("remove", join(folder, name)))
 }
 
 /** Makes the previous image of the newest, by bytes of its own. */
-export const copyMade = async ({ newest, previous }: ImagePaths): Promise<void> => {
-  await copyFile(made(newest), made(previous)).catch(fails("copy", made(previous)))
-  const file = await open(made(previous), "r+").catch(fails("open", made(previous)))
-  try {
-    await file.sync().catch(fails("fsync", made(previous)))
-  } finally {
-    await file.close()
-  }
-}
+export const copyMade = ({ newest, previous }: ImagePaths): Promise<void> => duplicate(made(newest), made(previous))
 
 /** Puts what was made of these collections in force, in place of all there was; returns the folder of the old files. */
 export const putInForce = async (
@@ -65,14 +59,11 @@ export const putInForce = async (
 
 /** Gives files a second name in a new folder. */
 const keep = async (folder: string, paths: ReadonlyArray<string>): Promise<string> => {
-  const taken = (await readdir(folder)).map((name) => (name.startsWith(ASIDE) ? Number(name.slice(ASIDE.length)) : 0))
+  const names = await readdir(folder).catch(fails("read", folder))
+  const taken = names.map((name) => (name.startsWith(ASIDE) ? Number(name.slice(ASIDE.length)) : 0))
   const aside = join(folder, `${ASIDE}${Math.max(0, ...taken.filter(Number.isSafeInteger)) + 1}`)
   await mkdir(aside).catch(fails("create", aside))
-  for (const path of paths) {
-    const kept = join(aside, basename(path))
-    // Not every file system has links.
-    await link(path, kept).catch(() => copyFile(path, kept, constants.COPYFILE_EXCL).catch(fails("copy", kept)))
-  }
+  for (const path of paths) await linkFile(path, join(aside, basename(path)))
   await syncFolder(aside)
   await syncFolder(folder)
   return aside

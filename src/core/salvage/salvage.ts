@@ -15,6 +15,7 @@ import { LogReading } from "../log/reading.ts"
 import { Storage } from "../log/storage.ts"
 import { kernels } from "../native.ts"
 import type { Pool } from "../pool.ts"
+import { isRefusal } from "../store/file-failure.ts"
 import { saveImage } from "../store/image.ts"
 import { isThere } from "../store/is-there.ts"
 import { addressOf, fieldsOf, NO_NAMESPACE, scopeOf } from "../store/rows.ts"
@@ -84,8 +85,8 @@ export const salvageLocked = Effect.fnUntraced(function* (
       const reading = yield* LogReading.scoped(logPath(folder))
       const { verification, log: found } = yield* verifyLocked(folder, reading, onProgress)
       const { faults, collections: names } = verification
-      if (faults.length === 0) return { faults, names, rebuilt: [], losses: [] }
       yield* abortable(() => removeMade(folder))
+      if (faults.length === 0) return { faults, names, rebuilt: [], losses: [] }
       const writing = yield* Storage.scoped({ path: made(reading.path), relaxed: false })
       const done = yield* abortable((signal) =>
         new Salvaging(folder, workers, embedders, { found, reading, writing, signal }).run(names)
@@ -116,7 +117,7 @@ const finishRestoring = Effect.fnUntraced(function* (folder: string) {
       // What cannot be read is said, and dealt with, later.
       Effect.catch(
         abortable(() => log.isRestoring()),
-        () => Effect.succeed(false)
+        (error) => (isRefusal(error) ? Effect.fail(error) : Effect.succeed(false))
       )
     )
   )
@@ -160,6 +161,8 @@ class Salvaging {
       const made = await this.#collection(name)
       if (made !== undefined) rebuilt.push(made)
     }
+    // The file takes its place alone: closing leaves a write-ahead log where moving it fails, and says nothing.
+    await writing.call((storage) => storage.flush())
     await writing.call((storage) => storage.close())
     return { rebuilt, losses: this.#losses }
   }

@@ -3,6 +3,7 @@ import { shapeOfImage } from "../collection/encoding.ts"
 import type { CollectionShape } from "../collection/options.ts"
 import { ImageInvalid, StorageFailure } from "../errors.ts"
 import { kernels } from "../native.ts"
+import { isRefusal } from "../store/file-failure.ts"
 import type { GraphOptions } from "../store/graph-columns.ts"
 import type { RowParts } from "../store/image/survivors.ts"
 import { loadImage } from "../store/image.ts"
@@ -51,7 +52,7 @@ const sourceOf = async (path: string, fields: FieldTypes | undefined): Promise<S
     const { live } = store.directory
     return { store, shape, generation, watermark, graph, isWhole: true, live, parts: [], needsCodes: false }
   } catch (error) {
-    if (!(error instanceof ImageInvalid || error instanceof StorageFailure)) throw error
+    if (!(error instanceof ImageInvalid || error instanceof StorageFailure) || isRefusal(error)) throw error
   }
   const { salvaged } = await salvageImage(kernels, path, fields)
   if (salvaged === undefined) return undefined

@@ -10,7 +10,7 @@ import { numberOf } from "../log/frame.ts"
 import type { LogFault, LogSurvey } from "../log/log-reader.ts"
 import { LogReading } from "../log/reading.ts"
 import { kernels } from "../native.ts"
-import { fails } from "../store/file-failure.ts"
+import { fails, isRefusal } from "../store/file-failure.ts"
 import { loadImage } from "../store/image.ts"
 import { thereOf } from "../store/is-there.ts"
 import { salvageImage } from "../store/salvage-image.ts"
@@ -85,7 +85,7 @@ export const verifyLocked = Effect.fnUntraced(function* (
   return yield* abortable(async () => {
     const faults: Array<Fault> = []
     const files = await thereOf([path, ...images.flatMap((name) => Object.values(imagePaths(folder, name)))])
-    const sizes = new Map(await Promise.all(files.map(async (file) => [file, (await stat(file)).size] as const)))
+    const sizes = new Map(await Promise.all(files.map(async (file) => [file, await sizeOf(file)] as const)))
     const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0)
     let done = 0
     const advance = (by: number): void => {
@@ -114,13 +114,15 @@ export const verifyLocked = Effect.fnUntraced(function* (
   })
 })
 
+const sizeOf = async (file: string): Promise<number> => (await stat(file).catch(fails("stat", file))).size
+
 /** An image, read as opening reads it, or what is wrong with it. */
 const loaded = async (path: string) => {
   try {
     const { meta } = await loadImage(kernels, path)
     return { meta }
   } catch (error) {
-    if (!(error instanceof ImageInvalid || error instanceof StorageFailure)) throw error
+    if (!(error instanceof ImageInvalid || error instanceof StorageFailure) || isRefusal(error)) throw error
     const { faults } = await salvageImage(kernels, path)
     // What opening found is among them, but for what checksums do not tell.
     return { invalid: faults.length > 0 || error instanceof StorageFailure ? faults : [error] }
@@ -156,7 +158,7 @@ const verifyLog = async (
       for await (const _ of log.frames("entries", noteRows));
     }
   } catch (error) {
-    if (!(error instanceof LogInvalid || error instanceof StorageFailure)) throw error
+    if (!(error instanceof LogInvalid || error instanceof StorageFailure) || isRefusal(error)) throw error
     note(error instanceof StorageFailure ? String(error.cause) : error.reason)
     return { survey: undefined, chains: new Chains(), faults: [] }
   }

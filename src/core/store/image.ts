@@ -170,7 +170,7 @@ export const loadImage = async (
     const { generation, embedder, watermark } = header
     return { store, meta: { generation, embedder, watermark }, graph: checked.graph }
   } finally {
-    await file.close()
+    await file.close().catch(fails("close", path))
   }
 }
 

@@ -26,6 +26,6 @@ export const duplicate = async (from: string, to: string, mode = 0): Promise<voi
   try {
     await file.sync().catch(fails("fsync", to))
   } finally {
-    await file.close()
+    await file.close().catch(fails("close", to))
   }
 }

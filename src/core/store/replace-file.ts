@@ -20,7 +20,7 @@ export const replaceFile = async (
       await write(file)
       await file.sync().catch(fails("fsync", temporary))
     } finally {
-      await file.close()
+      await file.close().catch(fails("close", temporary))
     }
     if (previous !== undefined) await rename(path, previous).catch(unless("ENOENT", fails("rename", path)))
     await rename(temporary, path).catch(fails("rename", path))
@@ -46,6 +46,6 @@ export const syncFolder = async (folder: string): Promise<void> => {
   try {
     await handle.sync().catch(fails("fsync", folder))
   } finally {
-    await handle.close()
+    await handle.close().catch(fails("close", folder))
   }
 }

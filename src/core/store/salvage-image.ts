@@ -3,6 +3,7 @@ import { type FileHandle, open } from "node:fs/promises"
 import { ImageInvalid } from "../errors.ts"
 import { makeEncoder, UNMADE } from "../index/encoder.ts"
 import type { Kernels } from "../kernels/contract.ts"
+import { damagedWhere, fails } from "./file-failure.ts"
 import type { GraphOptions } from "./graph-columns.ts"
 import { BadBlocks } from "./image/bad-blocks.ts"
 import { type CheckedHeader, checkHeader } from "./image/consistency.ts"
@@ -47,36 +48,35 @@ interface SalvagedImage {
  */
 export const salvageImage = async (kernels: Kernels, path: string, fields?: FieldTypes): Promise<SalvagedImage> => {
   const faults: Array<ImageInvalid> = []
-  let file: FileHandle
-  try {
-    file = await open(path)
-  } catch (error) {
-    faults.push(new ImageInvalid({ path, field: "length", from: 0, to: 0, reason: String(error) }))
+  const file = await open(path).catch(damagedWhere(undefined, path))
+  if (file === undefined) {
+    faults.push(new ImageInvalid({ path, field: "length", from: 0, to: 0, reason: "the disk cannot give it back" }))
     return { faults }
   }
   try {
-    const salvaged = await readSalvaged({ kernels, file, invalid: invalidImage(path), faults }, fields)
+    const salvaged = await readSalvaged({ kernels, path, file, invalid: invalidImage(path), faults }, fields)
     return { faults, salvaged }
   } catch (error) {
     if (!(error instanceof ImageInvalid) || error.field === "version") throw error
     faults.push(error)
     return { faults }
   } finally {
-    await file.close()
+    await file.close().catch(fails("close", path))
   }
 }
 
 interface Damaged {
   readonly kernels: Kernels
+  readonly path: string
   readonly file: FileHandle
   readonly invalid: Invalid
   readonly faults: Array<ImageInvalid>
 }
 
 /** As many of the bytes as there are. */
-const bytesThere = async ({ file }: Damaged, { offset, bytes }: Extent): Promise<Buffer> => {
+const bytesThere = async ({ file, path }: Damaged, { offset, bytes }: Extent): Promise<Buffer> => {
   const buffer = Buffer.alloc(bytes)
-  const done = await readVectored(file, [buffer], offset).catch(() => 0)
+  const done = await readVectored(file, [buffer], offset).catch(damagedWhere(0, path))
   return buffer.subarray(0, done)
 }
 
@@ -87,7 +87,7 @@ const readSalvaged = async (image: Damaged, fields: FieldTypes | undefined): Pro
   // The header says how long the file was; what is missing of it fails block by block.
   const { checksumsOffset: offset, checksumsBytes: bytes } = header
   const checked = checkHeader(kernels, header, description, offset + bytes, invalid)
-  const { size } = await file.stat()
+  const { size } = await file.stat().catch(fails("stat", image.path))
   if (size !== offset + bytes) {
     faults.push(
       invalid("length", Math.min(size, offset + bytes), Math.max(size, offset + bytes), `the file has ${size} bytes`)
@@ -124,7 +124,7 @@ const rowsOf = async (
   { plan, shape, encoder, graph }: CheckedHeader,
   checksums: Uint32Array
 ): Promise<SalvagedStore> => {
-  const { kernels, file, invalid, faults } = image
+  const { kernels, path, file, invalid, faults } = image
   const parameters = new Float32Array(new SharedArrayBuffer(plan.extents.encoder.bytes))
   const records = new SharedArrayBuffer(plan.extents.records.bytes)
   const tags = new SharedArrayBuffer(plan.extents.tags.bytes)
@@ -145,7 +145,13 @@ const rowsOf = async (
         return undefined
     }
   }
-  const damages = await readIntact(kernels, file, { ranges: plan.ranges, memoryOf: memory, checksums }, invalid, faults)
+  const damages = await readIntact(
+    kernels,
+    file,
+    { path, ranges: plan.ranges, memoryOf: memory, checksums },
+    invalid,
+    faults
+  )
   const isWhole = (section: Range["section"]) => !damages.some(({ range }) => range.section === section)
   const bad = new BadBlocks(damages, shape)
   const hasEncoder = isWhole("encoder")

@@ -3,6 +3,7 @@ import type { FileHandle } from "node:fs/promises"
 import { setImmediate } from "node:timers/promises"
 import type { ImageInvalid } from "../../errors.ts"
 import type { Kernels } from "../../kernels/contract.ts"
+import { damagedWhere } from "../file-failure.ts"
 import type { Invalid } from "./invalid.ts"
 import { CHECKED_BYTES, type Range } from "./ranges.ts"
 import { readVectored } from "./vectored.ts"
@@ -15,6 +16,7 @@ export interface Damage {
 }
 
 interface IntactTarget {
+  readonly path: string
   readonly ranges: ReadonlyArray<Range>
   /** Where a range is read to; undefined where it is only to be checked. */
   readonly memoryOf: (range: Range) => Uint8Array | undefined
@@ -26,7 +28,7 @@ interface IntactTarget {
 export const readIntact = async (
   kernels: Pick<Kernels, "crc32c">,
   file: FileHandle,
-  { ranges, memoryOf, checksums }: IntactTarget,
+  { path, ranges, memoryOf, checksums }: IntactTarget,
   invalid: Invalid,
   faults: Array<ImageInvalid>
 ): Promise<ReadonlyArray<Damage>> => {
@@ -37,8 +39,10 @@ export const readIntact = async (
     for (let from = 0, number = range.checksum; from < range.bytes; from += CHECKED_BYTES, number++) {
       const to = Math.min(range.bytes, from + CHECKED_BYTES)
       const block = memory?.subarray(from, to) ?? scratch.subarray(0, to - from)
-      const reason = await faultOf(kernels, file, block, range.offset + from, checksums[number])
-      if (reason !== undefined) {
+      const bytes = await readVectored(file, [block], range.offset + from).catch(damagedWhere(0, path))
+      const holds = bytes === block.length && kernels.crc32c(block) === checksums[number]
+      const reason = bytes < block.length ? "length" : "checksum"
+      if (!holds) {
         block.fill(0)
         faults.push(invalid(reason, range.offset + from, range.offset + to, `${range.section} is damaged`))
         damages.push({ range, from: range.from + from, to: range.from + to })
@@ -47,18 +51,4 @@ export const readIntact = async (
     }
   }
   return damages
-}
-
-/** What is wrong with a block of the file; undefined for nothing. */
-const faultOf = async (
-  kernels: Pick<Kernels, "crc32c">,
-  file: FileHandle,
-  block: Uint8Array,
-  position: number,
-  checksum: number | undefined
-): Promise<string | undefined> => {
-  // A disk that cannot give a block back has damaged it.
-  const bytes = await readVectored(file, [block], position).catch(() => -1)
-  if (bytes < block.length) return "length"
-  return kernels.crc32c(block) === checksum ? undefined : "checksum"
 }

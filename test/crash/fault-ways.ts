@@ -1,0 +1,24 @@
+/** How file operations are made to fail, and which. */
+
+const [EIO, ENOSPC, EMFILE, HALF] = [5, 28, 24, 0]
+
+/** What an operation fails with, and whether all after it do until a call of the store has failed. */
+export const WAYS = [
+  { code: EIO, lasts: false },
+  { code: ENOSPC, lasts: false },
+  { code: EMFILE, lasts: false },
+  { code: HALF, lasts: false },
+  { code: ENOSPC, lasts: true },
+  { code: EMFILE, lasts: true }
+]
+
+/** All reads and writes come in halves, as the system may have them: nothing fails by that. */
+export const HALVES = { from: 1, to: Number.MAX_SAFE_INTEGER, code: HALF }
+
+/** Which calls of the scripts fail. */
+export interface FaultPart {
+  readonly first: number
+  readonly step: number
+  /** Each in every way, or in one of them. */
+  readonly allWays: boolean
+}
