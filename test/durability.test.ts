@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { after, describe, test } from "node:test"
+import { setTimeout } from "node:timers/promises"
 import * as fc from "fast-check"
 import { crc32c } from "../src/core/kernels/crc32c.ts"
 import { type Collection, type Database, LogInvalid, open, verify } from "../src/index.ts"
@@ -377,8 +378,20 @@ describe("an image that is written while others write", () => {
     for (let i = 0; i < 20 && !existsSync(image); i++) {
       const keys = Array.from({ length: 256 }, (_, j) => `${i} ${j}`)
       await notes.addMany({ keys, vectors: Float32Array.from({ length: 256 * 256 }, (_, j) => Math.sin(j + i)) })
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await setTimeout(50)
     }
+    assert.ok(existsSync(image))
+  })
+
+  test("is written in the background with the first write after a time", async () => {
+    const path = await folder()
+    await using db = await open(path, { snapshots: { ms: 1000 } })
+    const notes = await db.collection("notes", { dimensions: 2 })
+    await notes.add({ key: "before", vector: [1, 0] })
+    await setTimeout(1000)
+    await notes.add({ key: "after", vector: [0, 1] })
+    const image = join(path, "notes.image")
+    for (let tries = 0; tries < 400 && !existsSync(image); tries++) await setTimeout(25)
     assert.ok(existsSync(image))
   })
 })

@@ -330,6 +330,37 @@ test("going back to a checkpoint that was interrupted is finished before anythin
   assert.deepEqual(Object.keys(await contents(await db.collection("notes"))), ["then"])
 })
 
+test("reading tells how far it is, to the last byte, before anything is repaired", async () => {
+  const path = folder()
+  {
+    await using db = await open(path)
+    const notes = await db.collection("notes", { dimensions: 2 })
+    await notes.add({ key: "a", vector: [1, 0] })
+    await db.save()
+    await notes.add({ key: "b", vector: [0, 1] })
+    await db.save()
+  }
+  const image = await readFile(join(path, "notes.image"))
+  image[600]! ^= 1
+  await writeFile(join(path, "notes.image"), image)
+  const told: Array<readonly [done: number, total: number]> = []
+  const onProgress = (done: number, total: number) => told.push([done, total])
+  const isToldToTheEnd = (bytes: number): void => {
+    const steps = told.splice(0)
+    assert.ok(
+      steps.length > 1 && steps.every(([done, total], i) => done >= (steps[i - 1]?.[0] ?? 0) && total === bytes)
+    )
+    assert.deepEqual(steps.at(-1), [bytes, bytes])
+  }
+  const { bytes, faults } = await verify(path, { onProgress })
+  assert.ok(faults.length > 0)
+  isToldToTheEnd(bytes)
+  await repair(path, { onProgress })
+  isToldToTheEnd(bytes)
+  await using _ = await open(path, { salvage: { onProgress } })
+  assert.ok(told.length > 1)
+})
+
 test("a note of a checkpoint that is none is damage, and nothing to finish", async () => {
   const path = folder()
   {
