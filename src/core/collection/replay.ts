@@ -2,6 +2,7 @@
 import { LogInvalid } from "../errors.ts"
 import { decodeFrame, type Frame, type FrameFields } from "../log/frame.ts"
 import type { CollectionLog } from "../log/storage.ts"
+import { forEachSliced } from "../slice.ts"
 import { NO_NAMESPACE } from "../store/rows.ts"
 import type { Store } from "../store/store.ts"
 import type { Batch } from "./batch.ts"
@@ -49,7 +50,7 @@ export class Replaying {
     if (frame.operation === "put") {
       this.#puts.push(frame)
       for (const key of frame.keys) this.#keys.add(key)
-    } else await replayOne(this.#parts.store, frame)
+    } else await replayOne(this.#parts.store, frame, this.#signal)
   }
 
   /** Until then the store may lack what was taken. */
@@ -64,19 +65,18 @@ const scopeOf = (store: Store, namespace: Namespace): number =>
   namespace === undefined ? NO_NAMESPACE : store.intern(namespace)
 
 /** Takes entries away that are there. */
-const remove = (store: Store, keys: ReadonlyArray<string>, scope: number): void => {
-  for (const key of keys) {
-    const row = store.find(checkedKey(key, scope))
-    if (row >= 0) store.remove(row, checkedKey(key, scope))
-  }
-}
+const remove = (store: Store, keys: ReadonlyArray<string>, scope: number, signal: AbortSignal): Promise<void> =>
+  forEachSliced(keys.length, signal, (i) => {
+    const row = store.find(checkedKey(keys[i], scope))
+    if (row >= 0) store.remove(row, checkedKey(keys[i], scope))
+  })
 
 const replayPuts = async (parts: EncodingParts, frames: ReadonlyArray<Frame>, signal: AbortSignal): Promise<void> => {
   const { store, pool } = parts
   const { namespace } = frames[0]!
   const scope = scopeOf(store, namespace)
   const batch = await batchOf(store, frames, signal)
-  remove(store, batch.keys, scope)
+  await remove(store, batch.keys, scope, signal)
   await ingest({ store, pool, namespace, scope, encode: () => encodeBatch(parts, batch) }, batch, signal)
 }
 
@@ -87,13 +87,14 @@ const batchOf = async (store: Store, frames: ReadonlyArray<Frame>, signal: Abort
   const payloads = frames.flatMap((frame) => frame.payloads ?? frame.keys.map(() => undefined))
   const vectors = new Float32Array(keys.length * dimensions)
   let at = 0
-  for (const frame of frames) {
+  const take = (frame: Frame) => {
     if (frame.vectors?.length !== frame.keys.length * dimensions) {
       throw new LogInvalid({ path: store.id, reason: `a frame without vectors of ${dimensions} components` })
     }
     vectors.set(frame.vectors, at)
     at += frame.vectors.length
   }
+  await forEachSliced(frames.length, signal, (i) => take(frames[i]!))
   const fields = new CheckedFields(types, keys.length)
   await fields.setColumns(joined(frames), "fields", signal)
   return {
@@ -111,9 +112,13 @@ const joined = (frames: ReadonlyArray<Frame>): FrameFields | undefined => {
   return Object.fromEntries(names.map((name) => [name, frames.flatMap((frame) => frame.fields?.[name] ?? [])]))
 }
 
-const replayOne = async (store: Store, { operation, namespace, keys, payloads, fields }: Frame): Promise<void> => {
+const replayOne = async (
+  store: Store,
+  { operation, namespace, keys, payloads, fields }: Frame,
+  signal: AbortSignal
+): Promise<void> => {
   const scope = scopeOf(store, namespace)
-  if (operation === "delete") return remove(store, keys, scope)
+  if (operation === "delete") return remove(store, keys, scope, signal)
   const row = store.find(checkedKey(keys[0], scope))
   // The image is newer than this frame: one of those that follow took the entry away.
   if (row < 0) return
@@ -121,7 +126,7 @@ const replayOne = async (store: Store, { operation, namespace, keys, payloads, f
   if (payload !== undefined) store.replaceRecord(row, store.writeRecord(checkedKey(keys[0], scope), payload))
   if (fields === undefined) return
   const checked = new CheckedFields(store.shape.fields, 1)
-  await checked.setColumns(fields, "fields", new AbortController().signal)
+  await checked.setColumns(fields, "fields", signal)
   checked.intern(0, store)
   store.replaceFields(row, checked.columns)
 }
