@@ -4,6 +4,7 @@
  *
  * Runs on the thread that owns the collection: what is found stays where it is until the turn ends.
  */
+import { AtOnce } from "../at-once.ts"
 import type { Collection, NamespaceView } from "../collection/collection.ts"
 import { insideOf } from "../collection/inside.ts"
 import { passingNamespace } from "../collection/namespace.ts"
@@ -191,26 +192,18 @@ export class CacheEntries extends EntryRows {
 
   /** Deletes all entries that `isToGo` is true for; how many, when they are gone for good. Rejects with the first failure. */
   async removeAll(isToGo: (row: number) => boolean, signal?: AbortSignal): Promise<number> {
-    const removals = new Set<Promise<void>>()
+    const removals = new AtOnce(AT_ONCE)
     let count = 0
-    let failure: { readonly error: unknown } | undefined
+    const remove = async (row: number) => {
+      await this.remove(row)
+      count++
+    }
     await this.forEachRow(signal, (row) => {
       if (!this.isThere(row) || !isToGo(row)) return undefined
-      const removal = this.remove(row).then(
-        () => {
-          count++
-          removals.delete(removal)
-        },
-        (error) => {
-          failure ??= { error }
-          removals.delete(removal)
-        }
-      )
-      removals.add(removal)
-      return removals.size < AT_ONCE ? undefined : Promise.race(removals)
+      removals.add(remove(row))
+      return removals.room()
     })
-    await Promise.all(removals)
-    if (failure !== undefined) throw failure.error
+    await removals.all()
     return count
   }
 

@@ -2,6 +2,7 @@
  * Keeps a cache within its bounds, a few rows at a time: what gives way is the least worthy of a sample, so a look-up
  * never waits for more than one sample.
  */
+import { AtOnce } from "../at-once.ts"
 import { inNextTurn, leftInTurn } from "../turn.ts"
 import { AdaptiveSize, type SizeBounds } from "./adaptive-size.ts"
 import type { CacheEntries } from "./entries.ts"
@@ -36,6 +37,8 @@ export class Eviction {
   readonly #random: () => number
   #running: Promise<void> | undefined
   #isOver = false
+  /** Rows of the last sample. */
+  readonly #sampled = new Uint32Array(SMALL)
   /** Where the last row was found that no sample met. */
   #hand = -1
   evicted = 0
@@ -52,7 +55,8 @@ export class Eviction {
     this.#policy = policy
     this.#random = random
     this.#maxEntries = maxEntries
-    const worths = (count: number) => Array.from(this.#sampled(count), (row) => policy.worth(row))
+    const worths = (count: number) =>
+      Array.from(this.#sampled.subarray(0, this.#sample(count)), (row) => policy.worth(row))
     this.size = typeof maxBytes === "number" ? undefined : new AdaptiveSize(maxBytes, entries, worths, kept)
     this.#fixed = typeof maxBytes === "number" ? maxBytes : maxBytes.max
   }
@@ -112,25 +116,22 @@ export class Eviction {
   }
 
   async #evict(): Promise<void> {
-    const removals = new Set<Promise<void>>()
-    while (!this.#isOver && this.#isBeyond(RELIEVED)) {
+    const removals = new AtOnce(AT_ONCE)
+    while (!this.#isOver && this.#isBeyond(RELIEVED) && !removals.hasFailed) {
       const sampled = this.#leastWorthy()
       const row = sampled < 0 ? await this.#next() : sampled
       if (row < 0) break
       this.size?.evicted(this.#entries.keyOf(row))
-      const removal = this.#entries.remove(row)
-      removals.add(removal)
-      removal.then(
-        () => {
-          this.evicted++
-          removals.delete(removal)
-        },
-        () => undefined
-      )
-      if (removals.size >= AT_ONCE) await Promise.race(removals)
+      removals.add(this.#remove(row))
+      await removals.room()
       if (leftInTurn() < LEFT_MS) await inNextTurn()
     }
-    await Promise.all(removals)
+    await removals.all()
+  }
+
+  async #remove(row: number): Promise<void> {
+    await this.#entries.remove(row)
+    this.evicted++
   }
 
   /** The next row that is there, where so few are left that no sample meets one; -1 when none is. */
@@ -147,7 +148,9 @@ export class Eviction {
   #leastWorthy(): number {
     let least = -1
     let worth = Number.POSITIVE_INFINITY
-    for (const row of this.#sampled(SAMPLE)) {
+    const met = this.#sample(SAMPLE)
+    for (let i = 0; i < met; i++) {
+      const row = this.#sampled[i]!
       const its = this.#entries.isOver(row) ? Number.NEGATIVE_INFINITY : this.#policy.worth(row)
       if (its >= worth) continue
       worth = its
@@ -156,15 +159,16 @@ export class Eviction {
     return least
   }
 
-  /** Rows of random entries, or of all where there are few. */
-  *#sampled(count: number): Generator<number> {
+  /** Puts rows of so many random entries into `sampled`, or of all where there are few; how many. */
+  #sample(count: number): number {
     const { rows } = this.#entries
     const isSmall = rows <= SMALL
-    for (let tries = 0, met = 0; tries < (isSmall ? rows : TRIES) && met < (isSmall ? rows : count); tries++) {
+    const most = isSmall ? rows : count
+    let met = 0
+    for (let tries = 0; tries < (isSmall ? rows : TRIES) && met < most; tries++) {
       const row = isSmall ? tries : Math.floor(this.#random() * rows)
-      if (!this.#entries.isThere(row)) continue
-      met++
-      yield row
+      if (this.#entries.isThere(row)) this.#sampled[met++] = row
     }
+    return met
   }
 }
