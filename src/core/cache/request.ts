@@ -4,6 +4,7 @@
  */
 import { object } from "../checked.ts"
 import { InvalidParameter } from "../errors.ts"
+import { normalForm } from "../normal-form.ts"
 import { whenThere } from "../promise.ts"
 import { canonicalHash } from "./canonical-hash.ts"
 
@@ -73,7 +74,7 @@ export const scopeOfDigits = (digits: string): Buffer => {
 export const askedOf = (request: CacheRequest, usualTenant: string | undefined): Asked | Promise<Asked> => {
   const { all, text } = partsOf(request, usualTenant)
   const scope = hexOf(all)
-  const normal = text.normalize("NFC")
+  const normal = normalForm(text, "NFC")
   return whenThere(scope, (scope) => askedIn(scope, normal))
 }
 

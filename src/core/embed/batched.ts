@@ -1,5 +1,6 @@
 /** What embedders that others run have in common: clean texts go out in batches, checked unit vectors come back. */
 import { Cancelled, EmbedderRequestFailed, EmptyEmbedding, InvalidParameter, type SabineError } from "../errors.ts"
+import { normalForm } from "../normal-form.ts"
 import { allSettled } from "../settled.ts"
 import { forEachSliced } from "../slice.ts"
 import { MAX_DIMENSIONS } from "../store/layout.ts"
@@ -29,7 +30,7 @@ export const DEFAULT_BATCH = 100
 const SUBSTANCE = /[\p{L}\p{N}\p{P}\p{S}]/u
 
 /** What a model sees of a text: composed, and without halves of characters, so that one text has one vector. */
-const clean = (text: string): string => text.normalize("NFC").toWellFormed()
+const clean = (text: string): string => normalForm(text, "NFC").toWellFormed()
 
 /** Vectors of `texts`, L2-normalised. The first failure stops the batches that are under way. */
 export const embedBatched = async (

@@ -2,6 +2,7 @@
  * Words of a text: NFD-normalised, marks stripped, lower-cased, then split into runs of letters
  * and digits, and single other characters that are not space.
  */
+import { normalForm } from "../normal-form.ts"
 
 const WORD = 1
 const SPACE = 2
@@ -86,7 +87,7 @@ export class Words {
       seen |= unit
       units[i] = lowerAscii[unit & 127]!
     }
-    return seen < 128 ? length : this.#loadNormalised(text.normalize("NFD").replace(MARKS, "").toLowerCase())
+    return seen < 128 ? length : this.#loadNormalised(normalForm(text, "NFD").replace(MARKS, "").toLowerCase())
   }
 
   #loadNormalised(text: string): number {

@@ -1,4 +1,5 @@
 /** Kinds of characters, and the form of a text in which they are compared. */
+import { normalForm } from "../../normal-form.ts"
 
 const MARKS = /\p{M}+/gu
 const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u
@@ -6,7 +7,7 @@ const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u
 const ASCII = /^[\x00-\x7f]*$/
 
 /** Compatibility forms and marks taken out; what is left differs from its words in case alone. */
-export const plain = (text: string): string => (ASCII.test(text) ? text : text.normalize("NFKD").replace(MARKS, ""))
+export const plain = (text: string): string => (ASCII.test(text) ? text : normalForm(text, "NFKD").replace(MARKS, ""))
 
 /** 1 for a letter or digit, 2 for anything else, 0 where nobody asked yet. */
 const known = new Uint8Array(65_536)
