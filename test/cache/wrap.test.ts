@@ -114,6 +114,8 @@ describe("what is kept", () => {
     ["error", { choices: [{ finish_reason: "stop" }], error: "late" }],
     ["not-json", undefined],
     ["not-json", { big: 1n }],
+    ["not-json", { score: Number.NaN }],
+    ["not-json", [Number.NEGATIVE_INFINITY]],
     ["not-json", { bytes: new Uint8Array(3) }],
     ["not-json", new Map([[1, 2]])],
     ["too-large", "x".repeat(5000)],

@@ -11,6 +11,12 @@ const isBytes = (chunk: unknown): chunk is Uint8Array => chunk instanceof Uint8A
 export const jsonOfBytes = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
   `"${Buffer.from(buffer, byteOffset, byteLength).toString("base64")}"`
 
+/** As `refusingLost`, and no number that JSON makes null of. */
+function refusing(this: unknown, name: string, value: unknown): unknown {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new TypeError(`${name} is ${value}`)
+  return refusingLost.call(this, name, value)
+}
+
 /** The JSON of an answer; undefined when it has none that would give it back. */
 export const jsonOf = (answer: unknown, form: Form = "value"): string | undefined => {
   if (form !== "value") {
@@ -19,7 +25,7 @@ export const jsonOf = (answer: unknown, form: Form = "value"): string | undefine
     if (isOfBytes(form)) return chunks.every(isBytes) ? `[${chunks.map(jsonOfBytes).join(",")}]` : undefined
   }
   try {
-    return JSON.stringify(answer, refusingLost)
+    return JSON.stringify(answer, refusing)
   } catch (error) {
     // Also cycles and big integers.
     if (error instanceof TypeError) return undefined
