@@ -182,7 +182,8 @@ testEveryIsa("under a filter lists are visited no further than a seed tells, as 
     }),
     { numRuns: 12 }
   )
-  assert.ok(met >= 0.3 * wanted, `${met} of ${wanted}`)
+  // Were lists visited until none is left, all would be met.
+  assert.ok(met >= 0.3 * wanted && met <= 0.95 * wanted, `${met} of ${wanted}`)
 })
 
 testEveryIsa(
