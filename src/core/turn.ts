@@ -50,7 +50,7 @@ export const inNextTurn = (): Promise<void> => {
 }
 
 /** Whether so many milliseconds fit into this turn before anybody who waits. */
-export const fitsInTurn = (ms: number): boolean => waiting.length === 0 && leftInTurn() >= ms
+export const fitsInTurn = (ms: number): boolean => waiting.length === served && leftInTurn() >= ms
 
 /** Settles in a turn of the event loop that has room; undefined when this one has, as it nearly always does. */
 export const roomInTurn = (): Promise<void> | undefined => (fitsInTurn(0) ? undefined : inNextTurn())
