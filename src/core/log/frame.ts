@@ -49,37 +49,43 @@ export interface FrameNumber {
 }
 
 /** A frame as bytes, its number to be filled in by `setNumber`. */
-export const encodeFrame = ({ payloads, vectors, ...rest }: Frame): Uint8Array<ArrayBuffer> => {
-  const head: Head = { ...rest, hasPayloads: payloads !== undefined, components: vectors?.length ?? 0 }
-  const text = Buffer.from(JSON.stringify(head))
-  const sizes = Uint32Array.from(payloads ?? [], sizeOf)
-  const lengthsAt = HEAD + padded(text.length)
-  const vectorsAt = lengthsAt + 4 * sizes.length
-  const payloadsAt = vectorsAt + 4 * head.components
-  const bytes = Buffer.from(new ArrayBuffer(sizes.reduce((sum, size) => sum + (size & LENGTH_MASK), payloadsAt)))
-  bytes.writeUInt32LE(text.length, 20)
-  bytes.set(text, HEAD)
-  bytes.set(new Uint8Array(sizes.buffer), lengthsAt)
+export const encodeFrame = ({ payloads = [], vectors, ...rest }: Frame): Uint8Array<ArrayBuffer> => {
+  const components = vectors?.length ?? 0
+  const head: Head = { ...rest, hasPayloads: payloads.length > 0, components }
+  const text = JSON.stringify(head)
+  const textBytes = Buffer.byteLength(text)
+  const lengthsAt = HEAD + padded(textBytes)
+  const vectorsAt = lengthsAt + 4 * payloads.length
+  const payloadsAt = vectorsAt + 4 * components
+  let length = payloadsAt
+  for (const payload of payloads) length += bytesOf(payload)
+  const bytes = Buffer.from(new ArrayBuffer(length))
+  bytes.writeUInt32LE(textBytes, 20)
+  bytes.write(text, HEAD)
   if (vectors !== undefined) {
     bytes.set(new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength), vectorsAt)
   }
   let at = payloadsAt
-  for (const [i, payload] of (payloads ?? []).entries()) {
+  for (let i = 0; i < payloads.length; i++) {
+    const payload = payloads[i]
+    const size = bytesOf(payload)
+    bytes.writeUInt32LE(((kindOf(payload) << KIND_SHIFT) | size) >>> 0, lengthsAt + 4 * i)
     if (payload === undefined) continue
     if ("json" in payload) bytes.write(payload.json, at)
     else bytes.set(payload.bytes, at)
-    at += sizes[i]! & LENGTH_MASK
+    at += size
   }
   return new Uint8Array(bytes.buffer)
 }
 
 const padded = (bytes: number): number => Math.ceil(bytes / 4) * 4
 
-/** Kind and bytes of a payload in one word. */
-const sizeOf = (payload: StoredPayload): number => {
-  if (payload === undefined) return NONE
-  if ("json" in payload) return ((JSON_TEXT << KIND_SHIFT) | Buffer.byteLength(payload.json)) >>> 0
-  return ((BYTES << KIND_SHIFT) | payload.bytes.length) >>> 0
+const kindOf = (payload: StoredPayload): number =>
+  payload === undefined ? NONE : "json" in payload ? JSON_TEXT : BYTES
+
+const bytesOf = (payload: StoredPayload): number => {
+  if (payload === undefined) return 0
+  return "json" in payload ? Buffer.byteLength(payload.json) : payload.bytes.length
 }
 
 /** Writes the place of a frame into it. */
