@@ -17,7 +17,7 @@ use std::array;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Lists that a single query visits in order of rank, so that its threshold rises early.
+/// Lists of a query that are visited before those of lower rank, so that its threshold rises early.
 pub const BEST_FIRST: usize = 8;
 /// Visits ahead whose blocks are asked for.
 const AHEAD: usize = 2;
@@ -91,8 +91,8 @@ impl Lists {
     /// Scores what lies in the best `nprobe` lists of each query, and in others while those hold fewer rows than are wanted.
     /// `None` when cancelled.
     ///
-    /// A single query visits its best lists first, then the others as they lie in memory. Queries of a batch go list by
-    /// list together: the blocks of a list stay in the first-level cache for all that visit it.
+    /// The best lists of every query are visited before all others, which lie below thresholds that have risen by then.
+    /// Queries of a batch go list by list together: the blocks of a list stay in the first-level cache for all that visit it.
     ///
     /// # Safety
     /// `bounds::check` accepted the plan and the lists; the kernel was picked for this CPU, and there is what it takes, a
@@ -106,11 +106,12 @@ impl Lists {
     ) -> Option<()> {
         let Listed { queries, kernel, coded, .. } = listed;
         // SAFETY: the caller's promise.
-        let mut visits = unsafe { self.route(plan, listed) };
-        let best = if queries.len() > 1 { 0 } else { BEST_FIRST.min(visits.len()) };
-        if let Some(rest) = visits.get_mut(best..) {
-            rest.sort_unstable();
+        let (mut visits, best) = unsafe { self.route(plan, listed) };
+        let (first, rest) = visits.split_at_mut(best);
+        if queries.len() > 1 {
+            first.sort_unstable();
         }
+        rest.sort_unstable();
         for (i, (list, query)) in visits.iter().enumerate() {
             if i % CANCEL_VISITS == 0 {
                 // SAFETY: the cancel word is inside `control`.
@@ -200,17 +201,21 @@ impl Lists {
         Some(())
     }
 
-    /// The lists that each query visits, best first.
+    /// What the queries visit: the best lists of each query, so many visits in all, and then the others.
     ///
     /// # Safety
     /// The centroids are `components x count`, the biases one a list.
-    unsafe fn route<Q>(&self, plan: &SearchPlan, listed: &Listed<Q>) -> Vec<Visit> {
+    unsafe fn route<Q>(&self, plan: &SearchPlan, listed: &Listed<Q>) -> (Vec<Visit>, usize) {
         let Listed { queries, coded, flat, .. } = listed;
         let keep = (plan.nprobe as usize).min(self.count);
-        let mut visits = Vec::with_capacity(queries.len() * keep);
+        let mut first = Vec::with_capacity(queries.len() * keep);
+        let mut others = Vec::with_capacity(queries.len() * keep.saturating_sub(BEST_FIRST));
         let mut query = 0u32;
         let mut take = |mut order: Order| {
-            visits.extend((0..order.near()).map(|at| (unpack(order.at(at)).1, query)));
+            let near = order.near();
+            let best = near.min(BEST_FIRST);
+            first.extend((0..best).map(|at| (unpack(order.at(at)).1, query)));
+            others.extend((best..near).map(|at| (unpack(order.at(at)).1, query)));
             query += 1;
         };
         // SAFETY: the caller's promise.
@@ -224,7 +229,9 @@ impl Lists {
                 None => self.rank(plan, coded, |ranks, least| take(Order::new(ranks, least, keep))),
             }
         }
-        visits
+        let best = first.len();
+        first.append(&mut others);
+        (first, best)
     }
 
     /// All lists by their rank for one query.
