@@ -103,6 +103,7 @@ export class Directory {
   setInPlace(field: number): void {
     Atomics.store(this.words, IN_PLACE, field + 1)
   }
+
   publishTags(count: number): void {
     Atomics.store(this.words, TAGS, count)
   }
