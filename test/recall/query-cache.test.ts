@@ -1,7 +1,7 @@
 /** Retrievals that are remembered: what they are found by, and when they are void. */
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
-import type { RecallPool } from "../../src/recall.ts"
+import type { RecallPool, SimilarOptions } from "../../src/recall.ts"
 import { Clock, DIMENSIONS, embedder, vectorsOf, withPool } from "./pools.ts"
 
 const unit = (vector: Float32Array): Float32Array => vector.map((x) => x / Math.hypot(...vector))
@@ -232,6 +232,22 @@ describe("a retrieval", () => {
       const others = { of: 1n, toString: () => "similar", circular: {} as Record<string, unknown> }
       others.circular["self"] = others
       assert.equal(await pool.similar(query, others as object), found)
+      assert.equal(await pool.similar(query, { weights: others } as object), found)
+    })
+  })
+
+  test("is told apart by what was asked, however it was written", async () => {
+    await withItems(async (pool) => {
+      const usual = await pool.similar(query)
+      const inherited = Object.create({ k: 20, filter: { class: "c1" } }) as SimilarOptions
+      const ofOne = await pool.similar(query, inherited)
+      assert.notEqual(ofOne, usual)
+      assert.ok(ofOne.every((item) => item.class === "c1"))
+      assert.equal(await pool.similar(query, { filter: { class: "c1" }, k: 20 }), ofOne)
+      assert.equal(await pool.similar(query, { k: usual.length, minSimilarity: undefined }), usual)
+      assert.ok((await pool.balanced(query, inherited)).every((item) => item.class === "c1"))
+      const { length } = await pool.byClass("c1")
+      assert.equal((await pool.byClass("c1", Object.create({ k: length - 1 }) as SimilarOptions)).length, length - 1)
     })
   })
 

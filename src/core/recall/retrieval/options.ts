@@ -7,7 +7,7 @@ import { MAX_FETCH } from "../../search/options.ts"
 import type { FieldTypes } from "../../store/layout.ts"
 import { INDEXES, limitOf, share } from "../options.ts"
 import { type HybridWeights, type Weights, weightsOf } from "../weights.ts"
-import type { RecallQuery, RetrieveOptions, SimilarOptions } from "./recalled.ts"
+import type { RecallQuery, SimilarOptions } from "./recalled.ts"
 
 export interface ByClassOptions extends SimilarOptions {
   /** Ranks by similarity to this. Default: by utility. */
@@ -132,38 +132,8 @@ export const labelOf = (label: unknown): string => {
 export const ofClass = (label: string, filter: Filter | undefined): Filter =>
   filter === undefined ? { class: label } : { and: [{ class: label }, filter] }
 
-type AnyOptions = ByClassOptions & BalancedOptions & DiverseOptions & HybridOptions
-
-/** Whether the result depends on an option, beside the embedding of its query; those of others are no part of the text. */
-const MATTERS: Readonly<Record<keyof AnyOptions, boolean>> = {
-  k: true,
-  filter: true,
-  minSimilarity: true,
-  index: true,
-  perClass: true,
-  classes: true,
-  lambda: true,
-  candidates: true,
-  fast: true,
-  minDispersion: true,
-  class: true,
-  weights: true,
-  decay: true,
-  query: false,
-  signal: false,
-  timeout: false
-}
-
-/** All that the result of a retrieval depends on beside its embedding, as text. */
-export const optionsText = (kind: string, options: RetrieveOptions): string => {
-  let text = kind
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || MATTERS[name as keyof AnyOptions] !== true) continue
-    // Texts in quotes: a label may have the name of another option in it.
-    text += ` ${name}=${typeof value === "number" ? value : JSON.stringify(value)}`
-  }
-  return text
-}
+/** All that the result of a retrieval depends on beside its embedding, as text: options that were checked, and no others. */
+export const optionsText = (kind: string, options: object): string => `${kind} ${JSON.stringify(options)}`
 
 /** Whether the text is of a filter by when items were used last, which each retrieval changes: a colon follows names alone. */
 export const isByUse = (text: string): boolean => text.includes('"used":')

@@ -74,17 +74,15 @@ export class Retrieving {
     signal: AbortSignal | undefined
   ): Promise<ReadonlyArray<Recalled>> {
     const wanted = similarOf(options, this.#parts.settings.retrievalLimit, this.#fields)
-    return this.#found("similar", query, options, signal, (embedding) =>
+    return this.#found("similar", query, wanted, signal, (embedding) =>
       this.#neighbours(embedding, { ...wanted, signal }, (near) => near.map(bySimilarity))
     )
   }
 
   byClass(label: string, options: ByClassOptions, signal: AbortSignal | undefined): Promise<ReadonlyArray<Recalled>> {
-    const { query } = object("options", options)
-    const filter = ofClass(labelOf(label), options.filter)
-    return query === undefined
-      ? this.byUtility({ ...options, filter }, signal)
-      : this.similar(query, { ...options, filter }, signal)
+    const { query, k, filter, minSimilarity, index } = object("options", options)
+    const wanted = { k, filter: ofClass(labelOf(label), filter), minSimilarity, index }
+    return query === undefined ? this.byUtility(wanted, signal) : this.similar(query, wanted, signal)
   }
 
   balanced(
@@ -93,14 +91,14 @@ export class Retrieving {
     signal: AbortSignal | undefined
   ): Promise<ReadonlyArray<Recalled>> {
     const { items, settings } = this.#parts
-    const { perClass, classes, ...rest } = object("options", options)
+    const { perClass, classes, filter, minSimilarity, index } = object("options", options)
     if (classes !== undefined && !Array.isArray(classes)) {
       throw new InvalidParameter({ parameter: "classes", reason: "wanted an array of labels" })
     }
-    const wanted = similarOf({ ...rest, k: perClass }, settings.retrievalLimit, this.#fields)
+    const wanted = similarOf({ k: perClass, filter, minSimilarity, index }, settings.retrievalLimit, this.#fields)
     const labels = [...new Set(classes?.map(labelOf) ?? items.tally.classes.keys())]
     // One after another: each is short, and would wait for a worker beside others.
-    return this.#found("balanced", query, options, signal, async (embedding) => {
+    return this.#found("balanced", query, { ...wanted, classes }, signal, async (embedding) => {
       const chosen: Array<ReadonlyArray<Chosen>> = []
       for (const label of labels) {
         const asked = { ...wanted, filter: ofClass(label, wanted.filter), signal }
@@ -114,8 +112,9 @@ export class Retrieving {
   byUtility(options: RetrieveOptions, signal: AbortSignal | undefined): Promise<ReadonlyArray<Recalled>> {
     const { items, settings, biasOf } = this.#parts
     const { k: limit, filter } = similarOf(options, settings.retrievalLimit, this.#fields)
-    return this.#found("byUtility", NO_EMBEDDING, options, signal, () =>
-      mostUseful(items, { limit, filter, biasOf, signal })
+    const wanted = { limit, filter }
+    return this.#found("byUtility", NO_EMBEDDING, wanted, signal, () =>
+      mostUseful(items, { ...wanted, biasOf, signal })
     )
   }
 
@@ -125,8 +124,9 @@ export class Retrieving {
     signal: AbortSignal | undefined
   ): Promise<ReadonlyArray<Recalled>> {
     const { items, settings } = this.#parts
-    const { wanted, lambda, minDispersion } = diverseOf(options, settings.retrievalLimit, this.#fields)
-    return this.#found("diverse", query, options, signal, (embedding) =>
+    const checked = diverseOf(options, settings.retrievalLimit, this.#fields)
+    const { wanted, lambda, minDispersion } = checked
+    return this.#found("diverse", query, checked, signal, (embedding) =>
       this.#neighbours(embedding, { ...wanted, signal }, async (near) => {
         const { kernels } = items.store
         const vectors = await items.vectorsInTurns(near.map(({ row }) => row))
@@ -151,15 +151,11 @@ export class Retrieving {
     signal: AbortSignal | undefined
   ): Promise<ReadonlyArray<Recalled>> {
     const { items, settings, biasOf } = this.#parts
-    const { k, wanted, label, weights, decay, lambda } = hybridOf(
-      options,
-      settings.retrievalLimit,
-      this.#fields,
-      settings.weights
-    )
+    const checked = hybridOf(options, settings.retrievalLimit, this.#fields, settings.weights)
+    const { k, wanted, label, weights, decay, lambda } = checked
     const now = finite("clock", settings.clock())
     const kind = decay === 0 ? "hybrid" : `hybrid ${Math.floor(now / REMEMBERED_MS)}`
-    return this.#found(kind, query, options, signal, (embedding) =>
+    return this.#found(kind, query, checked, signal, (embedding) =>
       this.#neighbours(embedding, { ...wanted, signal }, async (near) => {
         const candidates = near.map(({ row, similarity }) => {
           const own = items.classOf(row)
@@ -189,7 +185,7 @@ export class Retrieving {
   async #found(
     kind: string,
     query: RecallQuery,
-    options: RetrieveOptions,
+    options: object,
     signal: AbortSignal | undefined,
     find: (embedding: Float32Array) => Promise<ReadonlyArray<Chosen>>
   ): Promise<ReadonlyArray<Recalled>> {
