@@ -121,6 +121,24 @@ test("entries and bytes add up after writes, rejections, evictions and deletions
   }
 })
 
+test("of a full cache that several write to, what was just kept is there", async (t) => {
+  const answer = "x".repeat(2000)
+  for (const path of [":memory:", await folder(t)]) {
+    await using db = await open(path)
+    await using cache = await semanticCache(db, { dimensions: 2, maxBytes: 400_000 })
+    let asked = 0
+    const keep = async () => {
+      while (asked < 2000) {
+        const request = ask(`q ${asked++}`)
+        await cache.set(request, answer, { vector: [1, asked] })
+        assert.equal((await cache.get(request, { vector: [1, asked] })).isHit, true, request.prompt)
+      }
+    }
+    await Promise.all(Array.from({ length: 8 }, keep))
+    assert.ok(cache.stats().evicted > 1000)
+  }
+})
+
 test("a large cache can be evicted to a few entries, which no sample meets any more", async () => {
   await using db = await open(":memory:")
   {

@@ -139,6 +139,11 @@ export class CacheEntries extends EntryRows {
     })
   }
 
+  /** Whether the entry of a row is being written: it may be found by now, and what it is worth is not known before that is over. */
+  isBeingWritten(row: number): boolean {
+    return this.#turns.isBusy(this.keyOf(row))
+  }
+
   /** Writes the entry of a request in place of what it had; durable, and its row, when this resolves. */
   put({ key, namespace }: Asked, vector: Float32Array, payload: Uint8Array): Promise<number> {
     const { writing } = this.#view(namespace)

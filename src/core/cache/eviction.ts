@@ -134,7 +134,7 @@ export class Eviction {
     this.evicted++
   }
 
-  /** The next row that is there, where so few are left that no sample meets one; -1 when none is. */
+  /** The next row that is there, where so few are left, or so many being written, that no sample meets one; -1 when none is. */
   async #next(): Promise<number> {
     for (let looked = 0; looked < this.#entries.rows; looked++) {
       this.#hand = (this.#hand + 1) % this.#entries.rows
@@ -144,7 +144,7 @@ export class Eviction {
     return -1
   }
 
-  /** The least worthy of a random sample of rows, or of all where there are few; -1 when none was met. */
+  /** The least worthy of a random sample of rows, or of all where there are few, that are not being written; -1 for none. */
   #leastWorthy(): number {
     let least = -1
     let worth = Number.POSITIVE_INFINITY
@@ -152,7 +152,7 @@ export class Eviction {
     for (let i = 0; i < met; i++) {
       const row = this.#sampled[i]!
       const its = this.#entries.isOver(row) ? Number.NEGATIVE_INFINITY : this.#policy.worth(row)
-      if (its >= worth) continue
+      if (its >= worth || this.#entries.isBeingWritten(row)) continue
       worth = its
       least = row
     }

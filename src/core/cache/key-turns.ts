@@ -5,6 +5,11 @@ const ignored = (): void => undefined
 export class KeyTurns {
   readonly #last = new Map<string, Promise<void>>()
 
+  /** Whether there is work on a key of which whoever waits for it has not taken note. */
+  isBusy(key: string): boolean {
+    return this.#last.has(key)
+  }
+
   /** Runs `work` when all that was asked for on this key before has ended, at once where there is none. */
   run<A>(key: string, work: () => Promise<A>): Promise<A> {
     const before = this.#last.get(key)
