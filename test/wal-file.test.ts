@@ -70,6 +70,12 @@ describe("a write-ahead log by its bytes", () => {
     })
   }
 
+  test("that has a newer version behind many pages that have none", () => {
+    const most = "INSERT INTO rows VALUES (zeroblob(1 << 20))"
+    agrees(left(4096, most, NEWER), true, 99)
+    agrees(left(4096, most, NEWER, most, OTHER, INSERT), true, 50)
+  })
+
   test("that began anew over what was there", () => {
     agrees(left(4096, INSERT, NEWER, RESTART, INSERT), true, 99)
     agrees(left(4096, INSERT, NEWER, RESTART, OTHER), true, 50)
