@@ -2,7 +2,6 @@
 import { hitColumns } from "../src/core/collection/read.ts"
 import type { Limits } from "../src/core/limits.ts"
 import { kernels } from "../src/core/native.ts"
-import type { Order } from "../src/core/pool.ts"
 import type { Request } from "../src/core/search/call.ts"
 import { ScanCost } from "../src/core/search/cost.ts"
 import type { Dispatcher } from "../src/core/search/dispatch.ts"
@@ -17,7 +16,6 @@ import type { HitColumns, SearchOptions } from "../src/index.ts"
 /** A task that a worker has. */
 export interface Held {
   readonly task: SearchTask
-  readonly order: Order | undefined
   /** Whether the word that cancels it is set. */
   readonly isCancelled: () => boolean
   readonly finish: () => void
@@ -27,14 +25,13 @@ export interface Held {
 /** Workers that hold every task until they are told what to do. */
 export const heldPool = (threads: number, stores: ReadonlyArray<Store>) => {
   const held: Array<Held> = []
-  const run = <A>(_: string, task: object, order?: Order): Promise<A> =>
+  const run = <A>(_: string, task: object): Promise<A> =>
     new Promise((resolve, reject) => {
       const search = task as SearchTask
       const { columns, directory } = stores.find((store) => store.handle().id === search.id)!
       const leave = () => held.splice(held.indexOf(entry), 1)
       const entry: Held = {
         task: search,
-        order,
         isCancelled: () => directory.words[search.plan.cancel] !== 0,
         finish: () => {
           leave()

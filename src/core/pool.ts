@@ -6,16 +6,8 @@ import { FixedQueue, Piscina } from "piscina"
 import { wholeNumber } from "./checked.ts"
 import { Closed, WorkerCrashed } from "./errors.ts"
 import { attempt } from "./lift.ts"
-import { Places } from "./places.ts"
 import type { Reply } from "./search/task.ts"
 import type { MemoryHandle } from "./store/memory.ts"
-
-/**
- * When a task is sent to a worker: as soon as one is idle, in the order in which tasks come. A `patient` one waits until fewer of
- * its kind than there are workers have been sent, so that others never wait for more than one of them a worker. One that
- * is sent `ahead` goes to a worker that is busy, which finds it when it is done, with no message between.
- */
-export type Order = "next" | "patient" | "ahead"
 
 export class Pool extends Context.Service<
   Pool,
@@ -24,9 +16,10 @@ export class Pool extends Context.Service<
     readonly threads: number
     /**
      * Runs an export of `src/workers/scan.ts`. A task must be safe to run twice: it is sent again
-     * once when its worker dies. Rejects with `WorkerCrashed` or `Closed`.
+     * once when its worker dies. Rejects with `WorkerCrashed` or `Closed`. A patient task waits until fewer of its kind
+     * than there are workers have been sent, so that others never wait for more than one of them a worker.
      */
-    readonly run: <A>(name: string, task: object, order?: Order) => Promise<A>
+    readonly run: <A>(name: string, task: object, isPatient?: boolean) => Promise<A>
   }
 >()("sabine/Pool") {
   static readonly layer = (threads: number) => Layer.effect(Pool, acquire(threads))
@@ -65,8 +58,6 @@ const acquire = (threads: number) =>
         minThreads: threads,
         maxThreads: threads,
         idleTimeout: Number.POSITIVE_INFINITY,
-        // One that it runs, and one that was sent ahead.
-        concurrentTasksPerWorker: 2,
         atomics: "sync",
         taskQueue: new FixedQueue(),
         recordTiming: false
@@ -110,15 +101,22 @@ const acquire = (threads: number) =>
         .catch((cause) => {
           throw closed ? new Closed() : new WorkerCrashed({ cause })
         })
-    const patient = new Places(threads)
-    const next = new Places(threads)
-    const sendNext = <A>(name: string, task: object) => next.within(() => sendTwice<A>(name, task))
+    let patient = 0
+    const line: Array<() => void> = []
+    const sendInLine = async <A>(name: string, task: object): Promise<A> => {
+      if (patient < threads) patient++
+      else await new Promise<void>((go) => line.push(go))
+      try {
+        return await sendTwice(name, task)
+      } finally {
+        const next = line.shift()
+        if (next === undefined) patient--
+        else next()
+      }
+    }
     return Pool.of({
       threads,
-      run: (name, task, order = "next") => {
-        if (order === "ahead") return sendTwice(name, task)
-        return order === "next" ? sendNext(name, task) : patient.within(() => sendNext(name, task))
-      }
+      run: (name, task, isPatient = false) => (isPatient ? sendInLine(name, task) : sendTwice(name, task))
     })
   })
 
@@ -131,11 +129,11 @@ export const runOnMemory = async <A>(
   name: string,
   task: object,
   memory: MemoryHandle,
-  order: Order = "patient"
+  isUrgent = false
 ): Promise<A> => {
   const named = { ...task, id: memory.id, growth: memory.growth }
   for (let known = true; ; known = false) {
-    const reply = await pool.run<Reply<A>>(name, known ? named : { ...named, memory }, order)
+    const reply = await pool.run<Reply<A>>(name, known ? named : { ...named, memory }, !isUrgent)
     if (!reply.stale) return reply.value
   }
 }

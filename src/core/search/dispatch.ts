@@ -22,11 +22,8 @@ import { type Outlook, outlookOf, searchInPlace, searchInPool } from "./search.t
 
 /** Queries that share one pass over memory: the most that a native scan takes at a time. */
 const QUERIES_A_PASS = 8
-/**
- * A worker is given about so much of a batch at a time, or one pass, and one more ahead while nobody else waits: others wait no
- * longer than for both.
- */
-const PART_US = 3000
+/** A worker is given about so much of a batch at a time, or one pass: others wait no longer for their share. */
+const PART_US = 4000
 /** Groups a worker that may be scanned and not read yet: each holds a claim. */
 const MAX_UNREAD = 4
 /** Longest wait for company. */
@@ -108,21 +105,14 @@ export class Dispatcher {
     if (this.#queue.size === 1) this.#gatheredSince = now
     const hasCompany = this.#queue.size >= QUERIES_A_PASS * this.#free || now - this.#gatheredSince > GATHER_MS
     if (this.#free > 0 && (isIdle ? !call.isShort : hasCompany)) this.#serve()
-    this.#serveSoon()
+    else this.#serveSoon()
     return () => call.abandon()
   }
 
   /** Workers that may be given something to search. */
   get #free(): number {
     const { threads } = this.#pool
-    return this.#running.size < MAX_UNREAD * threads ? Math.max(0, threads - this.#busy) : 0
-  }
-
-  /** Whether a worker may be given a part of a batch beside what it searches. */
-  get #hasRoomAhead(): boolean {
-    const { threads } = this.#pool
-    const isAlone = this.#queue.first((call) => !call.isBatch) === undefined
-    return isAlone && this.#busy < 2 * threads && this.#running.size < MAX_UNREAD * threads
+    return this.#running.size < MAX_UNREAD * threads ? threads - this.#busy : 0
   }
 
   /** Serves at the end of this turn of the event loop: callers that are heard in it have asked by then. */
@@ -131,7 +121,7 @@ export class Dispatcher {
     this.#isDue = true
     setImmediate(() => {
       this.#isDue = false
-      this.#serve(true)
+      this.#serve()
     })
   }
 
@@ -144,14 +134,10 @@ export class Dispatcher {
     this.#serve()
   }
 
-  /**
-   * Starts all that there is room for. Parts of batches are sent ahead a while after those before them only: a worker
-   * that finds two tasks when it wakes answers neither before both are done.
-   */
-  #serve(ahead = false): void {
+  /** Starts all that there is room for. */
+  #serve(): void {
     let loopIsFull = false
-    const mayRun = (call: Call): boolean =>
-      call.isShort ? !loopIsFull : this.#free > 0 || (ahead && call.isBatch && this.#hasRoomAhead)
+    const mayRun = (call: Call): boolean => (call.isShort && !loopIsFull) || (!call.isShort && this.#free > 0)
     for (let call = this.#queue.first(mayRun); call !== undefined; call = this.#queue.first(mayRun)) {
       const outlook = outlookOf(call.request)
       const { parts, inPool } = this.#gather(call, outlook)
@@ -183,7 +169,7 @@ export class Dispatcher {
     const free = this.#free
     const inTime = (us: number): number => Math.max(1, Math.floor(us / perQuery))
     if (call.isBatch) {
-      const inPool = perQuery * call.remaining > IN_PLACE_US && (free > 0 || !call.isShort)
+      const inPool = free > 0 && perQuery * call.remaining > IN_PLACE_US
       const passes = Math.max(1, Math.floor(inTime(PART_US) / QUERIES_A_PASS))
       const count = Math.min(call.remaining, inPool ? passes * QUERIES_A_PASS : inTime(IN_PLACE_US))
       return { parts: [{ call, from: call.next, count }], inPool }
@@ -201,7 +187,6 @@ export class Dispatcher {
   }
 
   #runInPool(group: Group, usefulShards: number): void {
-    const order = this.#free > 0 ? "next" : "ahead"
     const shards = this.#queue.size > 0 ? 1 : Math.max(1, Math.min(this.#free, usefulShards))
     this.#busy += shards
     let isScanned = false
@@ -209,13 +194,11 @@ export class Dispatcher {
       if (isScanned) return
       isScanned = true
       this.#busy -= shards
-      // What a worker goes on with is sent before what it found is read.
-      if (this.#queue.first((call) => call.isBatch) !== undefined) this.#serve()
       this.#serveSoon()
     }
     const run = async () => {
       try {
-        const running = searchInPool(this.#pool, group.search, { shards, order }, onScanned)
+        const running = searchInPool(this.#pool, group.search, shards, onScanned)
         group.started(running)
         await running.done
         group.settle()

@@ -66,7 +66,7 @@ export const addMovedInPool = async (
     "search",
     { plan, queries, filter },
     memory.handle(),
-    "next"
+    true
   )
   const isWhole = join(search, moved, found, hits)
   return addMoved(search, hits, moved.until) && isWhole

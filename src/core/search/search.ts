@@ -5,7 +5,7 @@
 import type { Filter, Hits, SearchPlan } from "../kernels/contract.ts"
 import { keepsWorth } from "../kernels/diversity-fast.ts"
 import { MODE, NPROBE_FACTOR } from "../kernels/shape.ts"
-import { type Order, type Pool, runOnMemory } from "../pool.ts"
+import { type Pool, runOnMemory } from "../pool.ts"
 import { BLOCK, BLOCKS } from "../store/layout.ts"
 import { claimEpoch, type Searchable } from "../store/searchable.ts"
 import { inNextTurn, leftInTurn, TURN_MS } from "../turn.ts"
@@ -180,20 +180,11 @@ export interface Running {
   readonly cancel: () => void
 }
 
-/** How a search is sent to workers. */
-interface Sending {
-  /** Parts, each over a share of the rows, one worker each. */
-  readonly shards: number
-  readonly order: Order
-}
-
-/** `onScanned` is called once, when the workers are free again: reading is left to be done. */
-export const searchInPool = (
-  pool: Pool["Service"],
-  search: Search,
-  sending: Sending,
-  onScanned: () => void
-): Running => {
+/**
+ * Searches in `shards` parts, each over a share of the rows, one worker each. `onScanned` is called once, when the
+ * workers are free again: reading is left to be done.
+ */
+export const searchInPool = (pool: Pool["Service"], search: Search, shards: number, onScanned: () => void): Running => {
   const { directory, reader } = search.memory
   const claim = claimEpoch(search.memory)
   let cancelled = false
@@ -202,7 +193,7 @@ export const searchInPool = (
     try {
       for (let run = 1; ; run++) {
         const { whole, filter, asked, counts, moved } = begin(search, claim)
-        const scan = scanInPool(pool, search, whole, filter, sending)
+        const scan = scanInPool(pool, search, whole, filter, shards)
         const hits = await (run === 1 ? scan.finally(onScanned) : scan)
         if (cancelled) return
         if (filter !== undefined) search.passing?.filled(filter)
@@ -227,7 +218,7 @@ const scanInPool = async (
   search: Search,
   whole: SearchPlan,
   filter: Filter | undefined,
-  { shards, order }: Sending
+  shards: number
 ): Promise<Hits> => {
   const { memory, queries, count } = search
   const handle = memory.handle()
@@ -236,7 +227,7 @@ const scanInPool = async (
   const plans = parts === 1 ? [whole] : Array.from({ length: parts }, (_, i) => shard(whole, i, parts))
   // All of them: none may still be reading when the claim is released.
   const results = await Promise.allSettled(
-    plans.map((plan) => runOnMemory<SearchDone>(pool, "search", { plan, queries, filter }, handle, order))
+    plans.map((plan) => runOnMemory<SearchDone>(pool, "search", { plan, queries, filter }, handle, true))
   )
   const found = results.map((result, i) => {
     if (result.status === "rejected") throw result.reason
