@@ -7,11 +7,10 @@ import { join } from "node:path"
 import { type Collection, type Database, isSabineError, open } from "../../src/index.ts"
 import { keyOf } from "../concurrency/self-check.ts"
 import { arm, callsAndFaults, disarm, type Fault, folder } from "./fault-control.ts"
-import { type FaultPart, HALVES, WAYS } from "./fault-ways.ts"
+import { EIO, type FaultPart, HALVES, WAYS } from "./fault-ways.ts"
 import { Oracle } from "./oracle.ts"
 import { checkFound, openRows, payloadOnly, type State, stateOf, statesOf, viewOf, wholeEntry } from "./rows.ts"
 
-const EIO = 5
 const BATCH = 8
 /** Times the folder is opened: as often as a fault may be in the way, and once more. */
 const OPEN_TRIES = 3

@@ -1,6 +1,7 @@
 /** How file operations are made to fail, and which. */
 
-const [EIO, ENOSPC, EMFILE, HALF] = [5, 28, 24, 0]
+export const EIO = 5
+const [ENOSPC, EMFILE, HALF] = [28, 24, 0]
 
 /** What an operation fails with, and whether all after it do until a call of the store has failed. */
 export const WAYS = [

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { isSabineError, open, repair, type Salvage, verify } from "../../src/index.ts"
 import { keyOf } from "../concurrency/self-check.ts"
 import { arm, callsAndFaults, disarm, type Fault, folder } from "./fault-control.ts"
-import { type FaultPart, HALVES, WAYS } from "./fault-ways.ts"
+import { EIO, type FaultPart, HALVES, WAYS } from "./fault-ways.ts"
 import { openRows, stateOf, statesOf, viewOf, wholeEntry } from "./rows.ts"
 
 export interface MendingCounts {
@@ -24,7 +24,6 @@ export interface MendingCounts {
 }
 
 const ENTRIES = 24
-const EIO = 5
 /** Of the newest image: within its rows. */
 const DAMAGED_AT = 2000
 

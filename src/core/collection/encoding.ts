@@ -99,12 +99,12 @@ export const train = async (
   const { dimensions, metric, pq } = shape
   if (pq !== undefined) {
     const made = await reporting(onProgress, (progress) =>
-      builder.call((build) => build.trainCodebook(sample, dimensions, pq, seed, progress()))
+      builder.call((build) => build.trainCodebook(sample, dimensions, pq, seed, progress))
     )
     return makeEncoder(kernels, { id: id + 1, kind: "pq", seed, dimensions, ...made })
   }
   const parameters = await reporting(onProgress, (progress) =>
-    builder.call((build) => build.train(sample, dimensions, seed, progress()))
+    builder.call((build) => build.train(sample, dimensions, seed, progress))
   )
   const scale = factorScaleOf(metric, sample, parameters.subarray(0, dimensions))
   return makeEncoder(kernels, { id: id + 1, kind: "itq", seed, factorScale: scale, parameters })
@@ -114,7 +114,7 @@ export const train = async (
  * Hears of the progress of `work` through a port, which the worker closes at the end. A callback as a proxy of comlink
  * would be an event of the web here: Node loads all of undici for the first of those, which holds the event loop for 25 ms.
  */
-const reporting = async <A>(onProgress: OnTraining, work: (progress: () => MessagePort) => Promise<A>): Promise<A> => {
+const reporting = async <A>(onProgress: OnTraining, work: (progress: MessagePort) => Promise<A>): Promise<A> => {
   const { port1: heard, port2: told } = new MessageChannel()
   heard.on("message", (fraction: number) => {
     // One that fails is the caller's own affair.
@@ -125,7 +125,7 @@ const reporting = async <A>(onProgress: OnTraining, work: (progress: () => Messa
   // It is the call that keeps the process alive.
   heard.unref()
   try {
-    return await work(() => Comlink.transfer(told, [told]))
+    return await work(Comlink.transfer(told, [told]))
   } catch (error) {
     heard.close()
     throw error

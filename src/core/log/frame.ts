@@ -67,12 +67,8 @@ export const encodeFrame = ({ payloads = [], vectors, ...rest }: Frame): Uint8Ar
   }
   let at = payloadsAt
   for (let i = 0; i < payloads.length; i++) {
-    const payload = payloads[i]
-    const size = bytesOf(payload)
-    bytes.writeUInt32LE(((kindOf(payload) << KIND_SHIFT) | size) >>> 0, lengthsAt + 4 * i)
-    if (payload === undefined) continue
-    if ("json" in payload) bytes.write(payload.json, at)
-    else bytes.set(payload.bytes, at)
+    const size = put(payloads[i], bytes, at)
+    bytes.writeUInt32LE(((kindOf(payloads[i]) << KIND_SHIFT) | size) >>> 0, lengthsAt + 4 * i)
     at += size
   }
   return new Uint8Array(bytes.buffer)
@@ -86,6 +82,14 @@ const kindOf = (payload: StoredPayload): number =>
 const bytesOf = (payload: StoredPayload): number => {
   if (payload === undefined) return 0
   return "json" in payload ? Buffer.byteLength(payload.json) : payload.bytes.length
+}
+
+/** Writes a payload from a place on; how many bytes it has. */
+const put = (payload: StoredPayload, bytes: Buffer, at: number): number => {
+  if (payload === undefined) return 0
+  if ("json" in payload) return bytes.write(payload.json, at)
+  bytes.set(payload.bytes, at)
+  return payload.bytes.length
 }
 
 /** Writes the place of a frame into it. */
