@@ -17,6 +17,8 @@ const DIMENSIONS = 3
 const THREADS = 2
 const SHORT = new FixedCost(100)
 const LONG = new FixedCost(1000)
+/** Four milliseconds for one pass, and a worker is given two of them. */
+const SHORT_PASSES = new FixedCost(500)
 const query = randomVectors(1, DIMENSIONS)
 const turn = () => new Promise(setImmediate)
 
@@ -117,6 +119,45 @@ describe("what runs together", () => {
     await turn()
     assert.deepEqual(sizes(), [8, 1])
     await finishAll([batch, single])
+  })
+
+  test("a batch that nobody waits beside is sent in longer parts, shorter towards its end", async () => {
+    const oneMore = async () => {
+      held[0]!.finish()
+      await turn()
+      await turn()
+    }
+    const batch = () => search(SHORT_PASSES, 5, {}, randomVectors(2, 72 * DIMENSIONS))
+    const alone = batch()
+    assert.deepEqual(sizes(), [16, 16])
+    await oneMore()
+    assert.deepEqual(sizes(), [16, 16])
+    await oneMore()
+    assert.deepEqual(sizes(), [16, 8])
+    await finishAll([alone])
+    const two = [batch(), batch()]
+    assert.deepEqual(sizes(), [16, 16])
+    await oneMore()
+    assert.deepEqual(sizes(), [16, 8])
+    await finishAll(two)
+  })
+
+  test("the next part of a batch is sent before the hits of the last are read", async () => {
+    const outcome: Outcome = { told: 0, stop: async () => undefined }
+    const request = requestOf(store, LONG, randomVectors(2, 32 * DIMENSIONS), { k: 5, mode: "exact" }, outcome)
+    const sent: Array<number> = []
+    dispatcher.start({
+      ...request,
+      reader: (query) => {
+        sent.push(held.length)
+        return request.reader(query)
+      }
+    })
+    assert.deepEqual(sizes(), [8, 8])
+    held[0]!.finish()
+    await turn()
+    assert.deepEqual(sent, Array(8).fill(2))
+    await finishAll([outcome])
   })
 })
 

@@ -24,6 +24,8 @@ import { type Outlook, outlookOf, searchInPlace, searchInPool } from "./search.t
 const QUERIES_A_PASS = 8
 /** A worker is given about so much of a batch at a time, or one pass: others wait no longer for their share. */
 const PART_US = 4000
+/** And up to so much while nobody else waits: half a millisecond passes between two parts. */
+const PART_ALONE_US = 8000
 /** Groups a worker that may be scanned and not read yet: each holds a claim. */
 const MAX_UNREAD = 4
 /** Longest wait for company. */
@@ -170,7 +172,10 @@ export class Dispatcher {
     const inTime = (us: number): number => Math.max(1, Math.floor(us / perQuery))
     if (call.isBatch) {
       const inPool = free > 0 && perQuery * call.remaining > IN_PLACE_US
-      const passes = Math.max(1, Math.floor(inTime(PART_US) / QUERIES_A_PASS))
+      // Workers are to end with it together.
+      const share = (perQuery * call.remaining) / this.#pool.threads
+      const us = this.#queue.size === 1 ? Math.min(Math.max(share, PART_US), PART_ALONE_US) : PART_US
+      const passes = Math.max(1, Math.floor(inTime(us) / QUERIES_A_PASS))
       const count = Math.min(call.remaining, inPool ? passes * QUERIES_A_PASS : inTime(IN_PLACE_US))
       return { parts: [{ call, from: call.next, count }], inPool }
     }
@@ -189,12 +194,17 @@ export class Dispatcher {
   #runInPool(group: Group, usefulShards: number): void {
     const shards = this.#queue.size > 0 ? 1 : Math.max(1, Math.min(this.#free, usefulShards))
     this.#busy += shards
-    let isScanned = false
-    const onScanned = () => {
-      if (isScanned) return
-      isScanned = true
+    let isFree = false
+    const setFree = () => {
+      if (isFree) return
+      isFree = true
       this.#busy -= shards
       this.#serveSoon()
+    }
+    const onScanned = () => {
+      setFree()
+      // The next part of a batch is sent before the hits of this one are read; singles gather until the turn is over.
+      if (this.#queue.first(() => true)?.isBatch) this.#serve()
     }
     const run = async () => {
       try {
@@ -205,7 +215,7 @@ export class Dispatcher {
       } catch (error) {
         group.fail(error)
       }
-      onScanned()
+      setFree()
     }
     // Counted before it ends, even where it fails at once.
     const ended = run().finally(() => {

@@ -182,7 +182,7 @@ export interface Running {
 
 /**
  * Searches in `shards` parts, each over a share of the rows, one worker each. `onScanned` is called once, when the
- * workers are free again: reading is left to be done.
+ * workers have found what there is: reading is left to be done. One that fails does not call it.
  */
 export const searchInPool = (pool: Pool["Service"], search: Search, shards: number, onScanned: () => void): Running => {
   const { directory, reader } = search.memory
@@ -193,8 +193,8 @@ export const searchInPool = (pool: Pool["Service"], search: Search, shards: numb
     try {
       for (let run = 1; ; run++) {
         const { whole, filter, asked, counts, moved } = begin(search, claim)
-        const scan = scanInPool(pool, search, whole, filter, shards)
-        const hits = await (run === 1 ? scan.finally(onScanned) : scan)
+        const hits = await scanInPool(pool, search, whole, filter, shards)
+        if (run === 1) onScanned()
         if (cancelled) return
         if (filter !== undefined) search.passing?.filled(filter)
         const isWhole = await addMovedInPool(pool, { ...search, whole, filter: asked }, hits, moved)
