@@ -32,7 +32,10 @@ export interface Collection extends Omit<Promised<Core.Collection>, "namespace">
 }
 
 export interface Database extends Closable, Promised<Checkpointing> {
-  /** Ends threads and releases the folder. Calls in flight reject with `Closed`. Nothing is saved. */
+  /**
+   * Ends threads and releases the folder. Single writes in flight are done first, other calls reject with `Closed`. Nothing
+   * is saved.
+   */
   readonly close: () => Promise<void>
   /** A collection by name: as it was saved, or new. */
   readonly collection: (name: string, options?: CollectionOptions) => Promise<Collection>

@@ -5,7 +5,7 @@ import type { SabineError } from "./core/errors.ts"
 import type { Runner } from "./promised.ts"
 
 export interface Closable extends AsyncDisposable {
-  /** Ends what it started. Calls in flight reject with `Closed`. */
+  /** Ends what it started. Calls in flight end first or reject with `Closed`. */
   readonly close: () => Promise<void>
 }
 

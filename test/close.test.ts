@@ -111,6 +111,31 @@ describe("after a close", () => {
     assert.ok(Number(stdout) < 7, stdout)
   })
 
+  test("single writes that were under way are done and kept, and the log is closed in order", async () => {
+    const path = await folder()
+    const db = await open(path)
+    const notes = await db.collection("notes", { dimensions: 2 })
+    await notes.add({ key: "old", vector: [1, 0] })
+    const add = (key: string) => notes.add({ key, vector: [1, 1] })
+    const writes = [add("a"), add("b")]
+    await new Promise(setImmediate)
+    // They wait: for the flush of those, for the first of their key, for whoever writes alone.
+    writes.push(add("c"), notes.update({ key: "old", payload: 1 }), notes.update({ key: "old", payload: 2 }))
+    const batch = Promise.allSettled([notes.addMany([{ key: "batch", vector: [2, 1] }])])
+    writes.push(add("d"))
+    const closing = db.close()
+    await assert.rejects(add("late"), { _tag: "Closed" })
+    await closing
+    await batch
+    await Promise.all(writes)
+    assert.ok((await readdir(path)).includes("records.sqlite.clean"))
+    const again = await open(path)
+    const kept = await again.collection("notes")
+    for (const key of ["a", "b", "c", "d"]) assert.ok(await kept.get(key), key)
+    assert.equal((await kept.get("old"))?.payload, 2)
+    await again.close()
+  })
+
   test("of a scope that is interrupted while it opens, the folder is free", async () => {
     const path = await folder()
     const opening = open(path)

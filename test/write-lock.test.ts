@@ -5,7 +5,16 @@ import { setImmediate, setTimeout } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { KeyTurns, WriteLock } from "../src/core/collection/write-lock.ts"
+import { direct, type Start } from "../src/core/lift.ts"
 import { randomBytes } from "./property/kernels/random.ts"
+
+/** What runs an effect to its end. */
+const startOf =
+  <A>(effect: Effect.Effect<A>): Start<A> =>
+  (done, fail) => {
+    Effect.runPromise(effect).then(done, fail)
+    return undefined
+  }
 
 /** More than calls can be inside one another. */
 const MANY = 20_000
@@ -13,7 +22,10 @@ const MANY = 20_000
 test("writes that wait for nothing follow one another in order, however many", async () => {
   const lock = new WriteLock()
   const turns = new KeyTurns()
-  for (const guard of [lock.exclusively, <A>(effect: Effect.Effect<A>) => turns.run("k", effect)] as const) {
+  for (const guard of [
+    lock.exclusively,
+    <A>(effect: Effect.Effect<A>) => direct(turns.run("k", startOf(effect)))
+  ] as const) {
     const done: Array<number> = []
     const first = Effect.runPromise(guard(Effect.promise(() => setTimeout(5))))
     const rest = Array.from({ length: MANY }, (_, i) => Effect.runPromise(guard(Effect.sync(() => done.push(i)))))
@@ -42,7 +54,9 @@ test("one that gives up at any moment leaves the line to the others", async () =
       if (isAlone) alone--
       else together--
     })
-    const fiber = Effect.runFork((isAlone ? lock.exclusively : lock.together)(Effect.uninterruptible(work)))
+    const fiber = Effect.runFork(
+      isAlone ? lock.exclusively(Effect.uninterruptible(work)) : direct(lock.together(startOf(work)))
+    )
     if (patience < 128) {
       const giveUp = async () => {
         for (let turn = 0; turn < patience % 16; turn++) await (patience % 2 === 0 ? setImmediate() : undefined)

@@ -3,6 +3,7 @@ import { totalmem } from "node:os"
 import * as Effect from "effect/Effect"
 import { CapacityExceeded, isSabineError, type SabineError } from "./errors.ts"
 import { checkLimits, isLimited, type Limits, watchLimits } from "./limits.ts"
+import { whenRoom } from "./turn.ts"
 
 /** What V8 throws when a buffer cannot be had. */
 const isOutOfMemory = (error: unknown): boolean =>
@@ -46,17 +47,6 @@ export const abortable = <A>(work: (signal: AbortSignal) => Promise<A>): Effect.
     })
   })
 
-/** Runs `work`, which cannot be stopped: an interruption completes once it has settled. */
-export const awaited = <A>(work: () => Promise<A>): Effect.Effect<A, SabineError> =>
-  Effect.uninterruptible(
-    Effect.callback((resume) => {
-      work().then(
-        (value) => resume(Effect.succeed(value)),
-        (error) => resume(failed(error))
-      )
-    })
-  )
-
 /**
  * Interrupts `effect` when a limit of the call is met, and fails with `Cancelled` or `DeadlineExceeded` once it has
  * stopped. Costs nothing without limits.
@@ -80,6 +70,59 @@ const met = (limits: Limits): Effect.Effect<never, SabineError> =>
  * has ended.
  */
 export type Start<A> = (done: (value: A) => void, fail: (error: unknown) => void) => (() => Promise<void>) | undefined
+
+/** Settles at once with what `work` gives or throws. */
+export const atOnce =
+  <A>(work: () => A): Start<A> =>
+  (done, fail) => {
+    let value: A
+    try {
+      value = work()
+    } catch (error) {
+      fail(error)
+      return undefined
+    }
+    done(value)
+    return undefined
+  }
+
+/** Starts what `make` makes of the arguments of a call as they are now; what it throws fails. */
+export const making =
+  <A>(make: () => Start<A>): Start<A> =>
+  (done, fail) => {
+    let start: Start<A>
+    try {
+      start = make()
+    } catch (error) {
+      fail(error)
+      return undefined
+    }
+    return start(done, fail)
+  }
+
+/** Runs `end` when a call has settled, before it says so. */
+export const ending =
+  <A>(start: Start<A>, end: () => void): Start<A> =>
+  (done, fail) =>
+    start(
+      (value) => {
+        end()
+        done(value)
+      },
+      (error) => {
+        end()
+        fail(error)
+      }
+    )
+
+/** Says how a call ended in a turn of the event loop that has room for what its caller does next. */
+export const inRoom =
+  <A>(start: Start<A>): Start<A> =>
+  (done, fail) =>
+    start(
+      (value) => whenRoom(() => done(value)),
+      (error) => whenRoom(() => fail(error))
+    )
 
 const START = Symbol("start")
 

@@ -5,11 +5,12 @@
  * nobody else changes.
  */
 import * as Effect from "effect/Effect"
+import { backgroundIn } from "../background.ts"
 import type { Builder } from "../builder.ts"
 import { object, optionalFunction } from "../checked.ts"
 import type { OpenEmbedder } from "../embed/open-embedder.ts"
 import { CollectionReplaced, type SabineError } from "../errors.ts"
-import { abortable, attempt, limited } from "../lift.ts"
+import { abortable, attempt, ending, limited } from "../lift.ts"
 import type { CollectionLog } from "../log/storage.ts"
 import type { Pool } from "../pool.ts"
 import { initialCost } from "../search/cost.ts"
@@ -110,15 +111,17 @@ export const makeCollection = Effect.fnUntraced(function* (
   dispatcher: Dispatcher,
   builder: Builder["Service"]
 ) {
-  const scope = yield* Effect.scope
+  const background = yield* backgroundIn(yield* Effect.scope)
   const { together, exclusively } = new WriteLock()
+  // Single writes that are under way need the log, and those of the Promise door have no fiber that is waited for.
+  yield* Effect.addFinalizer(() => Effect.orDie(exclusively(Effect.void)))
   let current = embedder
   const embed = embedWith({ collection: name, dimensions: shape.dimensions, current: () => current, pool, remembered })
   const searching = { memory: store, dispatcher, cost: initialCost(store.shape, store.kernels.isas().length > 1) }
-  const onBuilt: Effect.Effect<void> = Effect.suspend(() => indexing.inBackground)
-  const graphing = yield* makeGraphIndexing({ store, pool, scope, exclusively, onBuilt, wanted: graph })
+  const onBuilt = () => indexing.inBackground()
+  const graphing = yield* makeGraphIndexing({ store, pool, background, exclusively, onBuilt, wanted: graph })
   const { whileAtRest } = graphing
-  const indexing = yield* makeIndexing({ shape, index, store, pool, builder, scope, exclusively, whileAtRest })
+  const indexing = yield* makeIndexing({ shape, index, store, pool, builder, background, exclusively, whileAtRest })
   const compact = yield* makeCompacting({ store, log, exclusively, whileAtRest, buildGraph: graphing.buildGraph })
   const buildIndex = Effect.fnUntraced(function* (options: BuildIndexOptions) {
     const onProgress = yield* attempt(() => optionalFunction("onProgress", options.onProgress))
@@ -135,15 +138,15 @@ export const makeCollection = Effect.fnUntraced(function* (
     embed,
     pool,
     builder,
-    scope,
+    background,
     log,
-    together: (effect) => Effect.ensuring(together(effect), graphing.keepUp),
-    exclusively: (effect) => Effect.ensuring(exclusively(effect), graphing.keepUp),
+    together: (start) => ending(together(start), graphing.keepUp),
+    exclusively: (effect) => Effect.ensuring(exclusively(effect), Effect.sync(graphing.keepUp)),
     indexInBackground: indexing.inBackground
   })
   if (log !== undefined) {
     yield* abortable((signal) => replay(writing, log, watermark, signal))
-    yield* writing.trainInBackground
+    writing.trainInBackground()
   }
   const collection = replaceable(log, {
     ...makeReading(name, searching, embed),
@@ -201,6 +204,6 @@ export const makeCollection = Effect.fnUntraced(function* (
     beforeEnd,
     dropIndex
   })
-  yield* graphing.keepUp
+  graphing.keepUp()
   return { collection, store, shape, exclusively: atRest, useEmbedder } satisfies OpenCollection
 })

@@ -1,7 +1,7 @@
 /** The graph of a collection: kept up with its rows in the background, or built to the end on request. */
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import type { Background } from "../background.ts"
 import type { SabineError } from "../errors.ts"
 import { abortable } from "../lift.ts"
 import type { Pool } from "../pool.ts"
@@ -16,11 +16,10 @@ const INDEX_AT = 4096
 interface GraphIndexingParts {
   readonly store: Store
   readonly pool: Pool["Service"]
-  /** Scope of the database: what runs in the background ends with it. */
-  readonly scope: Scope.Scope
+  readonly background: Background
   readonly exclusively: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
   /** What follows when every row has been linked in the background. */
-  readonly onBuilt: Effect.Effect<void>
+  readonly onBuilt: () => void
   /** The graph that was asked for, if any. */
   readonly wanted: GraphOptions | undefined
 }
@@ -32,13 +31,13 @@ interface GraphIndexing {
    */
   readonly buildGraph: (onProgress: OnIndexProgress | undefined) => Effect.Effect<void, SabineError>
   /** Starts to link rows in the background when there are enough of them. Costs next to nothing. */
-  readonly keepUp: Effect.Effect<void>
+  readonly keepUp: () => void
   /** Runs an effect while no link is written. */
   readonly whileAtRest: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
 }
 
 export const makeGraphIndexing = Effect.fnUntraced(function* (parts: GraphIndexingParts) {
-  const { store, pool, scope, exclusively, onBuilt, wanted } = parts
+  const { store, pool, background, exclusively, onBuilt, wanted } = parts
   const turn = yield* Semaphore.make(1)
   const listeners = new Set<OnIndexProgress>()
   const tell: OnIndexProgress = (done, rows) => {
@@ -69,16 +68,16 @@ export const makeGraphIndexing = Effect.fnUntraced(function* (parts: GraphIndexi
     if (graph === undefined) return directory.live >= INDEX_AT
     return graph.unrestored !== undefined || isBehind(store, graph)
   }
-  const inBackground = Effect.andThen(build, onBuilt).pipe(
+  const inBackground = Effect.andThen(build, Effect.sync(onBuilt)).pipe(
     // What is not linked is scanned: searches are right, only slower. The next write tries again.
     Effect.catch((error) => Effect.logWarning("building the index failed", error)),
     Effect.ensuring(Effect.sync(() => (running = false)))
   )
-  const keepUp = Effect.suspend(() => {
-    if (!isDue()) return Effect.void
+  const keepUp = () => {
+    if (!isDue()) return
     running = true
-    return Effect.asVoid(Effect.forkIn(inBackground, scope))
-  })
+    background(inBackground)
+  }
 
   const buildGraph: GraphIndexing["buildGraph"] = (onProgress) =>
     Effect.suspend(() => {

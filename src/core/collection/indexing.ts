@@ -3,8 +3,8 @@
  * Both follow the collection in the background; searches are right without them.
  */
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import type { Background } from "../background.ts"
 import type { Builder } from "../builder.ts"
 import type { Calibration } from "../calibration.ts"
 import type { SabineError } from "../errors.ts"
@@ -49,7 +49,7 @@ interface IndexingParts {
   readonly store: Store
   readonly pool: Pool["Service"]
   readonly builder: Builder["Service"]
-  readonly scope: Scope.Scope
+  readonly background: Background
   readonly exclusively: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
   /** Runs an effect while no link of the graph is written. */
   readonly whileAtRest: <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
@@ -64,11 +64,11 @@ interface Indexing {
   /** Measures recall and cost where that is not done for the entries of this moment. */
   readonly calibrate: Effect.Effect<void, SabineError>
   /** Starts what is due after a write; nothing is waited for. */
-  readonly inBackground: Effect.Effect<void>
+  readonly inBackground: () => void
 }
 
 export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
-  const { store, shape, index, pool, builder, scope, exclusively, whileAtRest } = parts
+  const { store, shape, index, pool, builder, background, exclusively, whileAtRest } = parts
   // One at a time, whoever asks.
   const permit = yield* Semaphore.make(1)
   /** Live rows when the lists in force were made. */
@@ -182,7 +182,7 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
   })
 
   let started = false
-  const background = permit.withPermit(due).pipe(
+  const whatIsDue = permit.withPermit(due).pipe(
     // Searches go on by what is there: right, only slower than they could be.
     Effect.catch((error) => Effect.logWarning("building the index failed", error)),
     Effect.ensuring(Effect.sync(() => (started = false)))
@@ -192,10 +192,10 @@ export const makeIndexing = Effect.fnUntraced(function* (parts: IndexingParts) {
     calibrate: permit.withPermit(
       Effect.suspend(() => (shape.precision !== "none" && codesAreFinal() && !isMeasured() ? measure : Effect.void))
     ),
-    inBackground: Effect.suspend(() => {
-      if (started || !(listsAreDue() || driftIsDue() || calibrationIsDue())) return Effect.void
+    inBackground: () => {
+      if (started || !(listsAreDue() || driftIsDue() || calibrationIsDue())) return
       started = true
-      return Effect.asVoid(Effect.forkIn(background, scope))
-    })
+      background(whatIsDue)
+    }
   } satisfies Indexing
 })

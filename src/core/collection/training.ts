@@ -71,28 +71,28 @@ export const backgroundTraining = ({
   shape,
   builder,
   pool,
-  scope,
+  background,
   exclusively,
   indexInBackground
-}: WritingParts): Effect.Effect<void> => {
+}: WritingParts): (() => void) => {
   let started = false
   const run = Effect.gen(function* () {
     const encoder = yield* abortable(async () => train(store, builder, await storedSample(store)))
     yield* exclusively(
       abortable(() => (canTrain(store, shape, store.directory.live) ? reencode(store, pool, encoder) : done))
     )
-    yield* indexInBackground
+    indexInBackground()
   }).pipe(
     // The codes stay what they are: searches are right, only slower to reach the same recall.
     Effect.catch((error) => Effect.logWarning("training the codes failed", error)),
     Effect.ensuring(Effect.sync(() => (started = false)))
   )
-  return Effect.suspend(() => {
-    if (started) return Effect.void
-    if (!canTrain(store, shape, store.directory.live)) return indexInBackground
+  return () => {
+    if (started) return
+    if (!canTrain(store, shape, store.directory.live)) return indexInBackground()
     started = true
-    return Effect.asVoid(Effect.forkIn(run, scope))
-  })
+    background(run)
+  }
 }
 
 const done = Promise.resolve()
@@ -120,7 +120,7 @@ export const trainOn =
                   await reencode(store, pool, encoder)
                 })
               ),
-              parts.indexInBackground
+              () => Effect.sync(parts.indexInBackground)
             ),
             abortable(async () => parts.log?.save())
           ),

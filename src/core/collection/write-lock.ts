@@ -1,6 +1,7 @@
 /** Who may write: single writes together, while they wait for the log, and everything larger alone. */
 import * as Effect from "effect/Effect"
 import type { SabineError } from "../errors.ts"
+import { ending, type Start } from "../lift.ts"
 import { whenRoom } from "../turn.ts"
 
 type Guard = <A>(effect: Effect.Effect<A, SabineError>) => Effect.Effect<A, SabineError>
@@ -17,19 +18,43 @@ export class WriteLock {
   /** In order, so that single writes that keep coming cannot hold back one that waits for all. */
   readonly #line = new Set<Waiting>()
 
-  /** Runs an effect beside others of its kind, while nothing runs exclusively. It is not interrupted once it has begun. */
-  readonly together: Guard = (effect) =>
-    Effect.uninterruptibleMask((restore) => {
-      const held = Effect.ensuring(effect, this.#leave)
+  /** Starts a call beside others of its kind, while nothing runs exclusively. It is not stopped once it has begun. */
+  readonly together =
+    <A>(start: Start<A>): Start<A> =>
+    (done, fail) => {
+      let state: "waiting" | "running" | "over" = "waiting"
+      let ended = (): void => undefined
+      const end = () => {
+        this.#leave()
+        state = "over"
+        ended()
+      }
+      const begin = () => {
+        state = "running"
+        ending(start, end)(done, fail)
+      }
+      // One that gave up may have been let in before, and not have begun.
+      const waiting = { isAlone: false, enter: () => (state === "waiting" ? begin() : this.#leave()) }
       // Nearly always nobody is in the way, and a wait would take longer than the write itself.
-      return this.#enters(false) ? held : Effect.andThen(restore(this.#wait(false)), held)
-    })
+      if (this.#enters(false)) begin()
+      else this.#line.add(waiting)
+      return async () => {
+        if (state === "running") {
+          await new Promise<void>((resolve) => {
+            ended = resolve
+          })
+        }
+        state = "over"
+        // Those behind it may have waited for it alone.
+        if (this.#line.delete(waiting)) this.#admit()
+      }
+    }
 
   /** Runs an effect while nobody writes. */
   readonly exclusively: Guard = (effect) =>
     Effect.uninterruptibleMask((restore) => {
-      const held = Effect.ensuring(restore(effect), this.#leave)
-      return this.#enters(true) ? held : Effect.andThen(restore(this.#wait(true)), held)
+      const held = Effect.ensuring(restore(effect), this.#left)
+      return this.#enters(true) ? held : Effect.andThen(restore(this.#waitAlone()), held)
     })
 
   #fits(isAlone: boolean): boolean {
@@ -47,23 +72,25 @@ export class WriteLock {
     return true
   }
 
-  #wait(isAlone: boolean): Effect.Effect<void> {
+  #waitAlone(): Effect.Effect<void> {
     return Effect.callback((resume) => {
-      const waiting = { isAlone, enter: () => resume(Effect.void) }
+      const waiting = { isAlone: true, enter: () => resume(Effect.void) }
       this.#line.add(waiting)
       return Effect.suspend(() => {
         // It was let in already, and had not begun.
-        if (!this.#line.delete(waiting)) return this.#leave
+        if (!this.#line.delete(waiting)) return this.#left
         // Those behind it may have waited for it alone.
         return Effect.sync(() => this.#admit())
       })
     })
   }
 
-  readonly #leave = Effect.sync(() => {
+  readonly #left = Effect.sync(() => this.#leave())
+
+  #leave(): void {
     this.#writers = this.#writers < 0 ? 0 : this.#writers - 1
     this.#admit()
-  })
+  }
 
   #admit(): void {
     for (const waiting of this.#line) {
@@ -81,23 +108,19 @@ export class KeyTurns {
   /** What starts those that wait for the write of a key that is under way. */
   readonly #busy = new Map<string, Array<() => void>>()
 
-  /** Runs an effect when no other runs under this id. */
-  run<A>(id: string, effect: Effect.Effect<A, SabineError>): Effect.Effect<A, SabineError> {
-    return Effect.uninterruptible(
-      Effect.suspend(() => {
-        const waiting = this.#busy.get(id)
-        const held = Effect.ensuring(
-          effect,
-          Effect.sync(() => this.#end(id))
-        )
-        if (waiting === undefined) {
-          this.#busy.set(id, [])
-          return held
-        }
-        const turn = Effect.callback<void>((resume) => void waiting.push(() => resume(Effect.void)))
-        return Effect.andThen(turn, held)
-      })
-    )
+  /** Starts a call when no other runs under this id. It is not stopped. */
+  run<A>(id: string, start: Start<A>): Start<A> {
+    return (done, fail) => {
+      const begin = () => void ending(start, () => this.#end(id))(done, fail)
+      const waiting = this.#busy.get(id)
+      if (waiting !== undefined) {
+        waiting.push(begin)
+        return undefined
+      }
+      this.#busy.set(id, [])
+      begin()
+      return undefined
+    }
   }
 
   /** Starts the next write of the key, if one waits. */

@@ -1,11 +1,10 @@
 /** What the owner of a collection can do besides reading: every write, and the training that writes set off. */
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import type { Background } from "../background.ts"
 import type { Builder } from "../builder.ts"
 import { object, optionalBoolean, optionalFunction } from "../checked.ts"
 import { DuplicateKey, InvalidParameter, KeyNotFound, type SabineError } from "../errors.ts"
-import { abortable, attempt, awaited, limited } from "../lift.ts"
-import { encodeFrame, type Frame } from "../log/frame.ts"
+import { abortable, attempt, direct, ending, inRoom, limited, making, type Start } from "../lift.ts"
 import type { CollectionLog } from "../log/storage.ts"
 import type { Pool } from "../pool.ts"
 import type { StoredPayload } from "../store/records.ts"
@@ -19,6 +18,7 @@ import { CheckedFields, type FieldInput } from "./fields.ts"
 import { checkBatch, ingest, type OnProgress } from "./ingest.ts"
 import { type Namespace, scopeOfNamespace } from "./namespace.ts"
 import type { CollectionShape } from "./options.ts"
+import { carryOut, type Prepared } from "./prepared.ts"
 import { checkedText, type EmbedTexts } from "./texts.ts"
 import { backgroundTraining, encodeBatch, firstEncoder, requireCodes } from "./training.ts"
 import { checkVectors, ownVector } from "./vectors.ts"
@@ -57,35 +57,22 @@ export interface WritingParts {
   readonly embed: EmbedTexts
   readonly pool: Pool["Service"]
   readonly builder: Builder["Service"]
-  /** Scope of the database: what runs in the background ends with it. */
-  readonly scope: Scope.Scope
+  readonly background: Background
   /** Where writes go before they can be found; absent in memory. */
   readonly log: CollectionLog | undefined
   /** Runs a single write beside others that wait for the log. */
   readonly together: WriteLock["together"]
   readonly exclusively: WriteLock["exclusively"]
   /** Starts what the index needs after a write. */
-  readonly indexInBackground: Effect.Effect<void>
+  readonly indexInBackground: () => void
 }
 
 /** What writes of every namespace of a collection share. */
 interface SharedWriting extends WritingParts {
   /** Starts the training of the codes once it is due. */
-  readonly trainInBackground: Effect.Effect<void>
+  readonly trainInBackground: () => void
   /** Single writes of one key, one after another. */
   readonly turns: KeyTurns
-}
-
-/** A single write that was checked and prepared: nothing of it can be found yet. */
-interface Prepared<A> {
-  /** What the log is to keep of it; absent for a write that changes nothing. */
-  readonly frame?: Frame
-  /** Does early what `commit` does otherwise, while the log is written. */
-  readonly meanwhile?: () => void
-  /** Puts it in force; nothing is left that could fail but memory for the key index. */
-  readonly commit: () => A
-  /** Takes back what was set aside. */
-  readonly abort?: () => void
 }
 
 export const sharedWriting = (parts: WritingParts): SharedWriting => ({
@@ -108,62 +95,50 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     return row < 0 ? undefined : { row, encoded }
   }
 
-  /** The vector of an entry as it is now, checked; undefined when it has neither vector nor text. */
-  const vectorOf = ({ vector, text }: EntryInput): Effect.Effect<Float32Array | undefined, SabineError> => {
-    if (vector !== undefined) return attempt(() => ownVector(store.kernels, store.shape, vector))
-    if (text === undefined) return Effect.succeed(undefined)
+  /** The vector of an entry, which is embedded where a text stands for it; undefined when it has neither. */
+  const vectorOf = (entry: EntryInput): Effect.Effect<Float32Array | undefined, SabineError> => {
+    if (!wantsEmbedding(entry)) return attempt(() => givenVector(store, entry))
     return abortable(async (signal) => {
-      const embedded = await embed([checkedText("text", text)], "document", signal)
+      const embedded = await embed([checkedText("text", entry.text)], "document", signal)
       checkVectors(store.kernels, store.shape, embedded)
       return embedded
     })
   }
 
   /** Makes one write durable, then findable. Nobody else writes the key meanwhile, and many others wait for the same flush. */
-  const write = <A>(key: string, prepare: () => Prepared<A>): Effect.Effect<A, SabineError> => {
-    if (log === undefined) return exclusively(attempt(() => prepare().commit()))
-    const logged = Effect.flatMap(attempt(prepare), ({ frame, meanwhile, commit, abort }) => {
-      if (frame === undefined) return attempt(commit)
-      return Effect.matchEffect(
-        awaited(() => log.append([encodeFrame(frame)], meanwhile)),
-        {
-          onFailure: (error) => {
-            abort?.()
-            return Effect.fail(error)
-          },
-          onSuccess: () => attempt(commit)
-        }
-      )
-    })
+  const write = <A>(key: string, prepare: () => Prepared<A>): Start<A> => {
     // No text has the character between the two: it is half of a pair.
-    return together(turns.run(`${namespace ?? ""}\ud800${key}`, logged))
+    const inTurn = turns.run(`${namespace ?? ""}\ud800${key}`, carryOut(log, prepare))
+    return inRoom(ending(together(inTurn), trainInBackground))
   }
 
-  /** Puts the first encoder in force where there is none. */
-  const ready = (vector: Float32Array): Effect.Effect<void, SabineError> =>
-    needsFirstEncoder(store) ? exclusively(firstEncoder(parts, vector)) : attempt(() => requireCodes(parts))
-
-  const add = Effect.fnUntraced(function* (entry: EntryInput) {
-    const { key, payload, fields } = yield* attempt(() => checkedEntry(store, entry))
-    const vector = yield* vectorOf(entry)
-    if (vector === undefined) return yield* nothingGiven("a vector or a text")
-    yield* ready(vector)
-    yield* write(key, () => {
+  const addition = ({ key, payload, fields }: CheckedEntry, vector: Float32Array | undefined): Start<void> => {
+    if (vector === undefined) throw nothingGiven("a vector or a text")
+    requireCodes(parts)
+    return write(key, () => {
       const code = scope()
       if (store.find(checkedKey(key, code)) >= 0) throw new DuplicateKey({ key })
       return preparedRow(store, { key, namespace, scope: code, payload, fields }, vector, -1)
     })
-    yield* trainInBackground
+  }
+
+  const addOnceMade = Effect.fnUntraced(function* (entry: EntryInput) {
+    const checked = yield* attempt(() => checkedEntry(store, entry))
+    const vector = yield* vectorOf(entry)
+    if (vector !== undefined && needsFirstEncoder(store)) yield* exclusively(firstEncoder(parts, vector))
+    yield* direct(making(() => addition(checked, vector)))
   })
 
-  const update = Effect.fnUntraced(function* (entry: EntryInput) {
-    const { key, payload } = yield* attempt(() => checkedEntry(store, entry))
-    const given = entry.fields === undefined ? undefined : { ...entry.fields }
-    const vector = yield* vectorOf(entry)
+  const add = (entry: EntryInput): Effect.Effect<void, SabineError> =>
+    wantsEmbedding(entry) || needsFirstEncoder(store)
+      ? addOnceMade(entry)
+      : direct(making(() => addition(checkedEntry(store, entry), givenVector(store, entry))))
+
+  const change = ({ key, payload, given }: CheckedChange, vector: Float32Array | undefined): Start<void> => {
     if (vector === undefined && payload === undefined && given === undefined) {
-      return yield* nothingGiven("a vector, a text, a payload or fields")
+      throw nothingGiven("a vector, a text, a payload or fields")
     }
-    yield* write(key, () => {
+    return write(key, () => {
       const found = locate(key)
       if (found === undefined) throw new KeyNotFound({ key })
       const { row, encoded } = found
@@ -192,12 +167,22 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
         }
       }
     })
-    yield* trainInBackground
+  }
+
+  const updateOnceMade = Effect.fnUntraced(function* (entry: EntryInput) {
+    const checked = yield* attempt(() => checkedChange(store, entry))
+    const vector = yield* vectorOf(entry)
+    yield* direct(making(() => change(checked, vector)))
   })
 
-  const remove = Effect.fnUntraced(function* (key: string) {
-    yield* attempt(() => checkedKey(key, NO_NAMESPACE))
-    const wasThere = yield* write(key, (): Prepared<boolean> => {
+  const update = (entry: EntryInput): Effect.Effect<void, SabineError> =>
+    wantsEmbedding(entry)
+      ? updateOnceMade(entry)
+      : direct(making(() => change(checkedChange(store, entry), givenVector(store, entry))))
+
+  const removal = (key: string): Start<boolean> => {
+    checkedKey(key, NO_NAMESPACE)
+    return write(key, (): Prepared<boolean> => {
       const found = locate(key)
       if (found === undefined) return { commit: () => false }
       const { row, encoded } = found
@@ -210,9 +195,7 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
         }
       }
     })
-    yield* trainInBackground
-    return wasThere
-  })
+  }
 
   const addAll = Effect.fnUntraced(function* (
     entries: ReadonlyArray<EntryInput> | EntryColumns,
@@ -231,7 +214,7 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
         await ingest({ store, pool: parts.pool, log, namespace, scope: code, encode, onProgress }, batch, signal)
       })
     )
-    yield* trainInBackground
+    trainInBackground()
   })
 
   const addMany: Writing["addMany"] = (entries, options = {}) =>
@@ -240,7 +223,7 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
       (options) => limited(addAll(entries, options), { signal: options.signal })
     )
 
-  return { add, addMany, update, delete: remove }
+  return { add, addMany, update, delete: (key) => direct(making(() => removal(key))) }
 }
 
 const nothingGiven = (wanted: string) => new InvalidParameter({ parameter: "entry", reason: `wanted ${wanted}` })
@@ -257,6 +240,24 @@ const checkedEntry = (store: Store, entry: EntryInput): CheckedEntry => {
   checkedKey(key, NO_NAMESPACE)
   return { key, payload: storedPayload(entry), fields: checkedFields(store, fields) }
 }
+
+/** A change of an entry that was checked, but for its vector. */
+interface CheckedChange extends Pick<CheckedEntry, "key" | "payload"> {
+  /** The fields that it names. */
+  readonly given: FieldInput | undefined
+}
+
+const checkedChange = (store: Store, entry: EntryInput): CheckedChange => {
+  const { key, payload } = checkedEntry(store, entry)
+  return { key, payload, given: entry.fields === undefined ? undefined : { ...entry.fields } }
+}
+
+/** Whether the vector of an entry is to be made of its text. */
+const wantsEmbedding = (entry: EntryInput): boolean => entry?.vector === undefined && entry?.text !== undefined
+
+/** The vector that an entry comes with as it is now, checked. */
+const givenVector = ({ kernels, shape }: Store, { vector }: EntryInput): Float32Array | undefined =>
+  vector === undefined ? undefined : ownVector(kernels, shape, vector)
 
 const checkedFields = (store: Store, input: FieldInput | undefined): CheckedFields => {
   const fields = new CheckedFields(store.shape.fields, 1)
