@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { KeyTurns, WriteLock } from "../src/core/collection/write-lock.ts"
 import { direct, type Start } from "../src/core/lift.ts"
+import { leftInTurn } from "../src/core/turn.ts"
 import { randomBytes } from "./property/kernels/random.ts"
 
 /** What runs an effect to its end. */
@@ -35,6 +36,24 @@ test("writes that wait for nothing follow one another in order, however many", a
       Array.from({ length: MANY }, (_, i) => i)
     )
   }
+})
+
+test("who comes while those that waited are let in goes on behind them", async () => {
+  const lock = new WriteLock()
+  const turns = new KeyTurns()
+  const done: Array<string> = []
+  const write = (name: string) =>
+    Effect.runPromise(direct(lock.together(turns.run("k", startOf(Effect.sync(() => done.push(name)))))))
+  const batch = Promise.withResolvers<void>()
+  const alone = Effect.runPromise(lock.exclusively(Effect.promise(() => batch.promise)))
+  const first = write("first")
+  batch.resolve()
+  // This turn is full, so that who waited is let in with the next.
+  for (const began = performance.now(); leftInTurn() > 0 || performance.now() - began < 2; );
+  for (let ticks = 0; ticks < 100; ticks++) await undefined
+  assert.deepEqual(done, [])
+  await Promise.all([alone, first, write("second")])
+  assert.deepEqual(done, ["first", "second"])
 })
 
 test("one that gives up at any moment leaves the line to the others", async () => {

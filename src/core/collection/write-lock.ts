@@ -15,6 +15,8 @@ interface Waiting {
 export class WriteLock {
   /** Single writes that are under way; -1 while somebody writes alone. */
   #writers = 0
+  /** Those that were let in and have not begun: who comes now is behind them. */
+  #entering = 0
   /** In order, so that single writes that keep coming cannot hold back one that waits for all. */
   readonly #line = new Set<Waiting>()
 
@@ -37,7 +39,7 @@ export class WriteLock {
       const waiting = { isAlone: false, enter: () => (state === "waiting" ? begin() : this.#leave()) }
       // Nearly always nobody is in the way, and a wait would take longer than the write itself.
       if (this.#enters(false)) begin()
-      else this.#line.add(waiting)
+      else this.#lineUp(waiting)
       return async () => {
         if (state === "running") {
           await new Promise<void>((resolve) => {
@@ -67,15 +69,21 @@ export class WriteLock {
 
   /** Whether one that comes now may write at once; then it does. */
   #enters(isAlone: boolean): boolean {
-    if (this.#line.size > 0 || !this.#fits(isAlone)) return false
+    if (this.#line.size > 0 || this.#entering > 0 || !this.#fits(isAlone)) return false
     this.#take(isAlone)
     return true
+  }
+
+  #lineUp(waiting: Waiting): void {
+    this.#line.add(waiting)
+    // It may be kept waiting by nobody but those that are about to begin.
+    this.#admit()
   }
 
   #waitAlone(): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const waiting = { isAlone: true, enter: () => resume(Effect.void) }
-      this.#line.add(waiting)
+      this.#lineUp(waiting)
       return Effect.suspend(() => {
         // It was let in already, and had not begun.
         if (!this.#line.delete(waiting)) return this.#left
@@ -97,8 +105,12 @@ export class WriteLock {
       if (!this.#fits(waiting.isAlone)) return
       this.#line.delete(waiting)
       this.#take(waiting.isAlone)
+      this.#entering++
       // Not within this call: writes that wait for nothing would each run inside the one before.
-      whenRoom(waiting.enter)
+      whenRoom(() => {
+        this.#entering--
+        waiting.enter()
+      })
     }
   }
 }
