@@ -33,8 +33,8 @@ export interface Collection extends Omit<Promised<Core.Collection>, "namespace">
 
 export interface Database extends Closable, Promised<Checkpointing> {
   /**
-   * Ends threads and releases the folder. Single writes in flight are done first, other calls reject with `Closed`. Nothing
-   * is saved.
+   * Ends threads and releases the folder. Single writes of given vectors in flight are done first, other calls reject
+   * with `Closed`. Nothing is saved.
    */
   readonly close: () => Promise<void>
   /** A collection by name: as it was saved, or new. */

@@ -110,6 +110,22 @@ test("what is given is taken as it is at the time of the call", async () => {
   assert.deepEqual([await items.has("x"), await items.has("y"), await items.has("z")], [true, true, false])
 })
 
+test("what reading an entry throws is what the write rejects with", async () => {
+  await using db = await open(":memory:")
+  const notes = await db.collection("notes", { dimensions: 2 })
+  await notes.add({ key: "a", vector: [1, 0] })
+  const own = new Error("of the caller's")
+  const entry = {
+    key: "b",
+    get vector(): never {
+      throw own
+    }
+  }
+  const writes = [notes.add(entry), notes.update(entry)]
+  for (const write of writes) await assert.rejects(write, own)
+  assert.equal(await notes.get("b"), undefined)
+})
+
 test("a component may be as large as a precision holds, and no larger; directions may have any length", async () => {
   await using db = await open(":memory:", { threads: 1 })
   const { MAX_VALUE } = Number

@@ -19,6 +19,15 @@ const failed = (error: unknown): Effect.Effect<never, SabineError> => {
   return isSabineError(known) ? Effect.fail(known) : Effect.die(known)
 }
 
+/** The effect that `choose` chooses; what it throws is what that fails with. */
+export const chosen = <A>(choose: () => Effect.Effect<A, SabineError>): Effect.Effect<A, SabineError> => {
+  try {
+    return choose()
+  } catch (error) {
+    return failed(error)
+  }
+}
+
 /** Runs `work` now. */
 export const attempt = <A>(work: () => A): Effect.Effect<A, SabineError> =>
   Effect.suspend(() => {
@@ -115,15 +124,6 @@ export const ending =
       }
     )
 
-/** Says how a call ended in a turn of the event loop that has room for what its caller does next. */
-export const inRoom =
-  <A>(start: Start<A>): Start<A> =>
-  (done, fail) =>
-    start(
-      (value) => whenRoom(() => done(value)),
-      (error) => whenRoom(() => fail(error))
-    )
-
 const START = Symbol("start")
 
 /**
@@ -144,3 +144,16 @@ export const direct = <A>(start: Start<A>): Effect.Effect<A, SabineError> => {
 /** What starts `effect` without a fiber; undefined when it needs one. */
 export const startOf = <A, E>(effect: Effect.Effect<A, E>): Start<A> | undefined =>
   (effect as { readonly [START]?: Start<A> })[START]
+
+/**
+ * A call that may settle at once, and often: a door of Promises is told how it ended in a turn of the event loop that has
+ * room for what its caller does next. Whoever runs it as an Effect goes on before anybody else does.
+ */
+export const directInRoom = <A>(start: Start<A>): Effect.Effect<A, SabineError> => {
+  const inRoom: Start<A> = (done, fail) =>
+    start(
+      (value) => whenRoom(() => done(value)),
+      (error) => whenRoom(() => fail(error))
+    )
+  return Object.assign(direct(start), { [START]: inRoom })
+}

@@ -4,7 +4,7 @@ import type { Background } from "../background.ts"
 import type { Builder } from "../builder.ts"
 import { object, optionalBoolean, optionalFunction } from "../checked.ts"
 import { DuplicateKey, InvalidParameter, KeyNotFound, type SabineError } from "../errors.ts"
-import { abortable, attempt, direct, ending, inRoom, limited, making, type Start } from "../lift.ts"
+import { abortable, attempt, chosen, directInRoom, ending, limited, making, type Start } from "../lift.ts"
 import type { CollectionLog } from "../log/storage.ts"
 import type { Pool } from "../pool.ts"
 import type { StoredPayload } from "../store/records.ts"
@@ -109,7 +109,7 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
   const write = <A>(key: string, prepare: () => Prepared<A>): Start<A> => {
     // No text has the character between the two: it is half of a pair.
     const inTurn = turns.run(`${namespace ?? ""}\ud800${key}`, carryOut(log, prepare))
-    return inRoom(ending(together(inTurn), trainInBackground))
+    return ending(together(inTurn), trainInBackground)
   }
 
   const addition = ({ key, payload, fields }: CheckedEntry, vector: Float32Array | undefined): Start<void> => {
@@ -126,13 +126,15 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     const checked = yield* attempt(() => checkedEntry(store, entry))
     const vector = yield* vectorOf(entry)
     if (vector !== undefined && needsFirstEncoder(store)) yield* exclusively(firstEncoder(parts, vector))
-    yield* direct(making(() => addition(checked, vector)))
+    yield* directInRoom(making(() => addition(checked, vector)))
   })
 
   const add = (entry: EntryInput): Effect.Effect<void, SabineError> =>
-    wantsEmbedding(entry) || needsFirstEncoder(store)
-      ? addOnceMade(entry)
-      : direct(making(() => addition(checkedEntry(store, entry), givenVector(store, entry))))
+    chosen(() =>
+      wantsEmbedding(entry) || needsFirstEncoder(store)
+        ? addOnceMade(entry)
+        : directInRoom(making(() => addition(checkedEntry(store, entry), givenVector(store, entry))))
+    )
 
   const change = ({ key, payload, given }: CheckedChange, vector: Float32Array | undefined): Start<void> => {
     if (vector === undefined && payload === undefined && given === undefined) {
@@ -172,13 +174,15 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
   const updateOnceMade = Effect.fnUntraced(function* (entry: EntryInput) {
     const checked = yield* attempt(() => checkedChange(store, entry))
     const vector = yield* vectorOf(entry)
-    yield* direct(making(() => change(checked, vector)))
+    yield* directInRoom(making(() => change(checked, vector)))
   })
 
   const update = (entry: EntryInput): Effect.Effect<void, SabineError> =>
-    wantsEmbedding(entry)
-      ? updateOnceMade(entry)
-      : direct(making(() => change(checkedChange(store, entry), givenVector(store, entry))))
+    chosen(() =>
+      wantsEmbedding(entry)
+        ? updateOnceMade(entry)
+        : directInRoom(making(() => change(checkedChange(store, entry), givenVector(store, entry))))
+    )
 
   const removal = (key: string): Start<boolean> => {
     checkedKey(key, NO_NAMESPACE)
@@ -223,7 +227,7 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
       (options) => limited(addAll(entries, options), { signal: options.signal })
     )
 
-  return { add, addMany, update, delete: (key) => direct(making(() => removal(key))) }
+  return { add, addMany, update, delete: (key) => directInRoom(making(() => removal(key))) }
 }
 
 const nothingGiven = (wanted: string) => new InvalidParameter({ parameter: "entry", reason: `wanted ${wanted}` })
