@@ -136,6 +136,18 @@ describe("after a close", () => {
     await again.close()
   })
 
+  test("the first writes of a collection are done and kept, too", async () => {
+    const path = await folder()
+    const db = await open(path)
+    const notes = await db.collection("notes", { dimensions: 2 })
+    const writes = ["a", "b"].map((key) => notes.add({ key, vector: [1, 0] }))
+    await db.close()
+    await Promise.all(writes)
+    const again = await open(path)
+    assert.equal((await again.collection("notes")).size(), 2)
+    await again.close()
+  })
+
   test("of a scope that is interrupted while it opens, the folder is free", async () => {
     const path = await folder()
     const opening = open(path)

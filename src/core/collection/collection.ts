@@ -112,9 +112,9 @@ export const makeCollection = Effect.fnUntraced(function* (
   builder: Builder["Service"]
 ) {
   const background = yield* backgroundIn(yield* Effect.scope)
-  const { together, exclusively } = new WriteLock()
+  const { together, alone, exclusively, singlesDone } = new WriteLock()
   // Single writes that are under way need the log, and those of the Promise door have no fiber that is waited for.
-  yield* Effect.addFinalizer(() => Effect.orDie(exclusively(Effect.void)))
+  yield* Effect.addFinalizer(() => singlesDone)
   let current = embedder
   const embed = embedWith({ collection: name, dimensions: shape.dimensions, current: () => current, pool, remembered })
   const searching = { memory: store, dispatcher, cost: initialCost(store.shape, store.kernels.isas().length > 1) }
@@ -141,6 +141,7 @@ export const makeCollection = Effect.fnUntraced(function* (
     background,
     log,
     together: (start) => ending(together(start), graphing.keepUp),
+    alone: (start) => ending(alone(start), graphing.keepUp),
     exclusively: (effect) => Effect.ensuring(exclusively(effect), Effect.sync(graphing.keepUp)),
     indexInBackground: indexing.inBackground
   })

@@ -29,11 +29,10 @@ export interface Training {
 /** Vectors that a sample of the caller's has at least. */
 const LEAST_SAMPLE = 256
 
-/** Puts the encoder in force that the first row is written with; fails where there can be none without training. */
-export const firstEncoder = (parts: WritingParts, sample: Float32Array): Effect.Effect<void, SabineError> =>
-  needsFirstEncoder(parts.store)
-    ? abortable(() => makeFirstEncoder(parts.store, parts.builder, sample))
-    : attempt(() => requireCodes(parts))
+/** Puts the encoder in force that the first row is written with, where there is none. */
+export const firstEncoder = async ({ store, builder }: WritingParts, sample: Float32Array): Promise<void> => {
+  if (needsFirstEncoder(store)) await makeFirstEncoder(store, builder, sample)
+}
 
 /** Fails where rows would be kept by product codes alone and there is no codebook. */
 export const requireCodes = ({ name, store: { shape, codes } }: WritingParts): void => {

@@ -13,22 +13,37 @@ interface Waiting {
 }
 
 export class WriteLock {
-  /** Single writes that are under way; -1 while somebody writes alone. */
+  /** Who writes at this moment; -1 while somebody writes alone. */
   #writers = 0
+  /** Single writes that are under way or wait. */
+  #singles = 0
   /** Those that were let in and have not begun: who comes now is behind them. */
   #entering = 0
   /** In order, so that single writes that keep coming cannot hold back one that waits for all. */
   readonly #line = new Set<Waiting>()
 
   /** Starts a call beside others of its kind, while nothing runs exclusively. It is not stopped once it has begun. */
-  readonly together =
-    <A>(start: Start<A>): Start<A> =>
-    (done, fail) => {
+  readonly together = <A>(start: Start<A>): Start<A> => this.#single(false, start)
+
+  /** As `together`, while nobody else writes. */
+  readonly alone = <A>(start: Start<A>): Start<A> => this.#single(true, start)
+
+  /** Settles once the single writes are over that are under way or wait; whoever else writes alone is not waited for. */
+  readonly singlesDone: Effect.Effect<void> = Effect.suspend(() =>
+    this.#singles > 0 ? Effect.orDie(this.exclusively(Effect.void)) : Effect.void
+  )
+
+  #single<A>(isAlone: boolean, start: Start<A>): Start<A> {
+    return (done, fail) => {
       let state: "waiting" | "running" | "over" = "waiting"
       let ended = (): void => undefined
+      const isOver = () => {
+        state = "over"
+        this.#singles--
+      }
       const end = () => {
         this.#leave()
-        state = "over"
+        isOver()
         ended()
       }
       const begin = () => {
@@ -36,9 +51,10 @@ export class WriteLock {
         ending(start, end)(done, fail)
       }
       // One that gave up may have been let in before, and not have begun.
-      const waiting = { isAlone: false, enter: () => (state === "waiting" ? begin() : this.#leave()) }
+      const waiting = { isAlone, enter: () => (state === "waiting" ? begin() : this.#leave()) }
+      this.#singles++
       // Nearly always nobody is in the way, and a wait would take longer than the write itself.
-      if (this.#enters(false)) begin()
+      if (this.#enters(isAlone)) begin()
       else this.#lineUp(waiting)
       return async () => {
         if (state === "running") {
@@ -46,11 +62,12 @@ export class WriteLock {
             ended = resolve
           })
         }
-        state = "over"
+        if (state === "waiting") isOver()
         // Those behind it may have waited for it alone.
         if (this.#line.delete(waiting)) this.#admit()
       }
     }
+  }
 
   /** Runs an effect while nobody writes. */
   readonly exclusively: Guard = (effect) =>

@@ -62,6 +62,8 @@ export interface WritingParts {
   readonly log: CollectionLog | undefined
   /** Runs a single write beside others that wait for the log. */
   readonly together: WriteLock["together"]
+  /** Runs a single write while nobody else writes. */
+  readonly alone: WriteLock["alone"]
   readonly exclusively: WriteLock["exclusively"]
   /** Starts what the index needs after a write. */
   readonly indexInBackground: () => void
@@ -73,17 +75,26 @@ interface SharedWriting extends WritingParts {
   readonly trainInBackground: () => void
   /** Single writes of one key, one after another. */
   readonly turns: KeyTurns
+  readonly first: FirstWrite
+}
+
+/** The write that the first encoder is made for: those that come after it wait behind it. */
+interface FirstWrite {
+  isUnderWay: boolean
+  /** Why there is no encoder, where it could not be made. */
+  failure?: unknown
 }
 
 export const sharedWriting = (parts: WritingParts): SharedWriting => ({
   ...parts,
   trainInBackground: backgroundTraining(parts),
-  turns: new KeyTurns()
+  turns: new KeyTurns(),
+  first: { isUnderWay: false }
 })
 
 /** Writes into one namespace of a collection. */
 export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefined): Writing => {
-  const { store, embed, log, together, exclusively, turns, trainInBackground } = parts
+  const { store, embed, log, together, alone, exclusively, turns, first, trainInBackground } = parts
   /** The code of the namespace, which joins the dictionary with the first write. */
   const scope = () => (namespace === undefined ? NO_NAMESPACE : store.intern(namespace))
   /** The row of a key and the key as bytes until the next call; undefined when there is none. */
@@ -95,15 +106,13 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     return row < 0 ? undefined : { row, encoded }
   }
 
-  /** The vector of an entry, which is embedded where a text stands for it; undefined when it has neither. */
-  const vectorOf = (entry: EntryInput): Effect.Effect<Float32Array | undefined, SabineError> => {
-    if (!wantsEmbedding(entry)) return attempt(() => givenVector(store, entry))
-    return abortable(async (signal) => {
-      const embedded = await embed([checkedText("text", entry.text)], "document", signal)
+  /** The vector of the text of an entry. */
+  const vectorOf = ({ text }: EntryInput): Effect.Effect<Float32Array, SabineError> =>
+    abortable(async (signal) => {
+      const embedded = await embed([checkedText("text", text)], "document", signal)
       checkVectors(store.kernels, store.shape, embedded)
       return embedded
     })
-  }
 
   /** Makes one write durable, then findable. Nobody else writes the key meanwhile, and many others wait for the same flush. */
   const write = <A>(key: string, prepare: () => Prepared<A>): Start<A> => {
@@ -112,27 +121,52 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     return ending(together(inTurn), trainInBackground)
   }
 
-  const addition = ({ key, payload, fields }: CheckedEntry, vector: Float32Array | undefined): Start<void> => {
-    if (vector === undefined) throw nothingGiven("a vector or a text")
-    requireCodes(parts)
-    return write(key, () => {
-      const code = scope()
-      if (store.find(checkedKey(key, code)) >= 0) throw new DuplicateKey({ key })
-      return preparedRow(store, { key, namespace, scope: code, payload, fields }, vector, -1)
-    })
+  const preparedAddition = ({ key, payload, fields }: CheckedEntry, vector: Float32Array): Prepared<void> => {
+    if (first.failure !== undefined && needsFirstEncoder(store)) throw first.failure
+    const code = scope()
+    if (store.find(checkedKey(key, code)) >= 0) throw new DuplicateKey({ key })
+    return preparedRow(store, { key, namespace, scope: code, payload, fields }, vector, -1)
   }
 
-  const addOnceMade = Effect.fnUntraced(function* (entry: EntryInput) {
+  /** Makes the first encoder and adds the entry in one turn: calls that come later find both. It is not stopped. */
+  const firstAddition = (checked: CheckedEntry, vector: Float32Array): Start<void> => {
+    const add = carryOut(log, () => preparedAddition(checked, vector))
+    const inTurn = alone<void>((done, fail) => {
+      const failed = (error: unknown) => {
+        first.failure = error
+        fail(error)
+      }
+      firstEncoder(parts, vector).then(() => void add(done, fail), failed)
+      return undefined
+    })
+    return (done, fail) => {
+      first.isUnderWay = true
+      const end = () => {
+        first.isUnderWay = false
+        trainInBackground()
+      }
+      ending(inTurn, end)(done, fail)
+      return undefined
+    }
+  }
+
+  const addition = (checked: CheckedEntry, vector: Float32Array | undefined): Start<void> => {
+    if (vector === undefined) throw nothingGiven("a vector or a text")
+    if (needsFirstEncoder(store) && !first.isUnderWay) return firstAddition(checked, vector)
+    requireCodes(parts)
+    return write(checked.key, () => preparedAddition(checked, vector))
+  }
+
+  const addEmbedded = Effect.fnUntraced(function* (entry: EntryInput) {
     const checked = yield* attempt(() => checkedEntry(store, entry))
     const vector = yield* vectorOf(entry)
-    if (vector !== undefined && needsFirstEncoder(store)) yield* exclusively(firstEncoder(parts, vector))
     yield* directInRoom(making(() => addition(checked, vector)))
   })
 
   const add = (entry: EntryInput): Effect.Effect<void, SabineError> =>
     chosen(() =>
-      wantsEmbedding(entry) || needsFirstEncoder(store)
-        ? addOnceMade(entry)
+      wantsEmbedding(entry)
+        ? addEmbedded(entry)
         : directInRoom(making(() => addition(checkedEntry(store, entry), givenVector(store, entry))))
     )
 
@@ -171,7 +205,7 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     })
   }
 
-  const updateOnceMade = Effect.fnUntraced(function* (entry: EntryInput) {
+  const updateEmbedded = Effect.fnUntraced(function* (entry: EntryInput) {
     const checked = yield* attempt(() => checkedChange(store, entry))
     const vector = yield* vectorOf(entry)
     yield* directInRoom(making(() => change(checked, vector)))
@@ -180,7 +214,7 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
   const update = (entry: EntryInput): Effect.Effect<void, SabineError> =>
     chosen(() =>
       wantsEmbedding(entry)
-        ? updateOnceMade(entry)
+        ? updateEmbedded(entry)
         : directInRoom(making(() => change(checkedChange(store, entry), givenVector(store, entry))))
     )
 
