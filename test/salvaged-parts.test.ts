@@ -283,25 +283,6 @@ describe("a log that is gone", () => {
   })
 })
 
-test("a switch that was interrupted is made good by salvaging again", async () => {
-  const path = folder()
-  {
-    await using db = await open(path)
-    const notes = await db.collection("notes", { dimensions: 2 })
-    for (let i = 0; i < 9; i++) await notes.add({ key: `${i}`, vector: [1, i] })
-    await db.save()
-  }
-  sql(path, "UPDATE log SET frame = zeroblob(length(frame)) WHERE number = 2")
-  const { aside } = await repair(path)
-  // The images are in their place, the log is not yet.
-  await cp(join(aside!, "records.sqlite"), join(path, "records.sqlite"))
-  await writeFile(join(path, "notes.image.salvaged"), "left")
-  await repair(path)
-  assert.deepEqual((await verify(path)).faults, [])
-  await using db = await open(path)
-  assert.equal((await db.collection("notes")).size(), 9)
-})
-
 test("going back to a checkpoint that was interrupted is finished before anything is salvaged", async () => {
   const path = folder()
   {

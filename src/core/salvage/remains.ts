@@ -6,20 +6,22 @@ import type { LogReading } from "../log/reading.ts"
 import { Holes } from "./holes.ts"
 import { placeOf } from "./known-parts.ts"
 import type { Source } from "./sources.ts"
+import type { Interrupted } from "./untold.ts"
 import type { VerifiedLog } from "./verify.ts"
 
 /** Keys that a loss names at most. */
 export const NAMED_KEYS = 1000
 
-/** Where frames of a collection are missing, of a log that may know nothing of it. */
+/** Where frames of a collection are missing, of a log that may know nothing of it, and that of a switch which was interrupted. */
 export const holesOf = (
   { survey, chains, faults }: VerifiedLog,
   logged: ReadCollection | undefined,
-  sources: ReadonlyArray<Source>
+  sources: ReadonlyArray<Source>,
+  { highest: switched, isUntouched }: Pick<Interrupted, "highest" | "isUntouched">
 ): Holes => {
   const holes = new Holes()
   if (survey === undefined || logged === undefined) {
-    holes.add(0, Number.POSITIVE_INFINITY)
+    holes.add(0, isUntouched ? switched : Number.POSITIVE_INFINITY)
     return holes
   }
   const { id, folded } = logged
@@ -32,9 +34,10 @@ export const holesOf = (
   const highest = Math.max(chains.highest, ...survey.collections.map((collection) => collection.folded))
   if (survey.highest === undefined) holes.add(last, Number.POSITIVE_INFINITY)
   else if (survey.highest > highest) holes.add(last, survey.highest)
-  // An image is only written of frames that are in the log.
+  // An image is only written of frames that are in the log, but by salvaging: that says the highest number of all.
   const watermark = Math.max(0, ...sources.map((source) => source.watermark))
-  if (watermark > last) holes.add(last, Number.POSITIVE_INFINITY)
+  if (watermark > last)
+    holes.add(last, watermark <= Math.max(survey.highest ?? 0, switched) ? watermark : Number.POSITIVE_INFINITY)
   return holes
 }
 

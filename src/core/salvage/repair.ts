@@ -16,7 +16,7 @@ import { checkedSalvage, type Salvage, type SalvageOptions, salvageLocked } from
  * ends. The files of before are kept in a folder `damaged-<number>` in it, which is a database as well; when nothing is
  * wrong nothing is changed. Fails with `FolderLocked` when the database is open, with `StorageFailure` when there is no
  * such folder or the system refuses, with `LogInvalid` or `ImageInvalid` when a file is of a newer version, and with
- * `EmbedderFailed`: then nothing was changed.
+ * `EmbedderFailed`: then nothing was changed, unless files changed their places already, which is gone on with by the next.
  */
 export const repair = (path: string, options: SalvageOptions = {}): Effect.Effect<Salvage, SabineError> =>
   Effect.scoped(

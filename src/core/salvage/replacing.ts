@@ -10,50 +10,62 @@ import type { ImagePaths } from "../store/image-pair.ts"
 import { thereOf } from "../store/is-there.ts"
 import { duplicate, linkFile } from "../store/link-file.ts"
 import { syncFolder } from "../store/replace-file.ts"
+import { NOTE, noteLosses, stampOf, told, type Untold } from "./untold.ts"
 
 /** Ends the name of a file that was made and is not in its place yet. */
 const MADE = ".salvaged"
 /** Starts the name of the folder that old files are kept in. */
 const ASIDE = "damaged-"
-/** Files of SQLite, the mark of a log that was closed and how far it was flushed, beside the log. */
-const BESIDE = ["-wal", "-shm", "-journal", ".clean", ".clean.tmp", ".flushed"]
+/**
+ * Files of SQLite, the mark of a log that was closed and how far it was flushed, beside the log. The write-ahead log goes
+ * last: until then the old log is as whole as it was.
+ */
+const BESIDE = ["-shm", "-journal", ".clean", ".clean.tmp", ".flushed", "-wal"]
 
 /** What a file is called while it is made. */
 export const made = (path: string): string => path + MADE
 
-/** Removes what an interrupted salvage left. */
+/** Removes what an interrupted salvage left, but for what it has to tell. */
 export const removeMade = async (folder: string): Promise<void> => {
   const names = await readdir(folder).catch(fails("read", folder))
-  const left = names.filter((name) => name.includes(MADE))
+  const left = names.filter((name) => name.includes(MADE) && name !== NOTE)
   for (const name of left) await rm(join(folder, name), { force: true }).catch(fails("remove", join(folder, name)))
 }
 
 /** Makes the previous image of the newest, by bytes of its own. */
 export const copyMade = ({ newest, previous }: ImagePaths): Promise<void> => duplicate(made(newest), made(previous))
 
-/** Puts what was made of these collections in force, in place of all there was; returns the folder of the old files. */
+/**
+ * Puts what was made of these collections in force, in place of all there was; returns the folder of the old files. What is
+ * lost is noted first, beside what an interrupted switch had yet to tell.
+ */
 export const putInForce = async (
   folder: string,
   before: ReadonlyArray<string>,
-  rebuilt: ReadonlyArray<string>
+  rebuilt: ReadonlyArray<string>,
+  losses: { readonly before: Untold; readonly after: Pick<Untold, "losses" | "highest"> }
 ): Promise<string> => {
   const log = logPath(folder)
-  const images = before.flatMap((name) => Object.values(imagePaths(folder, name)))
-  const aside = await keep(folder, await thereOf([log, `${log}-wal`, ...images]))
-  for (const name of rebuilt) {
-    const { newest, previous } = imagePaths(folder, name)
-    for (const path of [newest, previous]) await rename(made(path), path).catch(fails("rename", path))
-  }
+  const imagesOf = (names: ReadonlyArray<string>) => names.flatMap((name) => Object.values(imagePaths(folder, name)))
+  const aside = await keep(folder, await thereOf([log, `${log}-wal`, ...imagesOf(before)]))
+  const images = imagesOf(rebuilt)
   // Of a collection that could not be made again there is nothing but what is kept.
-  const gone = before
-    .filter((name) => !rebuilt.includes(name))
-    .flatMap((name) => Object.values(imagePaths(folder, name)))
+  const gone = await thereOf(imagesOf(before.filter((name) => !rebuilt.includes(name))))
+  const moves = [...images.map(made), ...gone, made(log)].map((path) => basename(path))
+  await noteLosses(folder, {
+    before: losses.before,
+    after: { ...losses.after, aside: basename(aside) },
+    moves,
+    log: await stampOf(log)
+  })
+  for (const path of images) await rename(made(path), path).catch(fails("rename", path))
   // SQLite would take a write-ahead log of the old file for one of the new.
   for (const path of [...gone, ...BESIDE.map((end) => log + end)])
     await rm(path, { force: true }).catch(fails("remove", path))
   await rename(made(log), log).catch(fails("rename", log))
   await syncFolder(folder)
   await removeMade(folder)
+  await told(folder)
   return aside
 }
 

@@ -1,4 +1,5 @@
 /** A damaged folder made whole again of what it still holds. */
+import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type { Builder } from "../builder.ts"
 import { object, optionalFunction } from "../checked.ts"
@@ -25,6 +26,7 @@ import { type Rebuilt, rebuild } from "./rebuild.ts"
 import { holesOf, lostCollections, lostWrites, NAMED_KEYS, rowsOf } from "./remains.ts"
 import { copyMade, made, putInForce, removeMade } from "./replacing.ts"
 import { type Source, sourcesOf } from "./sources.ts"
+import { type Interrupted, together, told, untold } from "./untold.ts"
 import { type Fault, type VerifiedLog, type VerifyOptions, verifyLocked } from "./verify.ts"
 
 export interface SalvageOptions extends VerifyOptions {
@@ -50,9 +52,9 @@ export const checkedSalvage = (parameter: string, options: SalvageOptions): Chec
 
 /** What salvaging came to. */
 export interface Salvage {
-  /** What was wrong; empty when nothing was, and then nothing was changed. */
+  /** What was wrong; empty when nothing was, and then nothing was changed now. */
   readonly faults: ReadonlyArray<Fault>
-  /** What could not be brought back, cause by cause. */
+  /** What could not be brought back, cause by cause; by a salvage that was interrupted before this one too. */
   readonly losses: ReadonlyArray<RowsLost>
   /** Collections as they are now. */
   readonly collections: ReadonlyArray<{
@@ -79,6 +81,7 @@ export const salvageLocked = Effect.fnUntraced(function* (
   workers: Workers,
   { embedders, onProgress }: CheckedSalvage
 ) {
+  const before = yield* abortable(() => untold(folder))
   yield* finishRestoring(folder)
   const work = Effect.scoped(
     Effect.gen(function* () {
@@ -86,23 +89,29 @@ export const salvageLocked = Effect.fnUntraced(function* (
       const { verification, log: found } = yield* verifyLocked(folder, reading, onProgress)
       const { faults, collections: names } = verification
       yield* abortable(() => removeMade(folder))
-      if (faults.length === 0) return { faults, names, rebuilt: [], losses: [] }
+      if (faults.length === 0) return { faults, names, rebuilt: [], losses: [], highest: 0 }
       const writing = yield* Storage.scoped({ path: made(reading.path), relaxed: false })
       const done = yield* abortable((signal) =>
-        new Salvaging(folder, workers, embedders, { found, reading, writing, signal }).run(names)
+        new Salvaging(folder, workers, embedders, { found, before, reading, writing, signal }).run(names)
       )
       return { faults, names, ...done }
     })
   )
-  const { faults, names, rebuilt, losses } = yield* Effect.onError(work, () =>
+  const { faults, names, rebuilt, highest, ...found } = yield* Effect.onError(work, () =>
     Effect.ignore(abortable(() => removeMade(folder)))
   )
-  if (faults.length === 0) return { faults, losses, collections: [], aside: undefined } satisfies Salvage
+  const losses = together(before.losses, found.losses)
+  if (faults.length === 0) {
+    yield* abortable(() => told(folder))
+    const aside = before.aside && join(folder, before.aside)
+    return { faults, losses, collections: [], aside } satisfies Salvage
+  }
   const aside = yield* abortable(() =>
     putInForce(
       folder,
       names,
-      rebuilt.map(({ name }) => name)
+      rebuilt.map(({ name }) => name),
+      { before, after: { losses, highest } }
     )
   )
   return { faults, losses, collections: rebuilt, aside } satisfies Salvage
@@ -131,6 +140,8 @@ const finishRestoring = Effect.fnUntraced(function* (folder: string) {
 
 interface Files {
   readonly found: VerifiedLog
+  /** Of a switch that was interrupted. */
+  readonly before: Interrupted
   readonly reading: LogReading
   /** The log that takes the place of the one that is read. */
   readonly writing: Storage
@@ -143,6 +154,8 @@ class Salvaging {
   readonly #embedders: ReadonlyArray<OpenEmbedder>
   readonly #files: Files
   readonly #losses: Array<RowsLost> = []
+  /** Highest number that an image says which was made. */
+  #highest = 0
 
   constructor(folder: string, workers: Workers, embedders: ReadonlyArray<OpenEmbedder>, files: Files) {
     this.#folder = folder
@@ -155,6 +168,9 @@ class Salvaging {
   async run(names: ReadonlyArray<string>) {
     const { found, reading, writing } = this.#files
     this.#losses.push(...(await lostCollections(reading, found)))
+    if (found.survey === undefined && names.length === 0) {
+      this.#lose("", undefined, [], "nothing can be read of the log, and nothing else tells what there was")
+    }
     const rebuilt: Array<Salvage["collections"][number]> = []
     await writing.open()
     for (const name of names) {
@@ -164,15 +180,15 @@ class Salvaging {
     // The file takes its place alone: closing leaves a write-ahead log where moving it fails, and says nothing.
     await writing.call((storage) => storage.flush())
     await writing.call((storage) => storage.close())
-    return { rebuilt, losses: this.#losses }
+    return { rebuilt, losses: this.#losses, highest: this.#highest }
   }
 
   async #collection(name: string) {
-    const { found, reading, signal } = this.#files
+    const { found, before, reading, signal } = this.#files
     const logged = found.survey?.collections.find((collection) => collection.name === name)
     const shape = logged && (JSON.parse(logged.shape) as CollectionShape)
     const sources = await sourcesOf(imagePaths(this.#folder, name), shape?.fields)
-    const holes = holesOf(found, logged, sources)
+    const holes = holesOf(found, logged, sources, before)
     const wanted = sources[0]?.shape ?? shape
     const embed = wanted && embedAgain(name, wanted, this.#embedders, this.#workers.pool, signal)
     const remains = {
@@ -212,7 +228,7 @@ class Salvaging {
   }
 
   /** A number that no frame of a collection is beyond. */
-  #highest(sources: ReadonlyArray<Source>): number {
+  #highestOf(sources: ReadonlyArray<Source>): number {
     const { survey, chains } = this.#files.found
     const folded = survey?.collections.map((collection) => collection.folded) ?? []
     const watermarks = sources.map(({ watermark }) => watermark)
@@ -223,7 +239,8 @@ class Salvaging {
   async #write(name: string, { store, shape, base }: Rebuilt, sources: ReadonlyArray<Source>): Promise<void> {
     const { writing } = this.#files
     const paths = imagePaths(this.#folder, name)
-    const watermark = this.#highest(sources)
+    const watermark = this.#highestOf(sources)
+    this.#highest = Math.max(this.#highest, watermark)
     const generation = 1 + Math.max(0, ...sources.map((source) => source.generation))
     await saveImage(store, { generation, embedder: shape.embedder, graph: base?.graph, watermark }, made(paths.newest))
     await copyMade(paths)

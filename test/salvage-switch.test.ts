@@ -1,0 +1,171 @@
+/** A folder whose change over to what salvaging made was interrupted. */
+import assert from "node:assert/strict"
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { after, describe, test } from "node:test"
+import { type Interrupted, noteLosses, together, told, untold } from "../src/core/salvage/untold.ts"
+import { open, RowsLost, repair, verify } from "../src/index.ts"
+import { failsWith } from "./failures.ts"
+
+const root = await mkdtemp(join(tmpdir(), "sabine-switch-"))
+after(() => rm(root, { recursive: true }))
+let folders = 0
+const folder = (): string => join(root, `${++folders}`)
+const copyOf = async (path: string): Promise<string> => {
+  const made = folder()
+  await cp(path, made, { recursive: true })
+  return made
+}
+
+/** Damages a row of an image. */
+const damage = async (image: string): Promise<void> => {
+  const bytes = await readFile(image)
+  bytes[1170]! ^= 1
+  await writeFile(image, bytes)
+}
+
+/** Salvages as far as the moment when images are in their places, and the log is not. */
+const interrupted = async (path: string): Promise<void> => {
+  const inTheWay = join(path, "records.sqlite.clean.tmp")
+  await mkdir(inTheWay)
+  await assert.rejects(repair(path), failsWith("StorageFailure"))
+  await rm(inTheWay, { recursive: true })
+}
+
+const namedKeys = (losses: ReadonlyArray<RowsLost>): ReadonlyArray<string> =>
+  losses.flatMap(({ keys }) => keys.map(({ key }) => key)).sort()
+
+test("is made good by salvaging again", async () => {
+  const path = folder()
+  {
+    await using db = await open(path)
+    const notes = await db.collection("notes", { dimensions: 2 })
+    for (let i = 0; i < 9; i++) await notes.add({ key: `${i}`, vector: [1, i] })
+    await db.save()
+  }
+  const sqlite = new DatabaseSync(join(path, "records.sqlite"))
+  sqlite.exec("UPDATE log SET frame = zeroblob(length(frame)) WHERE number = 2")
+  sqlite.close()
+  const { aside } = await repair(path)
+  // The images are in their place, the log is not yet.
+  await cp(join(aside!, "records.sqlite"), join(path, "records.sqlite"))
+  await writeFile(join(path, "notes.image.salvaged"), "left")
+  await repair(path)
+  assert.deepEqual((await verify(path)).faults, [])
+  await using db = await open(path)
+  assert.equal((await db.collection("notes")).size(), 9)
+})
+
+test("has its losses told by the next salvage, once", async () => {
+  const path = folder()
+  {
+    await using db = await open(path)
+    const notes = await db.collection("notes", { dimensions: 2 })
+    await notes.add({ key: "a", vector: [1, 0] })
+    await db.save()
+    await notes.add({ key: "b", vector: [0, 1] })
+    await db.save()
+  }
+  for (const name of ["notes.image", "notes.previous.image"]) await damage(join(path, name))
+  const whole = await repair(await copyOf(path))
+  assert.ok(namedKeys(whole.losses).length > 0)
+  await interrupted(path)
+  const again = await repair(path)
+  assert.deepEqual(namedKeys(again.losses), namedKeys(whole.losses))
+  assert.ok(again.aside !== undefined)
+  const { losses, aside } = await repair(path)
+  assert.deepEqual([losses, aside], [[], undefined])
+})
+
+test("loses nothing of several collections, and says so", async () => {
+  const path = folder()
+  const names = ["notes", "others"]
+  {
+    await using db = await open(path)
+    for (const name of names) {
+      const collection = await db.collection(name, { dimensions: 2 })
+      for (let i = 0; i < 5; i++) await collection.add({ key: `${name}${i}`, vector: [1, i] })
+    }
+    await db.save()
+  }
+  await damage(join(path, "notes.image"))
+  await interrupted(path)
+  assert.deepEqual((await repair(path)).losses, [])
+  assert.deepEqual((await verify(path)).faults, [])
+  await using db = await open(path)
+  for (const name of names) assert.equal((await db.collection(name)).size(), 5)
+})
+
+test("between the end of the old write-ahead log and the new log loses nothing, and says so", async () => {
+  const path = folder()
+  const left = folder()
+  {
+    await using db = await open(path)
+    const notes = await db.collection("notes", { dimensions: 2 })
+    await notes.add({ key: "a", vector: [1, 0] })
+    await db.save()
+    await notes.add({ key: "b", vector: [0, 1] })
+    // As a kill leaves it: the log is where no checkpoint has moved it yet.
+    await cp(path, left, { recursive: true, filter: (name) => !name.endsWith("lock") })
+  }
+  await damage(join(left, "notes.image"))
+  await interrupted(left)
+  await rm(join(left, "records.sqlite-wal"))
+  assert.deepEqual((await repair(left)).losses, [])
+  await using db = await open(left)
+  assert.equal((await db.collection("notes")).size(), 2)
+})
+
+describe("what it has to tell", () => {
+  const loss = (reason: string) => new RowsLost({ collection: "notes", rows: undefined, keys: [{ key: "a" }], reason })
+  const NOTHING: Interrupted = { losses: [], aside: undefined, highest: 0, isUntouched: false }
+  const now: Interrupted = { losses: [loss("now")], aside: "damaged-1", highest: 7, isUntouched: false }
+  const moves = ["notes.image.salvaged", "records.sqlite.salvaged"]
+  const started = async (before: Interrupted): Promise<string> => {
+    const path = folder()
+    await mkdir(path)
+    for (const name of moves) await writeFile(join(path, name), "")
+    await noteLosses(path, { before, after: now, moves, log: "" })
+    return path
+  }
+
+  test("is nothing before anything was moved, whatever else comes then", async () => {
+    const path = await started(NOTHING)
+    assert.deepEqual(await untold(path), NOTHING)
+    await rm(join(path, moves[0]!))
+    assert.deepEqual(await untold(path), NOTHING)
+  })
+
+  test("is told from the first move on until it was, though there are files of these names again", async () => {
+    const path = await started(NOTHING)
+    await rm(join(path, moves[0]!))
+    assert.deepEqual(await untold(path), now)
+    await writeFile(join(path, moves[0]!), "")
+    assert.deepEqual(await untold(path), now)
+    await told(path)
+    assert.deepEqual(await untold(path), NOTHING)
+  })
+
+  test("of a switch before it is told in any case", async () => {
+    const earlier: Interrupted = { ...now, losses: [loss("earlier")], highest: 5 }
+    const path = await started(earlier)
+    assert.deepEqual(await untold(path), earlier)
+    assert.deepEqual(
+      together(earlier.losses, [...now.losses, ...earlier.losses]).map(({ reason }) => reason),
+      ["now", "earlier"]
+    )
+  })
+
+  test("is said to be lost where the note is damaged", async () => {
+    const path = await started(NOTHING)
+    const [note] = (await readdir(path)).filter((name) => name.startsWith("losses"))
+    await writeFile(join(path, note!), "1 {}")
+    const { losses } = await untold(path)
+    assert.deepEqual(
+      losses.map(({ rows, reason }) => [rows, reason]),
+      [[undefined, "what a salvage lost that was interrupted cannot be read"]]
+    )
+  })
+})
