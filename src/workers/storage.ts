@@ -1,11 +1,12 @@
 /** The storage worker: the one thread that touches the log. Comlink carries the calls, failures come back as values. */
-import { constants } from "node:os"
 import { parentPort, workerData } from "node:worker_threads"
 import * as Comlink from "comlink"
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs"
-import { isOutOfRange, LogDamage, LogFile } from "../core/log/log-file.ts"
+import { LogDamage, LogFile } from "../core/log/log-file.ts"
 import { LogReader, type ReadRows } from "../core/log/log-reader.ts"
+import { isOfContent, isOutOfRange, refusalOf } from "../core/log/sqlite-errors.ts"
 import { kernels } from "../core/native.ts"
+import { codeOf } from "../core/store/system-codes.ts"
 
 /** What the worker is started with. */
 export interface StorageSettings {
@@ -27,32 +28,18 @@ export interface Answer<A> {
   readonly fault?: StorageFault
 }
 
-/** Primary result codes of SQLite that have a name in the system. */
-const CODES: Readonly<Record<number, string>> = {
-  5: "EBUSY",
-  7: "ENOMEM",
-  8: "EROFS",
-  13: "ENOSPC",
-  14: "SQLITE_CANTOPEN"
-}
-const DAMAGED = [11, 26]
-/** What it says of a call of the system that failed, and the codes of those that read, write or flush. */
-const FAILED = 10
-const DISK: ReadonlyArray<number> = [266, 522, 778, 1034, 1290, 1546, 8202, 8458]
-
 const faultOf = (error: unknown): StorageFault => {
   const reason = error instanceof Error ? error.message : String(error)
   if (error instanceof LogDamage || isOutOfRange(error)) return { kind: "damaged", code: "SABINE_CRC", reason }
-  const { errcode, code } = error as NodeJS.ErrnoException & { readonly errcode?: number }
+  const { errcode } = error as { readonly errcode?: number }
   if (errcode === undefined) {
     // Of a file beside the log.
-    if (code !== undefined && code in constants.errno) return { kind: "refused", code, reason }
+    const code = codeOf(error as NodeJS.ErrnoException)
+    if (code !== undefined) return { kind: "refused", code, reason }
     throw error
   }
-  const primary = errcode & 0xff
-  if (DAMAGED.includes(primary)) return { kind: "damaged", code: `SQLITE_${errcode}`, reason }
-  if (primary === FAILED) return { kind: "refused", code: DISK.includes(errcode) ? "EIO" : "SQLITE_IOERR", reason }
-  return { kind: "refused", code: CODES[primary] ?? `SQLITE_${errcode}`, reason }
+  if (isOfContent(errcode)) return { kind: "damaged", code: `SQLITE_${errcode}`, reason }
+  return { kind: "refused", code: refusalOf(errcode), reason }
 }
 
 let opened: LogFile | undefined

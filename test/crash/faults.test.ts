@@ -2,10 +2,10 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { buildFaultfs } from "./faultfs.ts"
-import { faultRuns, logFaults, mendingFaults } from "./faults.ts"
+import { faultRuns, fileFaults, logFaults, mendingFaults } from "./faults.ts"
 
-/** The long form has every operation fail in every way, this one each thirtieth in one. */
-const STEP = 30
+/** The long form has every operation fail in every way, this one one of so many in one: a number that goes through all ways. */
+const STEP = 31
 
 test("a file operation that fails is a typed error, and nothing acknowledged is lost", async (t) => {
   const built = buildFaultfs()
@@ -36,4 +36,18 @@ test("whatever failed while a log was opened, it is written to afterwards, and l
   t.diagnostic(JSON.stringify(counts))
   assert.ok(counts.refused > 0 && counts.passed > 0)
   assert.deepEqual([stuck, touched], [[], []])
+})
+
+test("a link that is not allowed is a copy, damage of a file system has a name and is no refusal, and a refusal is no number", async (t) => {
+  const built = buildFaultfs()
+  if ("reason" in built) return t.skip(built.reason)
+  const { failures, numbers } = await fileFaults(built.library)
+  const [EIO, EACCES, EMFILE, EUCLEAN] = [5, 13, 24, 117]
+  assert.ok(failures[EACCES]!.every(([code, isRefusal]) => code === "EACCES" && isRefusal))
+  // But for the link itself, which a copy stands in for.
+  assert.equal(failures[EACCES]!.length, failures[EUCLEAN]!.length - 1)
+  assert.ok(failures[EUCLEAN]!.every(([code, isRefusal]) => code === "EUCLEAN" && !isRefusal))
+  // A disk that does not give the number back tells nothing, and opening goes on without it.
+  assert.deepEqual(new Set(numbers[EIO]), new Set([0]))
+  assert.deepEqual(new Set(numbers[EMFILE]), new Set(["EMFILE"]))
 })

@@ -8,6 +8,7 @@ import { promisify } from "node:util"
 import "./compiled.ts"
 import type { FaultCounts } from "./fault-script.ts"
 import type { FaultPart } from "./fault-ways.ts"
+import type { FileOutcome } from "./file-fault-script.ts"
 import type { LogOutcome } from "./log-fault-script.ts"
 import type { MendingCounts } from "./mending-script.ts"
 
@@ -53,3 +54,7 @@ export const mendingFaults = (library: string, part: Omit<FaultPart, "first">): 
 /** Opens a log that was left, each time with another call failing, and writes to it. */
 export const logFaults = (library: string): Promise<LogOutcome> =>
   underFaults<LogOutcome>(library, "./log-fault-script.ts")
+
+/** Uses single files with each call failing. */
+export const fileFaults = (library: string): Promise<FileOutcome> =>
+  underFaults<FileOutcome>(library, "./file-fault-script.ts")

@@ -4,10 +4,11 @@
  */
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { isSabineError, open, repair, type Salvage, verify } from "../../src/index.ts"
+import { isDeepStrictEqual } from "node:util"
+import { isSabineError, open, repair, type Salvage, type Verification, verify } from "../../src/index.ts"
 import { keyOf } from "../concurrency/self-check.ts"
 import { arm, callsAndFaults, disarm, type Fault, folder } from "./fault-control.ts"
-import { EIO, type FaultPart, HALVES, WAYS } from "./fault-ways.ts"
+import { type FaultPart, HALVES, OF_DAMAGE, MENDING_WAYS as WAYS } from "./fault-ways.ts"
 import { openRows, stateOf, statesOf, viewOf, wholeEntry } from "./rows.ts"
 
 export interface MendingCounts {
@@ -30,6 +31,8 @@ const DAMAGED_AT = 2000
 const { first, step, allWays } = JSON.parse(process.argv[2]!) as FaultPart
 const counts: MendingCounts = { calls: 0, runs: 0, typed: 0, named: 0, wrong: [] }
 const known = new Map<number, string>()
+/** What is wrong when nothing fails. */
+let faults: Verification["faults"] | undefined
 const [left, path] = [join(folder, "left"), join(folder, "run")]
 
 /** What a kill leaves: writes that only the log has after two images, of which the newest is damaged. */
@@ -69,7 +72,7 @@ const content = async (): Promise<Map<number, string>> => {
 }
 
 interface Repaired {
-  /** Whether it had failed before: it may have been done, or the log that was read in the middle of being replaced. */
+  /** Whether it had failed before: it may have been done. */
   readonly isAgain: boolean
   readonly mayLose: boolean
 }
@@ -79,7 +82,7 @@ const check = async (what: string, { losses, faults }: Salvage, { mayLose, isAga
   const wrong = (text: string) => counts.wrong.push(`${what}: ${text}`)
   if (faults.length === 0 && !isAgain) wrong("found nothing wrong")
   if (losses.length > 0) counts.named++
-  if (losses.length > 0 && !mayLose && !isAgain) wrong(`lost ${losses.map(({ reason }) => reason)}`)
+  if (losses.length > 0 && !mayLose) wrong(`lost ${losses.map(({ reason }) => reason)}`)
   const named = new Set(losses.flatMap(({ keys }) => keys.map(({ key }) => key)))
   const isUncounted = losses.some(({ rows, keys }) => rows === undefined || rows > keys.length)
   const found = await content()
@@ -97,16 +100,25 @@ const runOne = async (fault?: Fault): Promise<number> => {
   cpSync(left, path, { recursive: true, preserveTimestamps: true })
   const what = fault === undefined ? "no fault" : `calls ${fault.from}-${fault.to}: ${fault.code}`
   arm(fault)
-  await survived(`${what}, verify`, () => verify(path))
+  const verified = await survived(`${what}, verify`, () => verify(path))
+  faults ??= verified?.faults
+  const mayBeDamage = fault !== undefined && OF_DAMAGE.includes(fault.code)
+  if (verified !== undefined && !mayBeDamage && !isDeepStrictEqual(verified.faults, faults)) {
+    counts.wrong.push(`${what}: found ${JSON.stringify(verified.faults)}`)
+  }
+  // The image before is, and the disk gives back what it did not the next time.
+  if (verified?.faults.some(({ reason }) => reason.includes("in no image that is whole"))) {
+    counts.wrong.push(`${what}: an image that is whole was not taken for one`)
+  }
   const repaired = await survived(`${what}, repair`, () => repair(path))
-  const [calls, , reads] = callsAndFaults()
+  const [calls] = callsAndFaults()
   arm()
   // What failed changed nothing that could not be done again.
   const again = repaired ?? (await survived(`${what}, repair again`, () => repair(path)))
   if (again !== undefined) {
     const isAgain = repaired === undefined
-    // A disk that does not give back what it has is damaged, and no call that reads fails otherwise.
-    const mayLose = !isAgain && (fault?.code === EIO || reads > 0)
+    // A disk that does not give back what it has is damaged.
+    const mayLose = !isAgain && mayBeDamage
     await survived(`${what}, looking`, () => check(what, again, { isAgain, mayLose }))
   }
   rmSync(path, { recursive: true })

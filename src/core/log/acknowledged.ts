@@ -10,6 +10,7 @@
 import { closeSync, constants, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from "node:fs"
 import { bootName } from "../boot.ts"
 import type { Kernels } from "../kernels/contract.ts"
+import { codeOf, isUnreadable } from "../store/system-codes.ts"
 
 /** Number of a frame, u64, of which start of the machine it tells, u32, and the CRC32C of these bytes. */
 const BYTES = 16
@@ -35,19 +36,22 @@ export class Acknowledged {
     this.#boot = name === undefined ? undefined : kernels.crc32c(Buffer.from(name)) || 1
   }
 
-  /** Number of a frame that the log had; 0 where nothing tells. */
+  /** Number of a frame that the log had; 0 where nothing tells. Throws what the system refuses to be read. */
   read(): number {
+    let bytes: Buffer
     try {
-      const bytes = readFileSync(this.#path)
-      if (bytes.length !== BYTES) return 0
-      const boot = bytes.readUInt32LE(BOOT)
-      const holds =
-        bytes.readUInt32LE(CHECKSUM) === this.#kernels.crc32c(bytes.subarray(0, CHECKSUM)) &&
-        (boot === FLUSHED || boot === this.#boot)
-      return holds ? Number(bytes.readBigUInt64LE()) : 0
-    } catch {
-      return 0
+      bytes = readFileSync(this.#path)
+    } catch (error) {
+      const code = codeOf(error as NodeJS.ErrnoException)
+      if (code === "ENOENT" || isUnreadable(code)) return 0
+      throw error
     }
+    if (bytes.length !== BYTES) return 0
+    const boot = bytes.readUInt32LE(BOOT)
+    const holds =
+      bytes.readUInt32LE(CHECKSUM) === this.#kernels.crc32c(bytes.subarray(0, CHECKSUM)) &&
+      (boot === FLUSHED || boot === this.#boot)
+    return holds ? Number(bytes.readBigUInt64LE()) : 0
   }
 
   /** The log has everything up to a frame, on the disk when that was flushed. */

@@ -32,24 +32,6 @@ const COMPACTED_PAGES = 1024
 /** Damage that was found in the log. */
 export class LogDamage extends Error {}
 
-/** Primary result codes of SQLite for a file that is damaged, or none of its own. */
-const DAMAGED: ReadonlyArray<number> = [11, 26]
-/** What it says where the disk does not give back what was written. Its other failures of the system are no damage. */
-const UNREADABLE: ReadonlyArray<number> = [266, 522, 8202, 8458]
-
-/** Whether an error says that something of the file is damaged or cannot be read. */
-export const isDamage = (error: unknown): boolean => {
-  const { errcode } = error as { readonly errcode?: number }
-  const isSaid = errcode !== undefined && (DAMAGED.includes(errcode & 0xff) || UNREADABLE.includes(errcode))
-  return isSaid || isOutOfRange(error)
-}
-
-/** Whether node:sqlite says that a row has a number that no double holds: none was written. Buffers have the same code. */
-export const isOutOfRange = (error: unknown): boolean =>
-  error instanceof RangeError &&
-  (error as NodeJS.ErrnoException).code === "ERR_OUT_OF_RANGE" &&
-  error.message.startsWith("Value is too large")
-
 export interface CollectionRow {
   readonly id: number
   readonly name: string

@@ -7,9 +7,10 @@ import type { DatabaseSync, StatementSync } from "node:sqlite"
 import type { Kernels } from "../kernels/contract.ts"
 import { Acknowledged } from "./acknowledged.ts"
 import { decodeFrame, HEAD as FRAME_HEAD, numberOf } from "./frame.ts"
-import { type CollectionRow, describeCollection, isDamage } from "./log-file.ts"
+import { type CollectionRow, describeCollection } from "./log-file.ts"
 import { openAlone, openWithWal, versionOf } from "./read-only.ts"
 import { SCHEMA_VERSION } from "./schema.ts"
+import { isDamage } from "./sqlite-errors.ts"
 import { hasWrites } from "./wal-file.ts"
 
 /** Complaints of SQLite about the structure of the file that are passed on. */
@@ -249,10 +250,23 @@ export class LogReader {
     }
   }
 
+  /** What SQLite finds; throws where that is a page which the system refused. */
+  #check(): ReadonlyArray<string> {
+    const rows = this.#db.prepare(`PRAGMA quick_check(${COMPLAINTS})`).all()
+    const complaints = rows.map(({ quick_check: text }) => String(text)).filter((text) => text !== "ok")
+    for (const text of complaints) {
+      for (const [, code] of text.matchAll(/error code=(\d+)/g)) {
+        const refused = Object.assign(new Error(text), { errcode: Number(code) })
+        if (!isDamage(refused)) throw refused
+      }
+    }
+    return complaints
+  }
+
   #complaints(): ReadonlyArray<string> {
     try {
-      const rows = this.#db.prepare(`PRAGMA quick_check(${COMPLAINTS})`).all()
-      return rows.map(({ quick_check: text }) => String(text)).filter((text) => text !== "ok")
+      // A page that the system refused is one more complaint, and others may follow from it: what is damaged is so again.
+      return this.#check().length === 0 ? [] : this.#check()
     } catch (error) {
       if (!isDamage(error)) throw error
       return [(error as Error).message]

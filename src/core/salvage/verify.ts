@@ -123,9 +123,11 @@ const loaded = async (path: string) => {
     return { meta }
   } catch (error) {
     if (!(error instanceof ImageInvalid || error instanceof StorageFailure) || isRefusal(error)) throw error
-    const { faults } = await salvageImage(kernels, path)
+    const { faults, salvaged } = await salvageImage(kernels, path)
+    // The disk gave all of it back this time.
+    if (faults.length === 0 && error instanceof StorageFailure) return { meta: salvaged?.meta }
     // What opening found is among them, but for what checksums do not tell.
-    return { invalid: faults.length > 0 || error instanceof StorageFailure ? faults : [error] }
+    return { invalid: faults.length > 0 ? faults : [error as ImageInvalid] }
   }
 }
 

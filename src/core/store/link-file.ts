@@ -2,8 +2,8 @@
 import { constants, copyFile, link, open, rm } from "node:fs/promises"
 import { fails } from "./file-failure.ts"
 
-/** What file systems without links, or with too many to one file, answer. */
-const WITHOUT_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EXDEV", "EMLINK"])
+/** What file systems without links, or with too many to one file, and systems that do not allow them answer. */
+const WITHOUT_LINKS = new Set(["EPERM", "EACCES", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EXDEV", "EMLINK"])
 
 /** Whether a link was refused with the code of a file system that has none. */
 export const withoutLinks = (code: string | undefined): boolean => code !== undefined && WITHOUT_LINKS.has(code)
