@@ -2,11 +2,14 @@
 import assert from "node:assert/strict"
 import { beforeEach, describe, test } from "node:test"
 import { setTimeout } from "node:timers/promises"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { Cancelled, Closed, DeadlineExceeded, InvalidParameter, Overloaded } from "../src/core/errors.ts"
 import { direct } from "../src/core/lift.ts"
 import { kernels } from "../src/core/native.ts"
+import { Call } from "../src/core/search/call.ts"
 import { Dispatcher } from "../src/core/search/dispatch.ts"
 import type { Store } from "../src/core/store/store.ts"
 import { begin, FixedCost, type Held, heldPool, isFree, type Outcome, requestOf } from "./dispatching.ts"
@@ -342,4 +345,20 @@ describe("what is given up", () => {
     assert.equal(held.length, 0)
     assert.ok(isFree(store))
   })
+})
+
+test("a call that is over keeps nothing alive of what it was given", async () => {
+  const ended = async () => {
+    const request = requestOf(store, SHORT, query, { k: 1 }, { told: 0 })
+    const call = new Call(request, true)
+    const given = new WeakRef(request)
+    await call.abandon()
+    return { call, given }
+  }
+  const { call, given } = await ended()
+  await turn()
+  setFlagsFromString("--expose-gc")
+  runInNewContext("gc")()
+  assert.ok(given.deref() === undefined)
+  assert.equal(call.isOver, true)
 })

@@ -13,23 +13,36 @@ export interface Request extends Search {
   readonly fail: (error: unknown) => void
 }
 
+const nothing = (): void => undefined
+
 export class Call implements Queued {
-  readonly request: Request
+  /**
+   * Forgotten at the end. What the queue was made of before outlives scavenges by chance, and keeps the calls that it had,
+   * each of which would keep all that its caller made for it.
+   */
+  #request: Request | undefined
   /** Whether it was expected to be short enough for the event loop. */
   isShort: boolean
   /** First query that nobody has taken yet. */
   next = 0
-  isOver = false
   #read = 0
-  readonly #groups = new Set<Group>()
+  #groups: ReadonlyArray<Group> = []
   /** Called when the call is over, whichever way. */
-  onEnd: () => void = () => undefined
+  onEnd: () => void = nothing
 
   constructor(request: Request, isShort: boolean) {
-    this.request = request
+    this.#request = request
     this.isShort = isShort
   }
 
+  get isOver(): boolean {
+    return this.#request === undefined
+  }
+
+  /** What is wanted, of a call that is not over. */
+  get request(): Request {
+    return this.#request!
+  }
   get collection(): object {
     return this.request.memory
   }
@@ -42,34 +55,41 @@ export class Call implements Queued {
 
   /** Takes note that a group has some of its queries. */
   joined(group: Group): void {
-    this.#groups.add(group)
+    this.#groups = [...this.#groups, group]
   }
 
   /** Takes note that a group has read `count` of its queries; over when it was the last. */
   left(group: Group, count: number): void {
-    this.#groups.delete(group)
+    this.#groups = this.#groups.filter((other) => other !== group)
     this.#read += count
-    if (this.#read === this.request.count && this.#end()) this.request.done()
+    if (this.#read === this.#request?.count) this.#end()?.done()
   }
 
   /** Fails, once nothing runs any more that ran for this call alone. */
   async fail(error: unknown): Promise<void> {
-    if (this.isOver) return
-    await this.abandon()
-    this.request.fail(error)
+    const request = this.#end()
+    if (request === undefined) return
+    await this.#cancelled()
+    request.fail(error)
   }
 
   /** Ends without a word, as its caller has gone; settles once nothing runs any more that ran for this call alone. */
   async abandon(): Promise<void> {
-    if (!this.#end()) return
-    await Promise.all(Array.from(this.#groups, (group) => group.cancelIfUnwanted()))
+    if (this.#end() !== undefined) await this.#cancelled()
   }
 
-  #end(): boolean {
-    if (this.isOver) return false
-    this.isOver = true
+  async #cancelled(): Promise<void> {
+    await Promise.all(this.#groups.map((group) => group.cancelIfUnwanted()))
+  }
+
+  /** What was wanted of a call that ends now; undefined when it was over. */
+  #end(): Request | undefined {
+    const request = this.#request
+    if (request === undefined) return undefined
     this.onEnd()
-    return true
+    this.onEnd = nothing
+    this.#request = undefined
+    return request
   }
 }
 
