@@ -11,13 +11,29 @@ const isBytes = (chunk: unknown): chunk is Uint8Array => chunk instanceof Uint8A
 export const jsonOfBytes = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
   `"${Buffer.from(buffer, byteOffset, byteLength).toString("base64")}"`
 
-/** As `refusingLost`, and no number that JSON makes null of. */
+/** What JSON makes an empty object of. */
+const EMPTIED = [Error, RegExp, Promise, WeakMap, WeakSet]
+
+/** Whether JSON makes null of what is something else: a number without a form, an invalid date, what an array has no form for. */
+const isNulled = (original: unknown, isItem: boolean): boolean => {
+  if (original instanceof Date) return Number.isNaN(original.getTime())
+  if (typeof original === "number" || original instanceof Number) return !Number.isFinite(Number(original))
+  return isItem && (original === undefined || typeof original === "function" || typeof original === "symbol")
+}
+
+/** As `refusingLost`, and nothing that JSON makes null or an empty object of. */
 function refusing(this: unknown, name: string, value: unknown): unknown {
-  if (typeof value === "number" && !Number.isFinite(value)) throw new TypeError(`${name} is ${value}`)
+  const original = (this as Readonly<Record<string, unknown>>)[name]
+  if (isNulled(original, Array.isArray(this)) || EMPTIED.some((type) => value instanceof type)) {
+    throw new TypeError(`${name} has no form in JSON`)
+  }
   return refusingLost.call(this, name, value)
 }
 
-/** The JSON of an answer; undefined when it has none that would give it back. */
+/**
+ * The JSON of an answer; undefined when it has none that would give it back. Properties that are undefined or functions are left
+ * out, and what tells of itself as JSON, such as a date, is what it tells.
+ */
 export const jsonOf = (answer: unknown, form: Form = "value"): string | undefined => {
   if (form !== "value") {
     if (!Array.isArray(answer)) return undefined

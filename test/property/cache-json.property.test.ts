@@ -1,0 +1,52 @@
+/** What an answer is kept as: it is given back as it was, or not kept. */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import fc from "fast-check"
+import { answerOf, jsonOf } from "../../src/core/cache/json.ts"
+
+const REFUSED = Symbol("refused")
+
+/**
+ * What a caller may count on to be served in place of a value: the same, but for properties that are undefined, which are left
+ * out, dates, which are texts, boxes, which are what is in them, and minus zero, which is zero.
+ */
+const promised = (value: unknown): unknown => {
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? REFUSED : value.toISOString()
+  if (value instanceof Number || value instanceof String || value instanceof Boolean) return promised(value.valueOf())
+  if (typeof value === "number") return Number.isFinite(value) ? value + 0 : REFUSED
+  if (typeof value === "bigint" || value === undefined) return REFUSED
+  if (typeof value !== "object" || value === null) return value
+  if (Array.isArray(value)) return whole(Array.from(value, promised))
+  if (Object.prototype.toString.call(value) !== "[object Object]") return REFUSED
+  const parts = Object.entries(value).filter(([, part]) => part !== undefined)
+  const kept = parts.map(([name, part]) => [name, promised(part)] as const)
+  return kept.some(([, part]) => part === REFUSED) ? REFUSED : Object.fromEntries(kept)
+}
+
+const whole = (items: ReadonlyArray<unknown>): unknown => (items.includes(REFUSED) ? REFUSED : items)
+
+test("any value is given back as it was, or has no form to be kept in", () => {
+  const values = fc.anything({
+    withBigInt: true,
+    withBoxedValues: true,
+    withDate: true,
+    withMap: true,
+    withSet: true,
+    withNullPrototype: true,
+    withSparseArray: true,
+    withTypedArray: true,
+    withUnicodeString: true
+  })
+  let kept = 0
+  fc.assert(
+    fc.property(values, (value) => {
+      const json = jsonOf(value)
+      const wanted = promised(value)
+      if (json === undefined) return assert.equal(wanted, REFUSED)
+      kept++
+      assert.deepEqual(answerOf(json, "value"), wanted)
+    }),
+    { numRuns: 5000 }
+  )
+  assert.ok(kept > 500, `${kept} were kept`)
+})
