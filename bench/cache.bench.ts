@@ -3,12 +3,13 @@ import { type SemanticCache, semanticCache } from "../src/cache.ts"
 import { open, staticEmbedder } from "../src/index.ts"
 import { callers } from "./cache-callers.ts"
 import { asked, CACHE, DIMENSIONS, fill, randomVector } from "./caching.ts"
+import { evicting } from "./evicting.ts"
 import type { Measured } from "./figure.ts"
 import { gptcacheTimes } from "./gptcache.ts"
 import { hitRates } from "./hit-rates.ts"
 import { sentences } from "./sentences.ts"
 import { rowCounts, type Setting } from "./setting.ts"
-import { interleave, median, quantile, ratio, type Times } from "./timing.ts"
+import { interleave, median, ratio, type Times } from "./timing.ts"
 
 export const about = "the semantic cache: latency, texts, memory, callers, eviction, and hit rates of policies"
 
@@ -125,38 +126,5 @@ async function* memory(entries: number): AsyncGenerator<Measured> {
     value,
     unit: "B/entry",
     target: "50"
-  }
-}
-
-/** Look-ups while a fifth of the entries give way, and then without anything beside them. */
-async function* evicting(entries: number): AsyncGenerator<Measured> {
-  await using db = await open(":memory:")
-  const full = await semanticCache(db, CACHE)
-  await fill(full, entries, 1)
-  const { bytes } = full.stats()
-  await full[Symbol.asyncDispose]()
-  const strangers = Array.from({ length: 500 }, randomVector)
-  // A cache that is opened with a smaller budget is above it: it evicts down to eight tenths at once.
-  await using cache = await semanticCache(db, { ...CACHE, maxBytes: bytes })
-  const times = async (goesOn: (done: number) => boolean): Promise<ReadonlyArray<number>> => {
-    const found: Array<number> = []
-    while (goesOn(found.length)) {
-      const start = performance.now()
-      await cache.get(asked(0, `other words ${found.length}`), { vector: strangers[found.length % 500]! })
-      found.push((performance.now() - start) * 1000)
-    }
-    return found.sort((a, b) => a - b)
-  }
-  const busy = await times(() => cache.stats().bytes > 0.8 * bytes)
-  const quiet = await times((done) => done < busy.length)
-  const during = `while ${cache.stats().evicted} of ${entries} entries give way`
-  for (const [name, q] of [
-    ["p50", 0.5],
-    ["p99.9", 0.999]
-  ] as const) {
-    const [value, alone] = [quantile(busy, q), quantile(quiet, q)]
-    const beside = { against: "nothing beside it", ratio: value / alone }
-    yield { case: `look-up ${during}, ${name}`, value, unit: "us", ...beside }
-    yield { case: `  longer than alone, ${name}`, value: value - alone, unit: "us", target: "< 1000" }
   }
 }
