@@ -1,7 +1,7 @@
 /** How many duplicates the verifier finds within an error budget, beside the best threshold on cosines, and what it takes. */
 
 import { halves, readPairs } from "../scripts/verifier/pairs.ts"
-import { denseFigures, figuresOf, REPORTED } from "../scripts/verifier/report.ts"
+import { denseFigures, figuresOf, ownFigures, REPORTED } from "../scripts/verifier/report.ts"
 import { Judging, MOST_JUDGED } from "../src/core/cache/verify/judging.ts"
 import { shippedModel } from "../src/core/cache/verify/model.ts"
 import { StaticEncoder } from "../src/core/embed/static-encode.ts"
@@ -27,7 +27,8 @@ async function* quality(path: string): AsyncGenerator<Measured> {
   const judging = new Judging(await staticTable())
   const { forest } = await shippedModel()
   const calibration = await shippedCalibration()
-  const { report } = halves(readPairs(path))
+  const pairs = readPairs(path)
+  const { report } = halves(pairs)
   for (const sizes of REPORTED) {
     for await (const { name, value, threshold } of figuresOf(judging, report, forest, calibration, sizes)) {
       const against = threshold !== undefined && { against: THRESHOLD, ratio: value / threshold }
@@ -36,6 +37,9 @@ async function* quality(path: string): AsyncGenerator<Measured> {
     }
   }
   for await (const { name, value } of denseFigures(judging, report, forest, calibration)) {
+    yield { case: name, value, unit: "share" }
+  }
+  for await (const { name, value } of ownFigures(judging, report, pairs, forest)) {
     yield { case: name, value, unit: "share" }
   }
 }
