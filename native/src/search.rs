@@ -211,10 +211,13 @@ unsafe fn hits(
             if let Some(least) = plan.min_score {
                 found.retain(|hit| f64::from(hit.score_and_row().0) >= least);
             }
-            if plan.fetch.is_some_and(|fetch| fetch > 0) {
-                found = diversity::diverse(plan, source.segments, found, cancel)?;
+            match plan.fetch {
+                Some(fetch) if fetch > 0 => diversity::diverse(plan, source.segments, found, cancel),
+                _ => {
+                    found.sort_unstable_by_key(rescore::best_first);
+                    Some(found)
+                }
             }
-            Some(found)
         };
         found.into_iter().enumerate().map(finish).collect()
     }

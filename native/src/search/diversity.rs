@@ -6,7 +6,7 @@
 //! is that of the plain greedy definition.
 
 use super::diversity_fast;
-use super::rescore::Hit;
+use super::rescore::{Hit, best_first, keep_best};
 use super::scan::Cancel;
 use super::segment::Segment;
 use crate::kernels::{dot, f16, l2, quantise};
@@ -50,23 +50,28 @@ impl Ord for Bound {
     }
 }
 
-/// Chooses `keep` of the best `fetch` hits, in the order of the choice. `found` is best first. `None` when cancelled.
+/// Chooses `keep` of the best `fetch` hits, in the order of the choice. `None` when cancelled.
 ///
 /// # Safety
 /// `bounds::check` accepted the plan, whose precision is not none, the hits are rows of the segments, and the cancel word is
 /// inside `control`.
-pub unsafe fn diverse(plan: &SearchPlan, segments: &[Segment], found: Vec<Hit>, cancel: &Cancel) -> Option<Vec<Hit>> {
-    let candidates = found.get(..plan.fetch.unwrap_or(0) as usize).unwrap_or(&found);
+pub unsafe fn diverse(
+    plan: &SearchPlan,
+    segments: &[Segment],
+    mut found: Vec<Hit>,
+    cancel: &Cancel,
+) -> Option<Vec<Hit>> {
+    keep_best(&mut found, plan.fetch.unwrap_or(0) as usize);
     // SAFETY: the caller's promise.
     let chosen = unsafe {
-        match plan.fast {
-            Some(true) if diversity_fast::keeps_worth(plan, candidates.len()) => {
-                diversity_fast::chosen(plan, segments, candidates, cancel)?
-            }
-            _ => chosen(plan, segments, candidates, cancel)?,
+        if plan.fast == Some(true) && diversity_fast::keeps_worth(plan, found.len()) {
+            diversity_fast::chosen(plan, segments, &mut found, cancel)?
+        } else {
+            found.sort_unstable_by_key(best_first);
+            chosen(plan, segments, &found, cancel)?
         }
     };
-    Some(chosen.iter().filter_map(|at| candidates.get(*at)).copied().collect())
+    Some(chosen.iter().filter_map(|at| found.get(*at)).copied().collect())
 }
 
 /// # Safety
@@ -106,26 +111,27 @@ unsafe fn chosen(plan: &SearchPlan, segments: &[Segment], candidates: &[Hit], ca
     Some(chosen)
 }
 
-/// Writes the vector of a hit as f32; zeros when its row is in no segment.
+/// Where the vector of a hit is as f32: where it is stored, or in `row`, which it is written to. Zeros when its row is in no
+/// segment.
 ///
 /// # Safety
-/// `bounds::check` accepted the plan, whose precision is not none, for the segments, and `out` has room for as many
+/// `bounds::check` accepted the plan, whose precision is not none, for the segments, and `row` has room for as many
 /// elements as there are dimensions.
-pub unsafe fn load(plan: &SearchPlan, segments: &[Segment], hit: &Hit, out: *mut f32) {
+pub unsafe fn widened(plan: &SearchPlan, segments: &[Segment], hit: &Hit, row: *mut f32) -> *const f32 {
     let d = plan.dimensions as usize;
-    let (_, row) = hit.score_and_row();
-    let slot = row as usize % SLOTS;
+    let (_, at) = hit.score_and_row();
+    let slot = at as usize % SLOTS;
     // SAFETY: the slot has a vector of `d` elements, and a scale for int8. The vector is read as it is: hits are checked
     // once more before they are returned.
     unsafe {
-        let Some(segment) = segments.get(row as usize / SLOTS) else { return out.write_bytes(0, d) };
-        let x = segment.vector(slot);
-        match plan.precision {
-            F16 => f16::widen()(x.cast(), out, d),
-            INT8 => quantise::dequantise()(x.cast(), segment.scale(slot), out, d),
-            _ => x.cast::<f32>().copy_to_nonoverlapping(out, d),
+        match (segments.get(at as usize / SLOTS), plan.precision) {
+            (None, _) => row.write_bytes(0, d),
+            (Some(segment), F16) => f16::widen()(segment.vector(slot).cast(), row, d),
+            (Some(segment), INT8) => quantise::dequantise()(segment.vector(slot).cast(), segment.scale(slot), row, d),
+            (Some(segment), _) => return segment.vector(slot).cast(),
         }
     }
+    row
 }
 
 /// Elements of memory that a thread keeps for its next choice: pages that are had anew are cleared first, which takes
@@ -170,13 +176,17 @@ impl<'a> Vectors<'a> {
     /// Appends the vector of a hit; zeros when its row is in no segment.
     ///
     /// # Safety
-    /// As for [`load`].
+    /// As for [`widened`].
     unsafe fn push(&mut self, hit: &Hit) {
         let d = self.d;
         self.all.reserve(d);
+        let room: *mut f32 = self.all.spare_capacity_mut().as_mut_ptr().cast();
         // SAFETY: the caller's promise, and `d` elements were reserved, all of which are written.
         unsafe {
-            load(self.plan, self.segments, hit, self.all.spare_capacity_mut().as_mut_ptr().cast());
+            let vector = widened(self.plan, self.segments, hit, room);
+            if vector != room.cast_const() {
+                room.copy_from_nonoverlapping(vector, d);
+            }
             self.all.set_len(self.all.len() + d);
         }
     }

@@ -1,27 +1,32 @@
 //! Maximal marginal relevance of nearly the same worth, from a part of the candidates and of the comparisons.
 //!
-//! - **A floor of relevance**: the candidates that are met are the best by score, four times as many as are chosen, and a few
-//!   that are spread over the others. Where one of those is worth most, what lies above it is met as well.
+//! - **A floor of relevance**: the candidates that are met are the best by score, some more than twice as many as are chosen, and
+//!   a sample of the others. Where one of those is worth most, the others are put in order and what lies above it is met as well.
 //! - **A sample of the chosen**: beyond a number of them, not every one that is chosen is compared with what is left.
-//! - **Copies** of what is met, of one byte a component: they are compared in a sixth of the time.
+//! - **Copies** of what is met, of one byte a component: they are compared in a sixth of the time. A worth only falls, so
+//!   that those which are behind by what they were worth are not compared with what was chosen since.
 //!
 //! Where relevance decides less, or nearly all candidates would be met, the exact choice is made.
 
-use super::diversity::load;
-use super::rescore::Hit;
+use super::diversity::widened;
+use super::rescore::{Hit, best_first, nth_best};
 use super::scan::Cancel;
 use super::segment::Segment;
 use crate::kernels::int8;
 use crate::kernels::int8_rows::{self, DotRows, ROWS};
 use crate::kernels::quantise::Steps;
-use crate::plan::{L2, SearchPlan};
+use crate::plan::{L2, SLOTS, SearchPlan};
+use std::array;
 
-/// Candidates that are met, for each that is chosen.
-const MET_A_CHOICE: usize = 4;
-/// Candidates that are met at least.
-const LEAST_MET: usize = 32;
-/// Candidates that are spread over all.
-const SPREAD: usize = 16;
+/// Candidates that are met for each that is chosen, and those that are met anyway.
+const MET_A_CHOICE: usize = 2;
+const MET_ANYWAY: usize = 20;
+/// One of so many others is met, and so many further down for each of them that turns out to be worth more.
+const OTHERS_A_MET: usize = 32;
+/// What spreads numbers of rows over all numbers: 2^32 over the golden ratio (Knuth, The Art of Computer Programming 3, 6.4).
+const SPREADER: u32 = 0x9e37_79b1;
+/// Candidates ahead whose vectors are asked for: they lie anywhere in memory.
+const AHEAD: usize = 4;
 /// Of the chosen so many are compared with what is left, then every other one of as many, every third, and so on.
 const COMPARED: usize = 128;
 /// Least weight of relevance, and where many are chosen: with less the furthest may be worth most, and all must be met.
@@ -39,214 +44,362 @@ pub fn keeps_worth(plan: &SearchPlan, count: usize) -> bool {
     plan.lambda.unwrap_or(1.0) >= least_lambda && count >= least_count
 }
 
-/// Positions of the chosen candidates in the order of the choice; `None` when cancelled.
+/// Candidates that are met at first, from the best on, for so many that are chosen.
+fn met_at_first(keep: usize) -> usize {
+    MET_ANYWAY + MET_A_CHOICE * keep
+}
+
+/// Positions of the chosen candidates, in the order of the choice; they are put in order as far as that is needed. `None`
+/// when cancelled.
 ///
 /// # Safety
 /// As for `diversity::diverse`.
 pub unsafe fn chosen(
     plan: &SearchPlan,
     segments: &[Segment],
-    candidates: &[Hit],
+    candidates: &mut [Hit],
     cancel: &Cancel,
 ) -> Option<Vec<usize>> {
     let (keep, count) = (plan.keep as usize, candidates.len());
-    let mut met = Met::new(plan, segments, candidates);
     // Candidates before this one are met, and of the others some.
-    let mut floor = count.min(LEAST_MET.max(MET_A_CHOICE * keep));
-    let step = (count / SPREAD).max(1);
-    let spread = (step / 2..count).step_by(step).filter(|at| *at >= floor);
-    for at in (0..floor).chain(spread) {
+    let mut floor = count.min(met_at_first(keep));
+    nth_best(candidates, floor);
+    if let Some(best) = candidates.get_mut(..floor) {
+        best.sort_unstable_by_key(best_first);
+    }
+    let mut met = Met::new(plan, segments, candidates);
+    let sample = met.sample(floor);
+    let mut ahead = (0..floor).chain(sample.iter().copied());
+    ahead.by_ref().take(AHEAD).for_each(|at| met.prefetch(at));
+    for at in (0..floor).chain(sample.iter().copied()) {
+        ahead.next().into_iter().for_each(|at| met.prefetch(at));
         // SAFETY: the caller's promise, here and below.
         unsafe { met.push(at) };
     }
     let mut chosen = Vec::with_capacity(keep.min(count));
     // The first is the nearest of all: nothing was chosen that it could be like.
-    let mut best = (!met.left.is_empty()).then_some(0);
-    while let Some(place) = best {
+    let mut best = (count > 0).then_some(Best { number: 0, at: 0, worth: 0.0 });
+    while let Some(Best { number, at, .. }) = best {
         // SAFETY: the cancel word is inside `control`.
         unsafe { cancel.check()? };
-        let at = met.left.get(place).map_or(0, |left| left.at);
         if at >= floor {
+            if met.put_in_order(floor) {
+                best = met.best();
+                continue;
+            }
             // What is above it may be worth as much, and as much below as there are others that are worth more than all
             // that were met above the floor.
-            let end = count.min((at + 1).max(floor + step * met.better(floor).saturating_sub(1)));
+            let end = count.min((at + 1).max(floor + OTHERS_A_MET * met.better(floor).saturating_sub(1)));
             for at in floor..end {
                 // SAFETY: as above.
                 unsafe { met.push(at) };
             }
             floor = end;
-            best = met.best();
         } else {
             chosen.push(at);
             if chosen.len() == keep {
                 break;
             }
             let before = chosen.len() - 1;
-            best = met.choose(place, before.is_multiple_of(before / COMPARED + 1));
+            met.choose(number, before.is_multiple_of(before / COMPARED + 1));
         }
+        best = met.best();
     }
     Some(chosen)
 }
 
-/// A candidate that was met and not chosen.
-struct Left {
-    /// Position among the candidates.
-    at: usize,
-    copy: Copied,
-    score: f32,
-    /// The largest score that it has against one of the chosen.
-    nearest: f32,
+/// Candidates that were met, as many as the kernel compares at a time. Copies of them follow one another.
+struct Few {
+    /// Positions among the candidates.
+    at: [usize; ROWS],
+    /// Which are candidates, and not chosen.
+    left: [bool; ROWS],
+    score: [f32; ROWS],
+    /// What a step of each copy is worth.
+    scale: [f32; ROWS],
+    /// Squared lengths: 0 but for l2.
+    squares: [f32; ROWS],
+    /// The largest score that each has against one of the chosen, of as many as they were compared with.
+    nearest: [f32; ROWS],
+    compared: usize,
+    /// What each was worth then: now it is worth that at most. Least of all where none is left.
+    worth: [f32; ROWS],
+    /// The most that one of those that are left can be worth.
+    bound: f32,
 }
 
-/// A vector of steps of one size.
+impl Few {
+    const NONE: Few = Few {
+        at: [0; ROWS],
+        left: [false; ROWS],
+        score: [f32::NEG_INFINITY; ROWS],
+        scale: [0.0; ROWS],
+        squares: [0.0; ROWS],
+        nearest: [f32::NEG_INFINITY; ROWS],
+        compared: 0,
+        worth: [f32::NEG_INFINITY; ROWS],
+        bound: f32::INFINITY,
+    };
+
+    /// Puts a candidate in a place that has none.
+    fn put(&mut self, place: usize, at: usize, score: f32, copied: Copied) {
+        set(&mut self.at, place, at);
+        set(&mut self.left, place, true);
+        set(&mut self.score, place, score);
+        set(&mut self.scale, place, copied.scale);
+        set(&mut self.squares, place, copied.squares);
+        set(&mut self.worth, place, f32::INFINITY);
+    }
+
+    /// Takes the candidate out of those that are left.
+    fn take(&mut self, place: usize) -> Option<Copied> {
+        set(&mut self.left, place, false);
+        set(&mut self.score, place, f32::NEG_INFINITY);
+        set(&mut self.worth, place, f32::NEG_INFINITY);
+        self.bind();
+        Some(Copied { scale: *self.scale.get(place)?, squares: *self.squares.get(place)? })
+    }
+
+    /// Position and worth of each that is left, and its place among these.
+    fn each(&self) -> impl Iterator<Item = (usize, usize, f32)> {
+        let all = self.at.iter().zip(&self.worth).zip(&self.left).enumerate();
+        all.filter_map(|(place, ((at, worth), left))| left.then_some((place, *at, *worth)))
+    }
+
+    /// Takes note of the products with one of the chosen, whose steps are worth `scale`.
+    #[inline(never)]
+    fn compared_with(&mut self, products: [f32; ROWS], scale: f32, squares: f32) {
+        let own = self.scale.iter().zip(&self.squares);
+        for ((nearest, product), (own_scale, own_squares)) in self.nearest.iter_mut().zip(products).zip(own) {
+            let score = product * own_scale * scale - own_squares - squares;
+            *nearest = if score > *nearest { score } else { *nearest };
+        }
+    }
+
+    /// Finds what each is worth now.
+    fn weigh(&mut self, lambda: f32) {
+        for ((worth, score), nearest) in self.worth.iter_mut().zip(self.score).zip(self.nearest) {
+            *worth = lambda * score - (1.0 - lambda) * nearest;
+        }
+        self.bind();
+    }
+
+    /// Finds the most that one of those that are left can be worth.
+    fn bind(&mut self) {
+        self.bound =
+            self.worth.iter().fold(f32::NEG_INFINITY, |bound, worth| if *worth > bound { *worth } else { bound });
+    }
+}
+
+fn set<T>(all: &mut [T; ROWS], place: usize, value: T) {
+    if let Some(one) = all.get_mut(place) {
+        *one = value;
+    }
+}
+
+/// What the steps of a copy are worth.
 #[derive(Clone, Copy)]
 struct Copied {
-    /// Which of all.
-    number: usize,
-    scale: f64,
+    scale: f32,
     /// Squared length: 0 but for l2.
-    squares: f64,
+    squares: f32,
+}
+
+/// One of the chosen, which those that are left are compared with.
+struct Compared {
+    /// Which of all that were met.
+    number: usize,
+    copied: Copied,
 }
 
 /// Candidates that were met, with a copy of each.
 struct Met<'a> {
     plan: &'a SearchPlan,
     segments: &'a [Segment],
-    candidates: &'a [Hit],
-    left: Vec<Left>,
+    candidates: &'a mut [Hit],
+    /// Whether all candidates are in order.
+    is_in_order: bool,
+    all: Vec<Few>,
+    /// Of the last of these, how many there are.
+    last: usize,
+    /// Their copies.
+    steps: Vec<i8>,
     /// Whether a candidate was met.
     known: Vec<bool>,
-    /// Copies of the chosen that are compared.
-    compared: Vec<Copied>,
-    steps: Vec<i8>,
+    compared: Vec<Compared>,
     row: Vec<f32>,
     dots: DotRows,
     quantise: Steps,
 }
 
 impl<'a> Met<'a> {
-    fn new(plan: &'a SearchPlan, segments: &'a [Segment], candidates: &'a [Hit]) -> Self {
+    fn new(plan: &'a SearchPlan, segments: &'a [Segment], candidates: &'a mut [Hit]) -> Self {
         let (d, count) = (plan.dimensions as usize, candidates.len());
-        let usual = count.min(LEAST_MET.max(MET_A_CHOICE * plan.keep as usize) + SPREAD);
+        let usual = count.min(met_at_first(plan.keep as usize) + count / OTHERS_A_MET).next_multiple_of(ROWS);
         Met {
             plan,
             segments,
             candidates,
-            left: Vec::with_capacity(usual),
-            known: vec![false; count],
-            compared: Vec::new(),
+            is_in_order: false,
+            all: Vec::with_capacity(usual / ROWS),
+            last: ROWS,
             steps: Vec::with_capacity(usual * d),
+            known: vec![false; count],
+            compared: Vec::with_capacity(plan.keep as usize),
             row: vec![0.0; d],
             dots: int8_rows::dot_rows(),
             quantise: Steps::pick(),
         }
     }
 
+    /// A sample of the candidates from `floor` on, the same in whatever order they are.
+    fn sample(&self, floor: usize) -> Vec<usize> {
+        let below = (floor..).zip(self.candidates.get(floor..).unwrap_or_default());
+        let is_met = |hit: &Hit| hit.score_and_row().1.wrapping_mul(SPREADER) < u32::MAX / OTHERS_A_MET as u32 + 1;
+        below.filter(|(_, hit)| is_met(hit)).map(|(at, _)| at).collect()
+    }
+
+    /// Asks for the vector of a candidate.
+    fn prefetch(&self, at: usize) {
+        let row = self.candidates.get(at).map_or(0, |hit| hit.score_and_row().1) as usize;
+        if let Some(segment) = self.segments.get(row / SLOTS) {
+            segment.prefetch_row(row % SLOTS);
+        }
+    }
+
+    /// Puts the candidates in order from `floor` on: false where that was done. None of these is chosen yet.
+    fn put_in_order(&mut self, floor: usize) -> bool {
+        if std::mem::replace(&mut self.is_in_order, true) {
+            return false;
+        }
+        let (Some(known), Some((_, below))) =
+            (self.known.get_mut(floor..), self.candidates.split_at_mut_checked(floor))
+        else {
+            return false;
+        };
+        let met = self.all.iter_mut().flat_map(|few| few.at.iter_mut()).filter(|at| **at >= floor);
+        let met: Vec<_> = met.filter_map(|at| Some((below.get(*at - floor).copied()?, at))).collect();
+        below.sort_unstable_by_key(best_first);
+        known.fill(false);
+        for (hit, at) in met {
+            let place = below.partition_point(|other| best_first(other) < best_first(&hit));
+            *at = floor + place;
+            if let Some(known) = known.get_mut(place) {
+                *known = true;
+            }
+        }
+        true
+    }
+
     /// Meets a candidate, unless that was done.
     ///
     /// # Safety
-    /// As for `diversity::load`.
+    /// As for `diversity::widened`.
     unsafe fn push(&mut self, at: usize) {
         let (Some(hit), Some(known)) = (self.candidates.get(at), self.known.get_mut(at)) else { return };
         if std::mem::replace(known, true) {
             return;
         }
         let d = self.row.len();
-        let number = self.steps.len() / d;
-        self.steps.resize((number + 1) * d, 0);
-        let (row, steps) = (self.row.as_mut_ptr(), self.steps.as_mut_ptr().wrapping_add(number * d));
-        // SAFETY: `row` and the end of `steps` are `d` elements each, and the kernels were picked for this CPU.
+        // What was compared is left as it is.
+        if self.last == ROWS || self.all.last().is_none_or(|few| few.compared > 0) {
+            self.all.push(Few::NONE);
+            self.steps.resize(self.all.len() * ROWS * d, 0);
+            self.last = 0;
+        }
+        let place = self.last;
+        self.last += 1;
+        let from = ((self.all.len() - 1) * ROWS + place) * d;
+        let (row, steps) = (self.row.as_mut_ptr(), self.steps.as_mut_ptr().wrapping_add(from));
+        // SAFETY: `row` and what `steps` has from there on are `d` elements at least, and the kernels were picked for this CPU.
         let (scale, squares) = unsafe {
-            load(self.plan, self.segments, hit, row);
-            let scale = self.quantise.write(row, steps, d);
-            (f64::from(scale), if self.plan.metric == L2 { int8::sum_squares()(steps, d) } else { 0 })
+            let vector = widened(self.plan, self.segments, hit, row);
+            let scale = self.quantise.write(vector, steps, d);
+            (scale, if self.plan.metric == L2 { int8::sum_squares()(steps, d) } else { 0 })
         };
-        let copy = Copied { number, scale, squares: f64::from(squares) * scale * scale };
-        let mut nearest = f32::NEG_INFINITY;
-        for others in self.compared.chunks(ROWS) {
-            let scores = self.scores(copy, others.iter().copied());
-            nearest = scores.into_iter().take(others.len()).fold(nearest, f32::max);
-        }
         let (score, _) = hit.score_and_row();
-        self.left.push(Left { at, copy, score, nearest });
+        if let Some(few) = self.all.last_mut() {
+            let squares = squares as f32 * scale * scale;
+            few.put(place, at, score, Copied { scale, squares });
+        }
     }
 
-    /// Takes what is at `place` out of those that are left, and compares it with them; where the one is then that is
-    /// worth most.
-    fn choose(&mut self, place: usize, is_compared: bool) -> Option<usize> {
-        let copy = self.left.swap_remove(place).copy;
-        if !is_compared {
-            return self.best();
+    /// Takes one out of those that are left, which it may be compared with from now on.
+    fn choose(&mut self, number: usize, is_compared: bool) {
+        let Some(few) = self.all.get_mut(number / ROWS) else { return };
+        if let Some(copied) = few.take(number % ROWS).filter(|_| is_compared) {
+            self.compared.push(Compared { number, copied });
         }
-        self.compared.push(copy);
-        let mut best = Best::new(self.plan);
-        let mut left = std::mem::take(&mut self.left);
-        for (i, some) in left.chunks_mut(ROWS).enumerate() {
-            let scores = self.scores(copy, some.iter().map(|left| left.copy));
-            for ((place, left), score) in (ROWS * i..).zip(some).zip(scores) {
-                left.nearest = left.nearest.max(score);
-                best.offer(place, left);
+    }
+
+    /// The one that is worth most. A worth can only have fallen since it was known, so that what is behind by it is not
+    /// looked at.
+    fn best(&mut self) -> Option<Best> {
+        let mut all = std::mem::take(&mut self.all);
+        let mut best = None;
+        let mut look = |i: usize, few: &mut Few| {
+            let is_behind = |best: Option<Best>, few: &Few| best.is_some_and(|best| best.worth > few.bound);
+            if is_behind(best, few) {
+                return;
             }
+            self.compare(i, few);
+            if !is_behind(best, few) {
+                few.each().for_each(|(place, at, worth)| {
+                    Best::offer(&mut best, Best { number: ROWS * i + place, at, worth })
+                });
+            }
+        };
+        // The likeliest first: it spares most of the others.
+        let likely = all.iter_mut().enumerate().max_by(|(_, a), (_, b)| a.bound.total_cmp(&b.bound));
+        if let Some((i, few)) = likely {
+            look(i, few);
         }
-        self.left = left;
-        best.place
-    }
-
-    /// Where the one is that is worth most.
-    fn best(&self) -> Option<usize> {
-        let mut best = Best::new(self.plan);
-        self.left.iter().enumerate().for_each(|(place, left)| best.offer(place, left));
-        best.place
+        all.iter_mut().enumerate().for_each(|(i, few)| look(i, few));
+        self.all = all;
+        best
     }
 
     /// How many from `floor` on are worth more than all before it.
-    fn better(&self, floor: usize) -> usize {
-        let mut best = Best::new(self.plan);
-        self.left.iter().filter(|left| left.at < floor).for_each(|left| best.offer(0, left));
-        self.left.iter().filter(|left| left.at >= floor && best.worth(left) > best.most).count()
+    fn better(&mut self, floor: usize) -> usize {
+        let mut all = std::mem::take(&mut self.all);
+        all.iter_mut().enumerate().for_each(|(i, few)| self.compare(i, few));
+        let above = all.iter().flat_map(Few::each).filter(|(_, at, _)| *at < floor);
+        let most = above.fold(f32::NEG_INFINITY, |most, (_, _, worth)| most.max(worth));
+        let better = all.iter().flat_map(Few::each).filter(|(_, at, worth)| *at >= floor && *worth > most).count();
+        self.all = all;
+        better
     }
 
-    /// The collection's score of one copy against others, at most as many as the kernel takes.
-    fn scores(&self, one: Copied, others: impl Iterator<Item = Copied>) -> [f32; ROWS] {
+    /// Compares the `i`th few with what was chosen since that was done.
+    fn compare(&self, i: usize, few: &mut Few) {
         let d = self.row.len();
-        let steps = |copy: Copied| self.steps.as_ptr().wrapping_add(copy.number * d);
-        let mut copies = [one; ROWS];
-        copies.iter_mut().zip(others).for_each(|(copy, other)| *copy = other);
-        // SAFETY: every copy has `d` elements, and the kernel was picked for this CPU.
-        let dots = unsafe { (self.dots)(&copies.map(steps), steps(one), d) };
-        let mut scores = [0.0; ROWS];
-        for ((score, dot), other) in scores.iter_mut().zip(dots).zip(copies) {
-            let product = f64::from(dot) * one.scale * other.scale;
-            let is_l2 = self.plan.metric == L2;
-            *score = (if is_l2 { 2.0 * product - one.squares - other.squares } else { product }) as f32;
+        let steps = |number: usize| self.steps.as_ptr().wrapping_add(number * d);
+        let rows: [_; ROWS] = array::from_fn(|place| steps(ROWS * i + place));
+        let times = if self.plan.metric == L2 { 2.0 } else { 1.0 };
+        for chosen in self.compared.iter().skip(few.compared) {
+            // SAFETY: every copy has `d` elements, and the kernel was picked for this CPU.
+            let dots = unsafe { (self.dots)(&rows, steps(chosen.number), d) };
+            few.compared_with(dots.map(|dot| dot as f32), times * chosen.copied.scale, chosen.copied.squares);
         }
-        scores
+        few.compared = self.compared.len();
+        few.weigh(self.plan.lambda.unwrap_or(1.0) as f32);
     }
 }
 
 /// The one of all that were offered that is worth most; of equals the better ranked.
+#[derive(Clone, Copy)]
 struct Best {
-    lambda: f64,
-    most: f64,
+    number: usize,
     at: usize,
-    place: Option<usize>,
+    worth: f32,
 }
 
 impl Best {
-    fn new(plan: &SearchPlan) -> Self {
-        Best { lambda: plan.lambda.unwrap_or(1.0), most: f64::NEG_INFINITY, at: usize::MAX, place: None }
-    }
-
     #[inline(always)]
-    fn worth(&self, left: &Left) -> f64 {
-        self.lambda * f64::from(left.score) - (1.0 - self.lambda) * f64::from(left.nearest)
-    }
-
-    #[inline(always)]
-    fn offer(&mut self, place: usize, left: &Left) {
-        let worth = self.worth(left);
-        if worth > self.most || (worth == self.most && left.at < self.at) || self.place.is_none() {
-            (self.most, self.at, self.place) = (worth, left.at, Some(place));
+    fn offer(best: &mut Option<Best>, other: Best) {
+        let is_best = |best: Best| best.worth > other.worth || (best.worth == other.worth && best.at < other.at);
+        if !best.is_some_and(is_best) {
+            *best = Some(other);
         }
     }
 }

@@ -63,7 +63,7 @@ impl Source<'_> {
     }
 }
 
-/// Scores candidates with the stored vectors: the best `most` of them, best first. `exhaustive` says that what they were
+/// Scores candidates with the stored vectors: the best `most` of them, in any order. `exhaustive` says that what they were
 /// found by is their score, which then stands for the estimate. `None` when cancelled.
 ///
 /// # Safety
@@ -100,10 +100,16 @@ pub unsafe fn scored(
             found.push(Hit { entry: pack(score, *row), estimate: *estimate, generation });
         }
     }
-    Some(sorted(found, exhaustive, most))
+    keep_best(&mut found, most);
+    if exhaustive {
+        for hit in &mut found {
+            (hit.estimate, _) = hit.score_and_row();
+        }
+    }
+    Some(found)
 }
 
-/// Candidates that keep their estimates as scores, best first.
+/// Candidates that keep their estimates as scores, in any order.
 ///
 /// # Safety
 /// The candidates are rows of the segments.
@@ -114,7 +120,7 @@ pub unsafe fn confirmed(source: Source, candidates: Vec<(f32, u32)>) -> Vec<Hit>
         let (passes, generation) = unsafe { segment.whole(slot, || source.passes(segment, slot)) }?;
         passes.then_some(Hit { entry: pack(estimate, row), estimate, generation })
     };
-    sorted(candidates.into_iter().filter_map(hit).collect(), false, usize::MAX)
+    candidates.into_iter().filter_map(hit).collect()
 }
 
 /// As [`scored`] for the best `depth.first` candidates by estimate, and for those of the others that may be among the hits:
@@ -138,7 +144,7 @@ pub unsafe fn scored_deeply(
     let rest = candidates.split_off(depth.first);
     // SAFETY: as above.
     let mut found = unsafe { scored(source, scorer, query, candidates, false, usize::MAX, cancel)? };
-    let least = match found.get(depth.wanted - 1) {
+    let least = match nth_best(&mut found, depth.wanted - 1) {
         Some(last) => {
             let off = |hit: &Hit| (f64::from(hit.score_and_row().0) - f64::from(hit.estimate)).powi(2);
             let mean = found.iter().map(off).sum::<f64>() / found.len() as f64;
@@ -149,22 +155,24 @@ pub unsafe fn scored_deeply(
     let near = rest.into_iter().filter(|(estimate, _)| f64::from(*estimate) > least).collect();
     // SAFETY: as above.
     found.extend(unsafe { scored(source, scorer, query, near, false, usize::MAX, cancel)? });
-    Some(sorted(found, false, usize::MAX))
+    Some(found)
 }
 
-fn sorted(mut found: Vec<Hit>, estimates_are_scores: bool, most: usize) -> Vec<Hit> {
-    let best_first = |hit: &Hit| Reverse(hit.entry);
-    if most < found.len() {
-        found.select_nth_unstable_by_key(most, best_first);
-        found.truncate(most);
+/// What hits are in order by, the best first.
+pub fn best_first(hit: &Hit) -> Reverse<u64> {
+    Reverse(hit.entry)
+}
+
+/// Leaves the best `most` hits, in any order.
+pub fn keep_best(hits: &mut Vec<Hit>, most: usize) {
+    if nth_best(hits, most).is_some() {
+        hits.truncate(most);
     }
-    found.sort_unstable_by_key(best_first);
-    if estimates_are_scores {
-        for hit in &mut found {
-            (hit.estimate, _) = hit.score_and_row();
-        }
-    }
-    found
+}
+
+/// The hit that has `n` better ones, which are before it from now on; `None` when there are no more than `n`.
+pub fn nth_best(hits: &mut [Hit], n: usize) -> Option<Hit> {
+    (n < hits.len()).then(|| *hits.select_nth_unstable_by_key(n, best_first).1)
 }
 
 fn prefetch(segments: &[Segment], row: u32) {

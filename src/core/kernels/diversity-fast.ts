@@ -1,8 +1,8 @@
 /**
  * Maximal marginal relevance of nearly the same worth, from a part of the candidates and of the comparisons.
  *
- * - A floor of relevance: the candidates that are met are the best by score, four times as many as are chosen, and a few that are
- *   spread over the others. Where one of those is worth most, what lies above it is met as well.
+ * - A floor of relevance: the candidates that are met are the best by score, some more than twice as many as are chosen, and a
+ *   sample of the others. Where one of those is worth most, what lies above it is met as well.
  * - A sample of the chosen: beyond a number of them, not every one that is chosen is compared with what is left.
  * - Copies of what is met, of one byte a component, are what is compared.
  *
@@ -11,12 +11,13 @@
 import { quantise } from "./int8.ts"
 import { METRIC } from "./shape.ts"
 
-/** Candidates that are met, for each that is chosen. */
-const MET_A_CHOICE = 4
-/** Candidates that are met at least. */
-const LEAST_MET = 32
-/** Candidates that are spread over all. */
-const SPREAD = 16
+/** Candidates that are met for each that is chosen, and those that are met anyway. */
+const MET_A_CHOICE = 2
+const MET_ANYWAY = 20
+/** One of so many others is met, and so many further down for each of them that turns out to be worth more. */
+const OTHERS_A_MET = 32
+/** What spreads numbers of rows over all numbers: 2^32 over the golden ratio (Knuth, The Art of Computer Programming 3, 6.4). */
+const SPREADER = 0x9e3779b1
 /** Of the chosen so many are compared with what is left, then every other one of as many, every third, and so on. */
 const COMPARED = 128
 /** Least weight of relevance, and where many are chosen: with less the furthest may be worth most, and all must be met. */
@@ -29,6 +30,7 @@ const CANDIDATES_A_CHOICE = 4
 
 /** Of candidates, best first, those that are worth most together. */
 export interface Candidates {
+  readonly rows: ArrayLike<number>
   readonly scores: ArrayLike<number>
   /** The stored vectors as f32, one after the other. */
   readonly vectors: Float32Array
@@ -56,18 +58,20 @@ export const keepsWorth = ({ keep, lambda }: Pick<Choice, "keep" | "lambda">, co
 
 /** Positions of the chosen candidates in the order of the choice. */
 export const chosenFast = (
-  { scores, vectors }: Candidates,
+  { rows, scores, vectors }: Candidates,
   { dimensions, metric, keep, lambda }: Choice
 ): ReadonlyArray<number> => {
   const count = scores.length
   const copyOf = (at: number): Copy => {
     const steps = new Int8Array(dimensions)
     const scale = quantise(vectors, at * dimensions, dimensions, steps, 0)
-    return { steps, scale, squares: integerDot(steps, steps) * scale * scale }
+    const isL2 = metric === METRIC.l2
+    return { steps, scale, squares: isL2 ? times(integerDot(steps, steps), scale, scale) : 0 }
   }
-  const score = (a: Copy, b: Copy): number => {
-    const product = integerDot(a.steps, b.steps) * a.scale * b.scale
-    return Math.fround(metric === METRIC.l2 ? 2 * product - a.squares - b.squares : product)
+  const score = (chosen: Copy, other: Copy): number => {
+    const scale = metric === METRIC.l2 ? 2 * chosen.scale : chosen.scale
+    const product = times(integerDot(chosen.steps, other.steps), other.scale, scale)
+    return Math.fround(Math.fround(product - other.squares) - chosen.squares)
   }
   /** What was met and not chosen, with the largest score that it has against one of the chosen. */
   const left = new Map<number, { readonly copy: Copy; nearest: number }>()
@@ -77,9 +81,15 @@ export const chosenFast = (
     if (known.has(at)) return
     known.add(at)
     const copy = copyOf(at)
-    left.set(at, { copy, nearest: Math.max(Number.NEGATIVE_INFINITY, ...compared.map((other) => score(other, copy))) })
+    left.set(at, {
+      copy,
+      nearest: Math.max(Number.NEGATIVE_INFINITY, ...compared.map((chosen) => score(chosen, copy)))
+    })
   }
-  const worth = (at: number): number => lambda * scores[at]! - (1 - lambda) * left.get(at)!.nearest
+  const relevance = Math.fround(lambda)
+  const novelty = Math.fround(1 - relevance)
+  const worth = (at: number): number =>
+    Math.fround(Math.fround(relevance * scores[at]!) - Math.fround(novelty * left.get(at)!.nearest))
   /** How many from `floor` on are worth more than all before it. */
   const better = (floor: number): number => {
     const most = [...left.keys()]
@@ -92,17 +102,16 @@ export const chosenFast = (
     return met.length === 0 ? undefined : met.reduce((best, at) => (worth(at) > worth(best) ? at : best))
   }
   // Candidates before this one are met, and of the others some.
-  let floor = Math.min(count, Math.max(LEAST_MET, MET_A_CHOICE * keep))
+  let floor = Math.min(count, MET_ANYWAY + MET_A_CHOICE * keep)
   for (let at = 0; at < floor; at++) meet(at)
-  const step = Math.max(1, Math.floor(count / SPREAD))
-  for (let at = Math.floor(step / 2); at < count; at += step) meet(at)
+  for (let at = floor; at < count; at++) if (isMetAnyway(rows[at]!)) meet(at)
   const chosen: Array<number> = []
   // The first is the nearest of all: nothing was chosen that it could be like.
   for (let at = count > 0 ? 0 : undefined; at !== undefined; at = best()) {
     if (at >= floor) {
       // What is above it may be worth as much, and as much below as there are others that are worth more than all that
       // were met above the floor.
-      const end = Math.min(count, Math.max(at + 1, floor + step * (better(floor) - 1)))
+      const end = Math.min(count, Math.max(at + 1, floor + OTHERS_A_MET * (better(floor) - 1)))
       for (let next = floor; next < end; next++) meet(next)
       floor = end
       continue
@@ -118,6 +127,11 @@ export const chosenFast = (
   }
   return chosen
 }
+
+const isMetAnyway = (row: number): boolean => Math.imul(row, SPREADER) >>> 0 < 2 ** 32 / OTHERS_A_MET
+
+/** The product of three, as f32 has it. */
+const times = (a: number, b: number, c: number): number => Math.fround(Math.fround(Math.fround(a) * b) * c)
 
 const integerDot = (a: Int8Array, b: Int8Array): number => {
   let sum = 0

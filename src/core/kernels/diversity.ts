@@ -14,8 +14,9 @@ import { METRIC } from "./shape.ts"
 export const fetched = ({ fetch = 0 }: SearchPlan, found: number): number => Math.min(found, fetch)
 
 /** Positions of the chosen candidates in the order of the choice. */
-export const diverse = (plan: SearchPlan, { scores, vectors }: Candidates): ReadonlyArray<number> => {
+export const diverse = (plan: SearchPlan, candidates: Candidates): ReadonlyArray<number> => {
   const { dimensions, keep, lambda = 1, fast = false } = plan
+  const { scores, vectors } = candidates
   const score = (a: number, b: number): number => {
     const query = vectors.subarray(a * dimensions, (a + 1) * dimensions)
     const from = b * dimensions
@@ -24,7 +25,7 @@ export const diverse = (plan: SearchPlan, { scores, vectors }: Candidates): Read
     )
   }
   if (fast && keepsWorth({ keep, lambda }, scores.length))
-    return chosenFast({ scores, vectors }, { dimensions, metric: plan.metric, keep, lambda })
+    return chosenFast(candidates, { dimensions, metric: plan.metric, keep, lambda })
   const left = Array.from(scores, (_, at) => at)
   const nearest = left.map(() => Number.NEGATIVE_INFINITY)
   const chosen: Array<number> = []

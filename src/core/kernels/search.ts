@@ -194,7 +194,8 @@ const chosen = (
     const segment = segments[Math.floor(rows[i]! / SLOTS)]!
     loadVector(plan, segment, rows[i]! % SLOTS, vectors, at * dimensions)
   }
-  return diverse(plan, { scores: Array.from(first, (i) => scores[i]!), vectors }).map((at) => first[at]!)
+  const candidates = { rows: first.map((i) => rows[i]!), scores: Array.from(first, (i) => scores[i]!), vectors }
+  return diverse(plan, candidates).map((at) => first[at]!)
 }
 
 const requirePlan = (
