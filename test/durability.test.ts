@@ -323,25 +323,6 @@ test("writers of one key take turns, those of many share a flush", async () => {
   assert.equal(notes.size(), 1)
 })
 
-test("writes of one key are done in the order of their calls, the first of a collection too", async () => {
-  for (const at of [":memory:", await folder()]) {
-    await using db = await open(at, { threads: 1 })
-    const notes = await db.collection("notes", { dimensions: 2 })
-    const entry = (key: string, payload: number) => ({ key, vector: [1, payload], payload })
-    const [, , removed] = await Promise.all([
-      notes.add(entry("a", 1)),
-      notes.add(entry("b", 1)),
-      notes.delete("b"),
-      notes.update({ key: "a", payload: 2 }),
-      notes.namespace("other").add(entry("a", 3))
-    ])
-    assert.equal(removed, true)
-    await assert.rejects(notes.add(entry("a", 4)), { _tag: "DuplicateKey" })
-    assert.deepEqual((await notes.get("a"))?.payload, 2)
-    assert.equal(await notes.get("b"), undefined)
-  }
-})
-
 describe("an image that is written while others write", () => {
   test("is of one moment: it opens without its log's newer frames, and with them is what was acknowledged", async () => {
     const path = await folder()
