@@ -87,16 +87,20 @@ test("a write that a worker died over is done where the log has it, and not wher
   const workers = new Set<Worker>()
   const onWorker = (worker: Worker) => void workers.add(worker)
   process.on("worker", onWorker)
-  const walBytes = () => statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  // The size need not change: there is room ahead.
+  const walTime = () => statSync(`${path}-wal`, { bigint: true, throwIfNoEntry: false })?.mtimeNs ?? 0n
   const use = async (storage: Storage) => {
     const log = await storage.create("notes", "{}")
     const done: Array<number> = []
     const found: Array<number> = []
-    for (let i = 0; i < DEATHS; i++) {
-      const before = walBytes()
+    let attempts = 0
+    // As often as it takes to meet both.
+    for (let i = 0; i < DEATHS || ((done.length === 0 || done.length === i) && i < 10 * DEATHS); i++) {
+      attempts++
+      const before = walTime()
       const die = () => {
         // Half of them while the log is being flushed.
-        for (const end = performance.now() + 1000; i % 2 === 0 && walBytes() === before && performance.now() < end; );
+        for (const end = performance.now() + 1000; i % 2 === 0 && walTime() === before && performance.now() < end; );
         for (const worker of workers) void worker.terminate()
         workers.clear()
       }
@@ -110,16 +114,17 @@ test("a write that a worker died over is done where the log has it, and not wher
     const { id, shape } = log
     const whole = new CollectionLog(storage, "notes", { id, shape, folded: 0, last: log.last })
     for await (const frame of whole.after(0)) found.push(Number(decodeFrame(frame).keys[0]))
-    return { done, found }
+    return { done, found, attempts }
   }
-  const { done, found } = await Effect.runPromise(
+  const { done, found, attempts } = await Effect.runPromise(
     Effect.scoped(
       Effect.flatMap(Storage.scoped({ path, relaxed: false }), (storage) => Effect.promise(() => use(storage)))
     )
   )
   process.off("worker", onWorker)
   assert.deepEqual(done, found)
-  assert.ok(done.length > 0 && done.length < DEATHS, `${done}`)
+  assert.ok(done.length > 0, "none was done")
+  assert.ok(attempts > done.length, `${done}`)
 })
 
 test("the end of the log that somebody asked for before a write takes none of its numbers back", async () => {
