@@ -80,21 +80,6 @@ const met = (limits: Limits): Effect.Effect<never, SabineError> =>
  */
 export type Start<A> = (done: (value: A) => void, fail: (error: unknown) => void) => (() => Promise<void>) | undefined
 
-/** Settles at once with what `work` gives or throws. */
-export const atOnce =
-  <A>(work: () => A): Start<A> =>
-  (done, fail) => {
-    let value: A
-    try {
-      value = work()
-    } catch (error) {
-      fail(error)
-      return undefined
-    }
-    done(value)
-    return undefined
-  }
-
 /** Starts what `make` makes of the arguments of a call as they are now; what it throws fails. */
 export const making =
   <A>(make: () => Start<A>): Start<A> =>
@@ -108,6 +93,16 @@ export const making =
     }
     return start(done, fail)
   }
+
+/** Settles at once with what `work` gives or throws. */
+export const atOnce = <A>(work: () => A): Start<A> =>
+  making(() => {
+    const value = work()
+    return (done) => {
+      done(value)
+      return undefined
+    }
+  })
 
 /** Runs `end` when a call has settled, before it says so. */
 export const ending =

@@ -21,10 +21,13 @@ const isNulled = (original: unknown, isItem: boolean): boolean => {
   return isItem && (original === undefined || typeof original === "function" || typeof original === "symbol")
 }
 
+const isEmptied = (value: unknown): boolean =>
+  typeof value === "object" && EMPTIED.some((type) => value instanceof type)
+
 /** As `refusingLost`, and nothing that JSON makes null or an empty object of. */
 function refusing(this: unknown, name: string, value: unknown): unknown {
   const original = (this as Readonly<Record<string, unknown>>)[name]
-  if (isNulled(original, Array.isArray(this)) || EMPTIED.some((type) => value instanceof type)) {
+  if (isNulled(original, Array.isArray(this)) || isEmptied(value)) {
     throw new TypeError(`${name} has no form in JSON`)
   }
   return refusingLost.call(this, name, value)

@@ -106,6 +106,20 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     return row < 0 ? undefined : { row, encoded }
   }
 
+  /** Starts a write of an entry with the vector it comes with; one whose vector is to be made of its text needs a fiber. */
+  const writing =
+    <C>(check: (store: Store, entry: EntryInput) => C, start: (checked: C, vector?: Float32Array) => Start<void>) =>
+    (entry: EntryInput): Effect.Effect<void, SabineError> =>
+      chosen(() =>
+        wantsEmbedding(entry)
+          ? Effect.gen(function* () {
+              const checked = yield* attempt(() => check(store, entry))
+              const vector = yield* vectorOf(entry)
+              yield* directInRoom(making(() => start(checked, vector)))
+            })
+          : directInRoom(making(() => start(check(store, entry), givenVector(store, entry))))
+      )
+
   /** The vector of the text of an entry. */
   const vectorOf = ({ text }: EntryInput): Effect.Effect<Float32Array, SabineError> =>
     abortable(async (signal) => {
@@ -150,27 +164,14 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     }
   }
 
-  const addition = (checked: CheckedEntry, vector: Float32Array | undefined): Start<void> => {
+  const addition = (checked: CheckedEntry, vector?: Float32Array): Start<void> => {
     if (vector === undefined) throw nothingGiven("a vector or a text")
     if (needsFirstEncoder(store) && !first.isUnderWay) return firstAddition(checked, vector)
     requireCodes(parts)
     return write(checked.key, () => preparedAddition(checked, vector))
   }
 
-  const addEmbedded = Effect.fnUntraced(function* (entry: EntryInput) {
-    const checked = yield* attempt(() => checkedEntry(store, entry))
-    const vector = yield* vectorOf(entry)
-    yield* directInRoom(making(() => addition(checked, vector)))
-  })
-
-  const add = (entry: EntryInput): Effect.Effect<void, SabineError> =>
-    chosen(() =>
-      wantsEmbedding(entry)
-        ? addEmbedded(entry)
-        : directInRoom(making(() => addition(checkedEntry(store, entry), givenVector(store, entry))))
-    )
-
-  const change = ({ key, payload, given }: CheckedChange, vector: Float32Array | undefined): Start<void> => {
+  const change = ({ key, payload, given }: CheckedChange, vector?: Float32Array): Start<void> => {
     if (vector === undefined && payload === undefined && given === undefined) {
       throw nothingGiven("a vector, a text, a payload or fields")
     }
@@ -204,19 +205,6 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
       }
     })
   }
-
-  const updateEmbedded = Effect.fnUntraced(function* (entry: EntryInput) {
-    const checked = yield* attempt(() => checkedChange(store, entry))
-    const vector = yield* vectorOf(entry)
-    yield* directInRoom(making(() => change(checked, vector)))
-  })
-
-  const update = (entry: EntryInput): Effect.Effect<void, SabineError> =>
-    chosen(() =>
-      wantsEmbedding(entry)
-        ? updateEmbedded(entry)
-        : directInRoom(making(() => change(checkedChange(store, entry), givenVector(store, entry))))
-    )
 
   const removal = (key: string): Start<boolean> => {
     checkedKey(key, NO_NAMESPACE)
@@ -261,7 +249,12 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
       (options) => limited(addAll(entries, options), { signal: options.signal })
     )
 
-  return { add, addMany, update, delete: (key) => directInRoom(making(() => removal(key))) }
+  return {
+    add: writing(checkedEntry, addition),
+    addMany,
+    update: writing(checkedChange, change),
+    delete: (key) => directInRoom(making(() => removal(key)))
+  }
 }
 
 const nothingGiven = (wanted: string) => new InvalidParameter({ parameter: "entry", reason: `wanted ${wanted}` })

@@ -30,6 +30,7 @@ const CANDIDATES_A_CHOICE = 4
 
 /** Of candidates, best first, those that are worth most together. */
 export interface Candidates {
+  /** Numbers of the rows, which say what is a sample of them. */
   readonly rows: ArrayLike<number>
   readonly scores: ArrayLike<number>
   /** The stored vectors as f32, one after the other. */
