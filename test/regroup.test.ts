@@ -92,7 +92,7 @@ test("what goes through lists and rows leaves turns to others", async () => {
   const turns = await turnsOf((soFar) => {
     const assign = async (rows: Uint32Array) => {
       read = soFar()
-      return rows.fill(0)
+      return new Uint32Array(rows.length)
     }
     return regroup(lists, assign, dropping(200, dropped))
   })

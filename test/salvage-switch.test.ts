@@ -8,6 +8,7 @@ import { after, describe, test } from "node:test"
 import { type Interrupted, noteLosses, together, told, untold } from "../src/core/salvage/untold.ts"
 import { open, RowsLost, repair, verify } from "../src/index.ts"
 import { failsWith } from "./failures.ts"
+import { makeTwoImages } from "./salvaging.ts"
 
 const root = await mkdtemp(join(tmpdir(), "sabine-switch-"))
 after(() => rm(root, { recursive: true }))
@@ -34,17 +35,22 @@ const interrupted = async (path: string): Promise<void> => {
   await rm(inTheWay, { recursive: true })
 }
 
+/** Makes a folder of collections of so many entries each. */
+const makeSaved = async (path: string, names: ReadonlyArray<string>, entries: number): Promise<void> => {
+  await using db = await open(path)
+  for (const name of names) {
+    const collection = await db.collection(name, { dimensions: 2 })
+    for (let i = 0; i < entries; i++) await collection.add({ key: `${name}${i}`, vector: [1, i] })
+  }
+  await db.save()
+}
+
 const namedKeys = (losses: ReadonlyArray<RowsLost>): ReadonlyArray<string> =>
   losses.flatMap(({ keys }) => keys.map(({ key }) => key)).sort()
 
 test("is made good by salvaging again", async () => {
   const path = folder()
-  {
-    await using db = await open(path)
-    const notes = await db.collection("notes", { dimensions: 2 })
-    for (let i = 0; i < 9; i++) await notes.add({ key: `${i}`, vector: [1, i] })
-    await db.save()
-  }
+  await makeSaved(path, ["notes"], 9)
   const sqlite = new DatabaseSync(join(path, "records.sqlite"))
   sqlite.exec("UPDATE log SET frame = zeroblob(length(frame)) WHERE number = 2")
   sqlite.close()
@@ -60,14 +66,7 @@ test("is made good by salvaging again", async () => {
 
 test("has its losses told by the next salvage, once", async () => {
   const path = folder()
-  {
-    await using db = await open(path)
-    const notes = await db.collection("notes", { dimensions: 2 })
-    await notes.add({ key: "a", vector: [1, 0] })
-    await db.save()
-    await notes.add({ key: "b", vector: [0, 1] })
-    await db.save()
-  }
+  await makeTwoImages(path)
   for (const name of ["notes.image", "notes.previous.image"]) await damage(join(path, name))
   const whole = await repair(await copyOf(path))
   assert.ok(namedKeys(whole.losses).length > 0)
@@ -82,14 +81,7 @@ test("has its losses told by the next salvage, once", async () => {
 test("loses nothing of several collections, and says so", async () => {
   const path = folder()
   const names = ["notes", "others"]
-  {
-    await using db = await open(path)
-    for (const name of names) {
-      const collection = await db.collection(name, { dimensions: 2 })
-      for (let i = 0; i < 5; i++) await collection.add({ key: `${name}${i}`, vector: [1, i] })
-    }
-    await db.save()
-  }
+  await makeSaved(path, names, 5)
   await damage(join(path, "notes.image"))
   await interrupted(path)
   assert.deepEqual((await repair(path)).losses, [])

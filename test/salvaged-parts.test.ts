@@ -18,6 +18,7 @@ import {
   verify
 } from "../src/index.ts"
 import { failsWith } from "./failures.ts"
+import { makeTwoImages } from "./salvaging.ts"
 
 const root = await mkdtemp(join(tmpdir(), "sabine-parts-"))
 after(() => rm(root, { recursive: true }))
@@ -313,14 +314,7 @@ test("going back to a checkpoint that was interrupted is finished before anythin
 
 test("reading tells how far it is, to the last byte, before anything is repaired", async () => {
   const path = folder()
-  {
-    await using db = await open(path)
-    const notes = await db.collection("notes", { dimensions: 2 })
-    await notes.add({ key: "a", vector: [1, 0] })
-    await db.save()
-    await notes.add({ key: "b", vector: [0, 1] })
-    await db.save()
-  }
+  await makeTwoImages(path)
   const image = await readFile(join(path, "notes.image"))
   image[600]! ^= 1
   await writeFile(join(path, "notes.image"), image)

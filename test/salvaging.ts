@@ -42,6 +42,16 @@ export const filesOf = async (folder: string): Promise<Map<string, Buffer>> => {
   return new Map(await Promise.all(names.map(async ({ name }) => [name, await readFile(join(folder, name))] as const)))
 }
 
+/** Makes a folder of which the older image has the first of two entries, and the newest both. */
+export const makeTwoImages = async (path: string): Promise<void> => {
+  await using db = await open(path)
+  const notes = await db.collection(NAME, { dimensions: 2 })
+  await notes.add({ key: "a", vector: [1, 0] })
+  await db.save()
+  await notes.add({ key: "b", vector: [0, 1] })
+  await db.save()
+}
+
 const CALLS = 90
 const KEYS = 12
 
