@@ -1,7 +1,8 @@
 //! Maximal marginal relevance of nearly the same worth, from a part of the candidates and of the comparisons.
 //!
-//! - **A floor of relevance**: the candidates that are met are the best by score, some more than twice as many as are chosen, and
-//!   a sample of the others. Where one of those is worth most, the others are put in order and what lies above it is met as well.
+//! - **A floor of relevance**: the candidates that are met are the best by score, some more than half as many again as are
+//!   chosen. Where those that are left are much more like what was chosen than the ones before them were, one below the
+//!   floor may be worth more: as many again are met, and the choice is made anew.
 //! - **A sample of the chosen**: beyond a number of them, not every one that is chosen is compared with what is left.
 //! - **Copies** of what is met, of one byte a component: they are compared in a sixth of the time. A worth only falls, so
 //!   that those which are behind by what they were worth are not compared with what was chosen since.
@@ -21,13 +22,11 @@ use crate::plan::{L2, SLOTS, SearchPlan};
 use few::{Copied, Few};
 use std::array;
 
-/// Candidates that are met for each that is chosen, and those that are met anyway.
-const MET_A_CHOICE: usize = 2;
+/// Candidates that are met for every two that are chosen, and those that are met anyway.
+const MET_TWO_CHOICES: usize = 3;
 const MET_ANYWAY: usize = 20;
-/// One of so many others is met, and so many further down for each of them that turns out to be worth more.
-const OTHERS_A_MET: usize = 32;
-/// What spreads numbers of rows over all numbers: 2^32 over the golden ratio (Knuth, The Art of Computer Programming 3, 6.4).
-const SPREADER: u32 = 0x9e37_79b1;
+/// A loss that is let pass, as a part of what the best that was met is worth.
+const LET_PASS: f32 = 0.01;
 /// Candidates ahead whose vectors are asked for: they lie anywhere in memory.
 const AHEAD: usize = 4;
 /// Of the chosen so many are compared with what is left, then every other one of as many, every third, and so on.
@@ -47,11 +46,6 @@ pub fn keeps_worth(plan: &SearchPlan, count: usize) -> bool {
     plan.lambda.unwrap_or(1.0) >= least_lambda && count >= least_count
 }
 
-/// Candidates that are met at first, from the best on, for so many that are chosen.
-fn met_at_first(keep: usize) -> usize {
-    MET_ANYWAY + MET_A_CHOICE * keep
-}
-
 /// Positions of the chosen candidates, in the order of the choice; they are put in order as far as that is needed. `None`
 /// when cancelled.
 ///
@@ -64,48 +58,36 @@ pub unsafe fn chosen(
     cancel: &Cancel,
 ) -> Option<Vec<usize>> {
     let (keep, count) = (plan.keep as usize, candidates.len());
-    // Candidates before this one are met, and of the others some.
-    let mut floor = count.min(met_at_first(keep));
-    nth_best(candidates, floor);
-    if let Some(best) = candidates.get_mut(..floor) {
-        best.sort_unstable_by_key(best_first);
-    }
-    let mut met = Met::new(plan, segments, candidates);
-    let sample = met.sample(floor);
-    let mut ahead = (0..floor).chain(sample.iter().copied());
-    ahead.by_ref().take(AHEAD).for_each(|at| met.prefetch(at));
-    for at in (0..floor).chain(sample.iter().copied()) {
-        ahead.next().into_iter().for_each(|at| met.prefetch(at));
-        // SAFETY: the caller's promise, here and below.
-        unsafe { met.push(at) };
-    }
+    let mut met = Met::new(plan, segments);
+    // SAFETY: the caller's promise, here and below.
+    unsafe { met.meet(candidates, count.min(MET_ANYWAY + MET_TWO_CHOICES * keep / 2)) };
     let mut chosen = Vec::with_capacity(keep.min(count));
     // The first is the nearest of all: nothing was chosen that it could be like.
-    let mut best = (count > 0).then_some(Best { number: 0, at: 0, worth: 0.0 });
-    while let Some(Best { number, at, .. }) = best {
+    let first = (count > 0).then_some(Best { at: 0, worth: 0.0 });
+    let mut best = first;
+    // What the last one lost by being like one that was chosen before it.
+    let mut likeness = None;
+    while let Some(Best { at, worth }) = best {
         // SAFETY: the cancel word is inside `control`.
         unsafe { cancel.check()? };
-        if at >= floor {
-            if met.put_in_order(floor) {
-                best = met.best();
+        if !chosen.is_empty() {
+            let least = likeness.unwrap_or_else(|| met.novelty * met.score(at));
+            if met.count < count && met.may_be_worth_more(worth, least) {
+                chosen.clear();
+                met.begin_anew();
+                // SAFETY: as above.
+                unsafe { met.meet(candidates, count.min(2 * met.count)) };
+                (best, likeness) = (first, None);
                 continue;
             }
-            // What is above it may be worth as much, and as much below as there are others that are worth more than all
-            // that were met above the floor.
-            let end = count.min((at + 1).max(floor + OTHERS_A_MET * met.better(floor).saturating_sub(1)));
-            for at in floor..end {
-                // SAFETY: as above.
-                unsafe { met.push(at) };
-            }
-            floor = end;
-        } else {
-            chosen.push(at);
-            if chosen.len() == keep {
-                break;
-            }
-            let before = chosen.len() - 1;
-            met.choose(number, before.is_multiple_of(before / COMPARED + 1));
+            likeness = Some(met.relevance * met.score(at) - worth);
         }
+        chosen.push(at);
+        if chosen.len() == keep {
+            break;
+        }
+        let before = chosen.len() - 1;
+        met.choose(at, before.is_multiple_of(before / COMPARED + 1));
         best = met.best();
     }
     Some(chosen)
@@ -113,8 +95,7 @@ pub unsafe fn chosen(
 
 /// One of the chosen, which those that are left are compared with.
 struct Compared {
-    /// Which of all that were met.
-    number: usize,
+    at: usize,
     copied: Copied,
 }
 
@@ -122,16 +103,13 @@ struct Compared {
 struct Met<'a> {
     plan: &'a SearchPlan,
     segments: &'a [Segment],
-    candidates: &'a mut [Hit],
-    /// Whether all candidates are in order.
-    is_in_order: bool,
+    relevance: f32,
+    novelty: f32,
+    /// How many were met: the best.
+    count: usize,
     all: Vec<Few>,
-    /// Of the last of these, how many there are.
-    last: usize,
     /// Their copies.
     steps: Vec<i8>,
-    /// Whether a candidate was met.
-    known: Vec<bool>,
     compared: Vec<Compared>,
     row: Vec<f32>,
     dots: DotRows,
@@ -139,102 +117,95 @@ struct Met<'a> {
 }
 
 impl<'a> Met<'a> {
-    fn new(plan: &'a SearchPlan, segments: &'a [Segment], candidates: &'a mut [Hit]) -> Self {
-        let (d, count) = (plan.dimensions as usize, candidates.len());
-        let usual = count.min(met_at_first(plan.keep as usize) + count / OTHERS_A_MET).next_multiple_of(ROWS);
+    fn new(plan: &'a SearchPlan, segments: &'a [Segment]) -> Self {
+        let relevance = plan.lambda.unwrap_or(1.0) as f32;
         Met {
             plan,
             segments,
-            candidates,
-            is_in_order: false,
-            all: Vec::with_capacity(usual / ROWS),
-            last: ROWS,
-            steps: Vec::with_capacity(usual * d),
-            known: vec![false; count],
+            relevance,
+            novelty: 1.0 - relevance,
+            count: 0,
+            all: Vec::new(),
+            steps: Vec::new(),
             compared: Vec::with_capacity(plan.keep as usize),
-            row: vec![0.0; d],
+            row: vec![0.0; plan.dimensions as usize],
             dots: int8_rows::dot_rows(),
             quantise: Steps::pick(),
         }
     }
 
-    /// A sample of the candidates from `floor` on, the same in whatever order they are.
-    fn sample(&self, floor: usize) -> Vec<usize> {
-        let below = (floor..).zip(self.candidates.get(floor..).unwrap_or_default());
-        let is_met = |hit: &Hit| hit.score_and_row().1.wrapping_mul(SPREADER) < u32::MAX / OTHERS_A_MET as u32 + 1;
-        below.filter(|(_, hit)| is_met(hit)).map(|(at, _)| at).collect()
+    /// Meets the best `count` candidates, of which some were met. Nothing is chosen.
+    ///
+    /// # Safety
+    /// As for `diversity::diverse`.
+    unsafe fn meet(&mut self, candidates: &mut [Hit], count: usize) {
+        let Some(left) = candidates.get_mut(self.count..) else { return };
+        let more = count - self.count;
+        nth_best(left, more);
+        let Some(left) = left.get_mut(..more) else { return };
+        left.sort_unstable_by_key(best_first);
+        let few = count.div_ceil(ROWS);
+        self.all.resize_with(few, || Few::NONE);
+        self.steps.resize(few * ROWS * self.row.len(), 0);
+        let mut ahead = left.iter();
+        ahead.by_ref().take(AHEAD).for_each(|hit| self.prefetch(hit));
+        for hit in left.iter() {
+            ahead.next().into_iter().for_each(|hit| self.prefetch(hit));
+            // SAFETY: the caller's promise.
+            unsafe { self.copy(hit) };
+        }
     }
 
     /// Asks for the vector of a candidate.
-    fn prefetch(&self, at: usize) {
-        let row = self.candidates.get(at).map_or(0, |hit| hit.score_and_row().1) as usize;
+    fn prefetch(&self, hit: &Hit) {
+        let row = hit.score_and_row().1 as usize;
         if let Some(segment) = self.segments.get(row / SLOTS) {
             segment.prefetch_row(row % SLOTS);
         }
     }
 
-    /// Puts the candidates in order from `floor` on: false where that was done. None of these is chosen yet.
-    fn put_in_order(&mut self, floor: usize) -> bool {
-        if std::mem::replace(&mut self.is_in_order, true) {
-            return false;
-        }
-        let (Some(known), Some((_, below))) =
-            (self.known.get_mut(floor..), self.candidates.split_at_mut_checked(floor))
-        else {
-            return false;
-        };
-        let met = self.all.iter_mut().flat_map(|few| few.at.iter_mut()).filter(|at| **at >= floor);
-        let met: Vec<_> = met.filter_map(|at| Some((below.get(*at - floor).copied()?, at))).collect();
-        below.sort_unstable_by_key(best_first);
-        known.fill(false);
-        for (hit, at) in met {
-            let place = below.partition_point(|other| best_first(other) < best_first(&hit));
-            *at = floor + place;
-            if let Some(known) = known.get_mut(place) {
-                *known = true;
-            }
-        }
-        true
-    }
-
-    /// Meets a candidate, unless that was done.
+    /// Copies the next candidate.
     ///
     /// # Safety
-    /// As for `diversity::widened`.
-    unsafe fn push(&mut self, at: usize) {
-        let (Some(hit), Some(known)) = (self.candidates.get(at), self.known.get_mut(at)) else { return };
-        if std::mem::replace(known, true) {
-            return;
-        }
-        let d = self.row.len();
-        // What was compared is left as it is.
-        if self.last == ROWS || self.all.last().is_none_or(|few| few.compared > 0) {
-            self.all.push(Few::NONE);
-            self.steps.resize(self.all.len() * ROWS * d, 0);
-            self.last = 0;
-        }
-        let place = self.last;
-        self.last += 1;
-        let from = ((self.all.len() - 1) * ROWS + place) * d;
-        let (row, steps) = (self.row.as_mut_ptr(), self.steps.as_mut_ptr().wrapping_add(from));
+    /// As for `diversity::widened`; `steps` and `all` have room for it.
+    unsafe fn copy(&mut self, hit: &Hit) {
+        let (d, at) = (self.row.len(), self.count);
+        let (row, steps) = (self.row.as_mut_ptr(), self.steps.as_mut_ptr().wrapping_add(at * d));
         // SAFETY: `row` and what `steps` has from there on are `d` elements at least, and the kernels were picked for this CPU.
         let (scale, squares) = unsafe {
             let vector = widened(self.plan, self.segments, hit, row);
             let scale = self.quantise.write(vector, steps, d);
             (scale, if self.plan.metric == L2 { int8::sum_squares()(steps, d) } else { 0 })
         };
-        let (score, _) = hit.score_and_row();
-        if let Some(few) = self.all.last_mut() {
+        if let Some(few) = self.all.get_mut(at / ROWS) {
             let squares = squares as f32 * scale * scale;
-            few.put(place, at, score, Copied { scale, squares });
+            few.put(at % ROWS, hit.score_and_row().0, Copied { scale, squares });
         }
+        self.count += 1;
+    }
+
+    fn score(&self, at: usize) -> f32 {
+        self.all.get(at / ROWS).map_or(f32::NEG_INFINITY, |few| few.score(at % ROWS))
+    }
+
+    /// Whether one that was not met may be worth more than the best that was: were it no more like the chosen than what loses
+    /// `least` by it. Where the best is worth nothing, being like the chosen decides (`l2` has no such zero).
+    fn may_be_worth_more(&self, worth: f32, least: f32) -> bool {
+        let hoped = self.relevance * self.score(self.count - 1) - least;
+        (self.plan.metric != L2 && worth <= 0.0) || hoped - worth > LET_PASS * worth.abs()
+    }
+
+    /// Takes nothing for chosen.
+    fn begin_anew(&mut self) {
+        self.compared.clear();
+        self.all.iter_mut().for_each(Few::begin_anew);
     }
 
     /// Takes one out of those that are left, which it may be compared with from now on.
-    fn choose(&mut self, number: usize, is_compared: bool) {
-        let Some(few) = self.all.get_mut(number / ROWS) else { return };
-        if let Some(copied) = few.take(number % ROWS).filter(|_| is_compared) {
-            self.compared.push(Compared { number, copied });
+    fn choose(&mut self, at: usize, is_compared: bool) {
+        let Some(few) = self.all.get_mut(at / ROWS) else { return };
+        if let Some(copied) = few.take(at % ROWS).filter(|_| is_compared) {
+            self.compared.push(Compared { at, copied });
         }
     }
 
@@ -250,9 +221,7 @@ impl<'a> Met<'a> {
             }
             self.compare(i, few);
             if !is_behind(best, few) {
-                few.each().for_each(|(place, at, worth)| {
-                    Best::offer(&mut best, Best { number: ROWS * i + place, at, worth })
-                });
+                few.each().for_each(|(place, worth)| Best::offer(&mut best, Best { at: ROWS * i + place, worth }));
             }
         };
         // The likeliest first: it spares most of the others.
@@ -265,37 +234,25 @@ impl<'a> Met<'a> {
         best
     }
 
-    /// How many from `floor` on are worth more than all before it.
-    fn better(&mut self, floor: usize) -> usize {
-        let mut all = std::mem::take(&mut self.all);
-        all.iter_mut().enumerate().for_each(|(i, few)| self.compare(i, few));
-        let above = all.iter().flat_map(Few::each).filter(|(_, at, _)| *at < floor);
-        let most = above.fold(f32::NEG_INFINITY, |most, (_, _, worth)| most.max(worth));
-        let better = all.iter().flat_map(Few::each).filter(|(_, at, worth)| *at >= floor && *worth > most).count();
-        self.all = all;
-        better
-    }
-
     /// Compares the `i`th few with what was chosen since that was done.
     fn compare(&self, i: usize, few: &mut Few) {
         let d = self.row.len();
-        let steps = |number: usize| self.steps.as_ptr().wrapping_add(number * d);
+        let steps = |at: usize| self.steps.as_ptr().wrapping_add(at * d);
         let rows: [_; ROWS] = array::from_fn(|place| steps(ROWS * i + place));
         let times = if self.plan.metric == L2 { 2.0 } else { 1.0 };
         for chosen in self.compared.iter().skip(few.compared) {
             // SAFETY: every copy has `d` elements, and the kernel was picked for this CPU.
-            let dots = unsafe { (self.dots)(&rows, steps(chosen.number), d) };
+            let dots = unsafe { (self.dots)(&rows, steps(chosen.at), d) };
             few.compared_with(dots.map(|dot| dot as f32), times * chosen.copied.scale, chosen.copied.squares);
         }
         few.compared = self.compared.len();
-        few.weigh(self.plan.lambda.unwrap_or(1.0) as f32);
+        few.weigh(self.relevance, self.novelty);
     }
 }
 
 /// The one of all that were offered that is worth most; of equals the better ranked.
 #[derive(Clone, Copy)]
 struct Best {
-    number: usize,
     at: usize,
     worth: f32,
 }

@@ -1,8 +1,9 @@
 /**
  * Maximal marginal relevance of nearly the same worth, from a part of the candidates and of the comparisons.
  *
- * - A floor of relevance: the candidates that are met are the best by score, some more than twice as many as are chosen, and a
- *   sample of the others. Where one of those is worth most, what lies above it is met as well.
+ * - A floor of relevance: the candidates that are met are the best by score, some more than half as many again as are chosen.
+ *   Where those that are left are much more like what was chosen than the ones before them were, one below the floor may be
+ *   worth more: as many again are met, and the choice is made anew.
  * - A sample of the chosen: beyond a number of them, not every one that is chosen is compared with what is left.
  * - Copies of what is met, of one byte a component, are what is compared.
  *
@@ -11,13 +12,11 @@
 import { quantise } from "./int8.ts"
 import { METRIC } from "./shape.ts"
 
-/** Candidates that are met for each that is chosen, and those that are met anyway. */
-const MET_A_CHOICE = 2
+/** Candidates that are met for every two that are chosen, and those that are met anyway. */
+const MET_TWO_CHOICES = 3
 const MET_ANYWAY = 20
-/** One of so many others is met, and so many further down for each of them that turns out to be worth more. */
-const OTHERS_A_MET = 32
-/** What spreads numbers of rows over all numbers: 2^32 over the golden ratio (Knuth, The Art of Computer Programming 3, 6.4). */
-const SPREADER = 0x9e3779b1
+/** A loss that is let pass, as a part of what the best that was met is worth. */
+const LET_PASS = Math.fround(0.01)
 /** Of the chosen so many are compared with what is left, then every other one of as many, every third, and so on. */
 const COMPARED = 128
 /** Least weight of relevance, and where many are chosen: with less the furthest may be worth most, and all must be met. */
@@ -30,8 +29,6 @@ const CANDIDATES_A_CHOICE = 4
 
 /** Of candidates, best first, those that are worth most together. */
 export interface Candidates {
-  /** Numbers of the rows, which say what is a sample of them. */
-  readonly rows: ArrayLike<number>
   readonly scores: ArrayLike<number>
   /** The stored vectors as f32, one after the other. */
   readonly vectors: Float32Array
@@ -59,7 +56,7 @@ export const keepsWorth = ({ keep, lambda }: Pick<Choice, "keep" | "lambda">, co
 
 /** Positions of the chosen candidates in the order of the choice. */
 export const chosenFast = (
-  { rows, scores, vectors }: Candidates,
+  { scores, vectors }: Candidates,
   { dimensions, metric, keep, lambda }: Choice
 ): ReadonlyArray<number> => {
   const count = scores.length
@@ -74,62 +71,48 @@ export const chosenFast = (
     const product = times(integerDot(chosen.steps, other.steps), other.scale, scale)
     return Math.fround(Math.fround(product - other.squares) - chosen.squares)
   }
-  /** What was met and not chosen, with the largest score that it has against one of the chosen. */
-  const left = new Map<number, { readonly copy: Copy; nearest: number }>()
-  const known = new Set<number>()
-  const compared: Array<Copy> = []
-  const meet = (at: number): void => {
-    if (known.has(at)) return
-    known.add(at)
-    const copy = copyOf(at)
-    left.set(at, {
-      copy,
-      nearest: Math.max(Number.NEGATIVE_INFINITY, ...compared.map((chosen) => score(chosen, copy)))
-    })
-  }
   const relevance = Math.fround(lambda)
   const novelty = Math.fround(1 - relevance)
-  const worth = (at: number): number =>
-    Math.fround(Math.fround(relevance * scores[at]!) - Math.fround(novelty * left.get(at)!.nearest))
-  /** How many from `floor` on are worth more than all before it. */
-  const better = (floor: number): number => {
-    const most = [...left.keys()]
-      .filter((at) => at < floor)
-      .reduce((most, at) => Math.max(most, worth(at)), Number.NEGATIVE_INFINITY)
-    return [...left.keys()].filter((at) => at >= floor && worth(at) > most).length
-  }
-  const best = (): number | undefined => {
-    const met = [...left.keys()].sort((a, b) => a - b)
-    return met.length === 0 ? undefined : met.reduce((best, at) => (worth(at) > worth(best) ? at : best))
-  }
-  // Candidates before this one are met, and of the others some.
-  let floor = Math.min(count, MET_ANYWAY + MET_A_CHOICE * keep)
-  for (let at = 0; at < floor; at++) meet(at)
-  for (let at = floor; at < count; at++) if (isMetAnyway(rows[at]!)) meet(at)
-  const chosen: Array<number> = []
-  // The first is the nearest of all: nothing was chosen that it could be like.
-  for (let at = count > 0 ? 0 : undefined; at !== undefined; at = best()) {
-    if (at >= floor) {
-      // What is above it may be worth as much, and as much below as there are others that are worth more than all that
-      // were met above the floor.
-      const end = Math.min(count, Math.max(at + 1, floor + OTHERS_A_MET * (better(floor) - 1)))
-      for (let next = floor; next < end; next++) meet(next)
-      floor = end
-      continue
+  const weighed = (weight: number, score: number) => Math.fround(weight * score)
+  const copies: Array<Copy> = []
+  /** Of those that are met: none if all that is left of them may be worth less than one that is not met. */
+  const chosenOf = (met: number): ReadonlyArray<number> | undefined => {
+    for (let at = copies.length; at < met; at++) copies.push(copyOf(at))
+    const left = new Set(Array.from({ length: met }, (_, at) => at))
+    /** The largest score that each has against one of the chosen. */
+    const nearest = new Float32Array(met).fill(Number.NEGATIVE_INFINITY)
+    const worth = (at: number) => Math.fround(weighed(relevance, scores[at]!) - weighed(novelty, nearest[at]!))
+    const chosen: Array<number> = []
+    /** What the last one lost by being like one that was chosen before it. */
+    let likeness: number | undefined
+    const mayBeWorthMore = (at: number): boolean => {
+      const least = likeness ?? weighed(novelty, scores[at]!)
+      const hoped = Math.fround(weighed(relevance, scores[met - 1]!) - least)
+      const isWorthless = metric !== METRIC.l2 && worth(at) <= 0
+      return isWorthless || Math.fround(hoped - worth(at)) > Math.fround(LET_PASS * Math.abs(worth(at)))
     }
-    const { copy } = left.get(at)!
-    left.delete(at)
-    chosen.push(at)
-    if (chosen.length === keep) break
-    const before = chosen.length - 1
-    if (before % (Math.floor(before / COMPARED) + 1) !== 0) continue
-    compared.push(copy)
-    for (const other of left.values()) other.nearest = Math.max(other.nearest, score(copy, other.copy))
+    while (chosen.length < keep && left.size > 0) {
+      // The first is the nearest of all: nothing was chosen that it could be like.
+      const isFirst = chosen.length === 0
+      const best = isFirst ? 0 : [...left].reduce((best, at) => (worth(at) > worth(best) ? at : best))
+      if (!isFirst && met < count && mayBeWorthMore(best)) return undefined
+      if (!isFirst) likeness = Math.fround(weighed(relevance, scores[best]!) - worth(best))
+      left.delete(best)
+      chosen.push(best)
+      const before = chosen.length - 1
+      if (before % (Math.floor(before / COMPARED) + 1) !== 0) continue
+      for (const at of left) nearest[at] = Math.max(nearest[at]!, score(copies[best]!, copies[at]!))
+    }
+    return chosen
+  }
+  let met = Math.min(count, MET_ANYWAY + Math.floor((MET_TWO_CHOICES * keep) / 2))
+  let chosen = chosenOf(met)
+  while (chosen === undefined) {
+    met = Math.min(count, 2 * met)
+    chosen = chosenOf(met)
   }
   return chosen
 }
-
-const isMetAnyway = (row: number): boolean => Math.imul(row, SPREADER) >>> 0 < 2 ** 32 / OTHERS_A_MET
 
 /** The product of three, as f32 has it. */
 const times = (a: number, b: number, c: number): number => Math.fround(Math.fround(Math.fround(a) * b) * c)

@@ -194,7 +194,7 @@ const chosen = (
     const segment = segments[Math.floor(rows[i]! / SLOTS)]!
     loadVector(plan, segment, rows[i]! % SLOTS, vectors, at * dimensions)
   }
-  const candidates = { rows: first.map((i) => rows[i]!), scores: Array.from(first, (i) => scores[i]!), vectors }
+  const candidates = { scores: Array.from(first, (i) => scores[i]!), vectors }
   return diverse(plan, candidates).map((at) => first[at]!)
 }
 

@@ -4,10 +4,9 @@ use crate::kernels::int8_rows::ROWS;
 
 /// Candidates that were met, as many as the kernel compares at a time. Copies of them follow one another.
 pub struct Few {
-    /// Positions among the candidates.
-    pub at: [usize; ROWS],
     /// Which are candidates, and not chosen.
     left: [bool; ROWS],
+    /// Least of all where there is no candidate.
     score: [f32; ROWS],
     /// What a step of each copy is worth.
     scale: [f32; ROWS],
@@ -26,7 +25,6 @@ pub struct Few {
 impl Few {
     /// None of them yet.
     pub const NONE: Few = Few {
-        at: [0; ROWS],
         left: [false; ROWS],
         score: [f32::NEG_INFINITY; ROWS],
         scale: [0.0; ROWS],
@@ -38,8 +36,7 @@ impl Few {
     };
 
     /// Puts a candidate in a place that has none.
-    pub fn put(&mut self, place: usize, at: usize, score: f32, copied: Copied) {
-        set(&mut self.at, place, at);
+    pub fn put(&mut self, place: usize, score: f32, copied: Copied) {
         set(&mut self.left, place, true);
         set(&mut self.score, place, score);
         set(&mut self.scale, place, copied.scale);
@@ -47,19 +44,29 @@ impl Few {
         set(&mut self.worth, place, f32::INFINITY);
     }
 
+    pub fn score(&self, place: usize) -> f32 {
+        self.score.get(place).copied().unwrap_or(f32::NEG_INFINITY)
+    }
+
     /// Takes the candidate out of those that are left.
     pub fn take(&mut self, place: usize) -> Option<Copied> {
         set(&mut self.left, place, false);
-        set(&mut self.score, place, f32::NEG_INFINITY);
         set(&mut self.worth, place, f32::NEG_INFINITY);
         self.bind();
         Some(Copied { scale: *self.scale.get(place)?, squares: *self.squares.get(place)? })
     }
 
-    /// Position and worth of each that is left, and its place among these.
-    pub fn each(&self) -> impl Iterator<Item = (usize, usize, f32)> {
-        let all = self.at.iter().zip(&self.worth).zip(&self.left).enumerate();
-        all.filter_map(|(place, ((at, worth), left))| left.then_some((place, *at, *worth)))
+    /// Takes none of them for chosen or compared.
+    pub fn begin_anew(&mut self) {
+        let left = self.score.map(|score| score > f32::NEG_INFINITY);
+        let worth = left.map(|left| if left { f32::INFINITY } else { f32::NEG_INFINITY });
+        *self = Few { left, worth, score: self.score, scale: self.scale, squares: self.squares, ..Few::NONE };
+    }
+
+    /// Place and worth of each that is left.
+    pub fn each(&self) -> impl Iterator<Item = (usize, f32)> {
+        let all = self.worth.iter().zip(&self.left).enumerate();
+        all.filter_map(|(place, (worth, left))| left.then_some((place, *worth)))
     }
 
     /// Takes note of the products with one of the chosen, whose steps are worth `scale`.
@@ -73,9 +80,10 @@ impl Few {
     }
 
     /// Finds what each is worth now.
-    pub fn weigh(&mut self, lambda: f32) {
-        for ((worth, score), nearest) in self.worth.iter_mut().zip(self.score).zip(self.nearest) {
-            *worth = lambda * score - (1.0 - lambda) * nearest;
+    pub fn weigh(&mut self, relevance: f32, novelty: f32) {
+        let own = self.score.iter().zip(&self.nearest).zip(&self.left);
+        for (worth, ((score, nearest), left)) in self.worth.iter_mut().zip(own) {
+            *worth = if *left { relevance * score - novelty * nearest } else { f32::NEG_INFINITY };
         }
         self.bind();
     }
