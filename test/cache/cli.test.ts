@@ -77,8 +77,8 @@ describe("sabine cache", () => {
     assert.match(out, /\n1 of them expired\n/)
     assert.match(out, /they took 100 \+ 20 tokens/)
     assert.match(out, /callers found 0\.00 % of the hits wrong/)
-    const { entries, scopes, made } = JSON.parse((await sabine("cache", "stats", "--json", folder)).out)
-    assert.deepEqual([entries, scopes, made.ms], [11, 3, 1000])
+    const { entries, bytes, scopes, made } = JSON.parse((await sabine("cache", "stats", "--json", folder)).out)
+    assert.deepEqual([entries, Number.isInteger(bytes), scopes, made.ms], [11, true, 3, 1000])
   })
 
   test("list shows the newest first, and no answers", async () => {

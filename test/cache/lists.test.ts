@@ -57,6 +57,8 @@ test("a cache of many entries has inverted lists, counts their bytes, and serves
   const counted = cache.stats().bytes
   assert.ok(Math.abs(counted / bytes.touched - 1) < 0.05, `${counted} counted, ${bytes.touched} taken`)
 
+  assert.ok(Number.isInteger(counted), `${counted} bytes`)
+
   const search = t.mock.method(kernels, "search")
   let hits = 0
   let missed = 0

@@ -167,6 +167,17 @@ test("bytes stay within the budget whatever the policy, and what is used stays",
   }
 })
 
+test("the bytes that a cache tells are a bound that another one takes", async () => {
+  const options = { embedder: undefined, dimensions: 2 }
+  let maxBytes = 0
+  await withCache(options, async ({ cache }) => {
+    // Columns of an entry take parts of bytes.
+    for (let i = 0; i < 301; i++) await cache.set(ask(`q ${i}`), "x".repeat(300), { vector: [1, i] })
+    maxBytes = cache.stats().bytes
+  })
+  await withCache({ ...options, maxBytes }, async ({ cache }) => assert.equal(cache.stats().maxBytes, maxBytes))
+})
+
 test("what is expired gives way before anything else", async () => {
   const options = { maxEntries: 3, embedder: undefined, dimensions: 2, threshold: 1 }
   await withCache(options, async ({ cache, pass }) => {

@@ -14,7 +14,7 @@ const run = async (path: string, { name, json = false }: OpenedOptions): Promise
   const found = await withCache(path, name, statisticsOf)
   if (json) return print(JSON.stringify(found))
   const { entries, bytes, scopes, expired, oldest, newest, made, wrong } = found
-  print(`${entries} entries in ${scopes} scopes, ${Math.ceil(bytes)} bytes`)
+  print(`${entries} entries in ${scopes} scopes, ${bytes} bytes`)
   if (oldest !== undefined && newest !== undefined) print(`made from ${dateOf(oldest)} to ${dateOf(newest)}`)
   if (expired > 0) print(`${expired} of them expired`)
   print(`they took ${made.inputTokens} + ${made.outputTokens} tokens, ${made.cost} in money, ${Math.round(made.ms)} ms`)

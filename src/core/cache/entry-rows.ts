@@ -46,10 +46,10 @@ export class EntryRows {
     return this.#size
   }
 
-  /** Bytes of memory of all entries: columns, payloads, and what is in inverted lists where there are any. */
+  /** Whole bytes of memory of all entries: columns, payloads, and what is in inverted lists where there are any. */
   get bytes(): number {
     const listed = this.store.lists === undefined ? 0 : bytesListed(this.store.shape)
-    return this.#bytes + listed * this.#size
+    return Math.ceil(this.#bytes + listed * this.#size)
   }
 
   /** Entries of the namespace of a request: of its scope, and of the few that share it. */
