@@ -12,7 +12,16 @@ import { type Runnable, RunnableBinding } from "@langchain/core/runnables"
 import type { AskOptions, CacheMessage, CacheRequest, SemanticCache } from "../../cache.ts"
 import { mapSliced } from "../../core/slice.ts"
 import { answered } from "../answered.ts"
-import { chunkOf, factsOf, generationOf, type KeptGeneration, keptOf, newId, resultOf } from "./generations.ts"
+import {
+  chunkOf,
+  factsOf,
+  fieldsOf,
+  generationOf,
+  type KeptGeneration,
+  keptOf,
+  newId,
+  resultOf
+} from "./generations.ts"
 import { isAsAsked } from "./structured.ts"
 
 export interface CachedChatModelOptions
@@ -172,10 +181,7 @@ export class CachedChatModel extends BaseChatModel {
 
 /** A message without its id, which is another one each time. */
 const cacheMessageOf = (message: BaseMessage): CacheMessage & Readonly<Record<string, unknown>> => {
-  const { id, response_metadata, usage_metadata, content, ...others } = message.toDict().data as unknown as Record<
-    string,
-    unknown
-  >
+  const { id, response_metadata, usage_metadata, content, ...others } = fieldsOf(message)
   const type = message.getType()
   return { role: type === "human" ? "user" : type, content, others: JSON.stringify(others) }
 }

@@ -15,9 +15,16 @@ export interface KeptGeneration {
   readonly message?: Record<string, unknown> | undefined
 }
 
+/** What a message is made of, as it is by now: one that was made of blocks has them as its content. */
+export const fieldsOf = (message: BaseMessage): Record<string, unknown> => {
+  const { content_blocks, ...fields } = message.toDict().data as unknown as Record<string, unknown>
+  const { content, name } = message
+  return { ...fields, content, ...(name !== undefined && { name }) }
+}
+
 export const keptOf = (generation: Generation & { readonly message?: BaseMessage }): KeptGeneration => {
   const { text, generationInfo, message } = generation
-  return { text, generationInfo, message: message && { ...message.toDict().data } }
+  return { text, generationInfo, message: message && fieldsOf(message) }
 }
 
 /** A generation of a text model or of a chat model, as it was. */
@@ -42,8 +49,8 @@ export const resultOf = (chunks: ReadonlyArray<KeptGeneration>): ChatResult => {
   const [first, ...others] = chunks.map(chunkOf)
   if (first === undefined) return { generations: [] }
   const { text, generationInfo, message } = others.reduce((whole, chunk) => whole.concat(chunk), first)
-  const data = message.toDict().data as unknown as Fields
-  return { generations: [{ text, ...(generationInfo && { generationInfo }), message: new AIMessage(data) }] }
+  const whole = new AIMessage(fieldsOf(message) as Fields)
+  return { generations: [{ text, ...(generationInfo && { generationInfo }), message: whole }] }
 }
 
 /** What generations, or the chunks of a stream, say of how they ended and what they took. */

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto"
 import { Document, type DocumentInterface } from "@langchain/core/documents"
 import type { EmbeddingsInterface } from "@langchain/core/embeddings"
 import { type MaxMarginalRelevanceSearchOptions, VectorStore } from "@langchain/core/vectorstores"
+import { isRecord } from "../../core/checked.ts"
 import { InvalidParameter } from "../../core/errors.ts"
 import type { Collection, CollectionOptions, Database, Filter, Hit, Namespace } from "../../index.ts"
 
@@ -132,7 +133,7 @@ export class SabineVectorStore extends VectorStore {
    * Deletes documents by their ids, of which unknown ones are passed by, and those that a filter lets through. Rejects with
    * `InvalidParameter` when it is given neither, or a filter over what is no field.
    */
-  override async delete({ ids, filter }: Deleted): Promise<void> {
+  override async delete({ ids, filter }: Deleted = {}): Promise<void> {
     if (ids === undefined && filter === undefined) {
       throw new InvalidParameter({ parameter: "delete", reason: "wanted ids or a filter" })
     }
@@ -179,7 +180,8 @@ export class SabineVectorStore extends VectorStore {
   }
 }
 
+/** Others may have written into the collection what is no document: it has no text. */
 const documentOf = ({ key, payload }: Hit): DocumentInterface => {
-  const { pageContent, metadata } = payload as Kept
-  return new Document({ id: key, pageContent, metadata })
+  const { pageContent, metadata } = isRecord(payload) ? (payload as Partial<Kept>) : {}
+  return new Document({ id: key, pageContent: pageContent ?? "", metadata: metadata ?? {} })
 }
