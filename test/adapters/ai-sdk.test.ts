@@ -267,6 +267,26 @@ describe("cached", () => {
       assert.equal(server.asked.length, 3)
     }))
 
+  test("a call that names no tenant is of that of the middleware, or of the cache", () =>
+    staged(
+      async ({ openai, cache }) => {
+        for (const [tenant, options] of [
+          ["acme", { tenant: "acme" }],
+          ["usual", {}]
+        ] as const) {
+          const model = wrapLanguageModel({ model: openai.chat("m"), middleware: cached(cache, options) })
+          const asking = (sabine: object) =>
+            generateText({ model, prompt: "cat 0", providerOptions: { sabine: { ...sabine } } })
+          const { key } = told(await asking({ tenant }))
+          for (const sabine of [{ tenant: null }, { tenant: undefined }, {}]) {
+            assert.deepEqual([told(await asking(sabine)).key, told(await asking(sabine)).hit], [key, true])
+          }
+        }
+      },
+      {},
+      { tenant: "usual" }
+    ))
+
   test("asks the model as if there were no cache while questions cannot be embedded", () => {
     let isDown = false
     const usual = degrees()

@@ -90,6 +90,13 @@ describe("looking up", () => {
     assert.throws(() => scopeOf({ signal: new AbortController().signal }), InvalidParameter)
   })
 
+  test("who names no tenant is of that of the cache, whichever way none is named", () => {
+    const keyOf = (named: object) => askedAtOnce({ ...ask("cat 0"), ...named }, "acme").key
+    const key = keyOf({ tenant: "acme" })
+    for (const named of [{}, { tenant: undefined }, { tenant: null }]) assert.equal(keyOf(named), key)
+    assert.notEqual(keyOf({ tenant: "zenith" }), key)
+  })
+
   test("several texts of a message are told from others that are cut elsewhere", () => {
     const asked = (...texts: ReadonlyArray<string>) => {
       const content = texts.flatMap((text) => [

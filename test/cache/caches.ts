@@ -58,8 +58,8 @@ export const withCache = async (options: CacheOptions, use: (timed: Timed) => Pr
 }
 
 /** A usual request taken apart: at once. */
-export const askedAtOnce = (request: CacheRequest): Asked => {
-  const asked = askedOf(request, undefined)
+export const askedAtOnce = (request: CacheRequest, tenant?: string): Asked => {
+  const asked = askedOf(request, tenant)
   assert.ok(!(asked instanceof Promise), "it takes no turns")
   return asked
 }

@@ -21,11 +21,11 @@ export interface CachedOptions extends CallOptions {
   readonly scope?: ((params: LanguageModelV4CallOptions) => unknown) | undefined
 }
 
-/** The options of one call: its own, then those of the middleware. */
-const callOptionsOf = ({ providerOptions }: LanguageModelV4CallOptions, options: CachedOptions): CallOptions => ({
-  ...options,
-  ...(providerOptions?.["sabine"] as CallOptions | undefined)
-})
+/** The options of one call: those that it has, then those of the middleware. */
+const callOptionsOf = ({ providerOptions }: LanguageModelV4CallOptions, options: CachedOptions): CallOptions => {
+  const given = Object.entries(providerOptions?.["sabine"] ?? {})
+  return { ...options, ...Object.fromEntries(given.filter(([, value]) => value !== undefined && value !== null)) }
+}
 
 /** Everything that an answer depends on: what the next version of the SDK adds is a part of it too. */
 const requestOf = (

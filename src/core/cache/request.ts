@@ -90,22 +90,13 @@ const partsOf = (
   request: CacheRequest,
   usualTenant: string | undefined
 ): { readonly all: ReadonlyArray<unknown>; readonly text: string } => {
-  const {
-    tenant = usualTenant,
-    model,
-    system,
-    tools,
-    parameters,
-    prompt,
-    messages,
-    ...more
-  } = object("request", request)
+  const { tenant, model, system, tools, parameters, prompt, messages, ...more } = object("request", request)
   const conversation = messagesOf(prompt, messages)
   const at = conversation.findLastIndex(({ role }) => role === "user")
   const { text, rest } = at < 0 ? { text: "", rest: null } : textOf(conversation[at]!, at)
   const others = conversation.map((message, i) => (i === at ? rest : message))
   // A model that is asked with more than that answers by it.
-  const known = [tenant, model, system, tools, parameters, others]
+  const known = [tenant ?? usualTenant, model, system, tools, parameters, others]
   const isMore = Object.values(more).some((part) => part !== undefined && typeof part !== "function")
   return { all: isMore ? [...known, more] : known, text }
 }
