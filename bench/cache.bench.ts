@@ -7,6 +7,7 @@ import { evicting } from "./evicting.ts"
 import type { Measured } from "./figure.ts"
 import { gptcacheTimes } from "./gptcache.ts"
 import { hitRates } from "./hit-rates.ts"
+import { longAnswers } from "./long-answers.ts"
 import { sentences } from "./sentences.ts"
 import { rowCounts, type Setting } from "./setting.ts"
 import { interleave, median, ratio, type Times } from "./timing.ts"
@@ -27,6 +28,7 @@ export async function* figures(setting: Setting): AsyncGenerator<Measured> {
     yield* memory(entries)
     yield* evicting(entries)
   }
+  yield* longAnswers()
   yield* besideGptcache()
   yield* callers()
   yield* hitRates()

@@ -137,6 +137,62 @@ describe("what is kept", () => {
     })
   }
 
+  const deep = () => Array.from({ length: 100_000 }).reduce<unknown>((inner) => [inner], 1)
+  const failing = (what: string) => ({
+    get [what]() {
+      throw new Error("not to be read")
+    }
+  })
+
+  test("what cannot be read is not kept, and each who asks for it has it", async () => {
+    await withCache({}, async ({ cache }) => {
+      const answers = [deep(), failing("text"), failing("toJSON")]
+      for (const [i, answer] of answers.entries()) {
+        const model = cache.wrap(async () => {
+          await until(() => cache.stats().shared > i)
+          return answer
+        })
+        const both = await Promise.all([model(ask("cat 0")), model(ask("cat 0"))])
+        for (const { value } of both) assert.equal(value, answer)
+        const kept = await cache.set(ask("cat 0"), answer)
+        assert.ok(!kept.isKept && kept.reason === "not-json")
+        const streaming = cache.wrap(() => chunks("a", answer, "b"))
+        assert.equal((await drained((await streaming(ask("cat 0"))).value)).length, 3)
+      }
+      const { unkept, failures, stored } = cache.stats()
+      assert.deepEqual([unkept, failures, stored], [{ "not-json": 9 }, 0, 0])
+    })
+  })
+
+  test("of what is longer than an answer may be no more is read than tells", async () => {
+    await withCache({ maxAnswerBytes: 5000 }, async ({ cache }) => {
+      let read = 0
+      const part = {
+        get text() {
+          read++
+          return "x".repeat(100)
+        }
+      }
+      const kept = await cache.set(
+        ask("cat 0"),
+        Array.from({ length: 100_000 }, () => part)
+      )
+      assert.ok(!kept.isKept && kept.reason === "too-large")
+      assert.ok(read < 100, `${read} parts were read`)
+      // As long as may be, and one byte longer.
+      assert.equal((await cache.set(ask("cat 0"), "x".repeat(4998))).isKept, true)
+      for (const [length, isKept] of [
+        [4996, true],
+        [4997, false]
+      ] as const) {
+        const model = cache.wrap(() => chunks("é".repeat(2), "x".repeat(length - 7)))
+        await drained((await model(ask("dog 0"))).value)
+        assert.equal((await cache.get(ask("dog 0"))).isHit, isKept, `${length}`)
+        await cache.invalidate({ scope: ask("") })
+      }
+    })
+  })
+
   test("what is whole is kept, and what a caller says of it counts before what it says itself", async () => {
     await withCache({}, async ({ cache }) => {
       const whole = { choices: [{ finish_reason: "stop", message: { content: "meow", tool_calls: [] } }] }

@@ -40,7 +40,7 @@ test("any value is given back as it was, or has no form to be kept in", () => {
   let kept = 0
   fc.assert(
     fc.property(values, (value) => {
-      const json = jsonOf(value)
+      const { json } = jsonOf(value, "value", Number.POSITIVE_INFINITY)
       const wanted = promised(value)
       if (json === undefined) return assert.equal(wanted, REFUSED)
       kept++
@@ -49,4 +49,18 @@ test("any value is given back as it was, or has no form to be kept in", () => {
     { numRuns: 5000 }
   )
   assert.ok(kept > 500, `${kept} were kept`)
+})
+
+test("an answer of many parts is written in a few times the time that JSON takes", () => {
+  const answer = Array.from({ length: 200_000 }, (_, i) => i % 10)
+  const timeOf = (write: () => unknown): number => {
+    const times = Array.from({ length: 7 }, () => {
+      const start = performance.now()
+      write()
+      return performance.now() - start
+    })
+    return Math.min(...times)
+  }
+  const ratio = timeOf(() => jsonOf(answer, "value", 1 << 20)) / timeOf(() => JSON.stringify(answer))
+  assert.ok(ratio < 6, `${ratio} times`)
 })

@@ -139,13 +139,13 @@ export class Asking {
     const judged = judgedAs(pending.asked, making, { tags, sources })
     // Who asks once it was invalidated is to have an answer that was made since.
     outdatedWhen(() => making.isStale(judged))
-    const keep = async (answer: unknown, form: Form) => {
+    const keep = async (answer: unknown, form: Form, json?: string) => {
       const tookMs = performance.now() - start
       try {
         // Kept for those to come, whether or not this one still waits.
         const never = new AbortController().signal
         await this.#parts.keeping.keep(
-          { ...pending, making, facts },
+          { ...pending, making, facts, json },
           answer,
           { tags, sources, ttlMs, vector, form, tookMs },
           never
@@ -178,7 +178,7 @@ export class Asking {
       onEnd: async (recorded) => {
         if (recorded.json !== undefined) {
           const form = formOf(kind, recorded.isOfBytes)
-          return keep(answerOf(recorded.json, form), form)
+          return keep(answerOf(recorded.json, form), form, recorded.json)
         }
         this.#parts.keeping.unkept(recorded.reason === "cut" ? "unfinished" : recorded.reason)
         making.end()
@@ -216,8 +216,8 @@ const copied = (value: unknown): unknown => {
   if (isStream(value)) return value
   try {
     return structuredClone(value)
-  } catch (error) {
-    if (error instanceof DOMException) return value
-    throw error
+  } catch {
+    // It has what cannot be copied, is nested too deep, or fails who reads it.
+    return value
   }
 }

@@ -1,55 +1,57 @@
 /** Answers as JSON that gives back what they were. */
-import { refusingLost } from "../lossless-json.ts"
+import { AnswerLook, TooLong } from "./answer-look.ts"
 import type { Form } from "./packed.ts"
 
 /** Whether an answer of this form is an array of chunks of bytes. */
 export const isOfBytes = (form: Form): boolean => form === "iterable-bytes" || form === "readable-bytes"
 
-const isBytes = (chunk: unknown): chunk is Uint8Array => chunk instanceof Uint8Array
+/** The JSON of an answer, or why there is none: it has no form that would give it back, or one that is longer than may be. */
+export type Written =
+  | { readonly json: string }
+  | { readonly json: undefined; readonly reason: "not-json" | "too-large" }
 
-/** A chunk of bytes as JSON. */
-export const jsonOfBytes = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
-  `"${Buffer.from(buffer, byteOffset, byteLength).toString("base64")}"`
-
-/** What JSON makes an empty object of. */
-const EMPTIED = [Error, RegExp, Promise, WeakMap, WeakSet]
-
-/** Whether JSON makes null of what is something else: a number without a form, an invalid date, what an array has no form for. */
-const isNulled = (original: unknown, isItem: boolean): boolean => {
-  if (original instanceof Date) return Number.isNaN(original.getTime())
-  if (typeof original === "number" || original instanceof Number) return !Number.isFinite(Number(original))
-  return isItem && (original === undefined || typeof original === "function" || typeof original === "symbol")
-}
-
-const isEmptied = (value: unknown): boolean =>
-  typeof value === "object" && EMPTIED.some((type) => value instanceof type)
-
-/** As `refusingLost`, and nothing that JSON makes null or an empty object of. */
-function refusing(this: unknown, name: string, value: unknown): unknown {
-  const original = (this as Readonly<Record<string, unknown>>)[name]
-  if (isNulled(original, Array.isArray(this)) || isEmptied(value)) {
-    throw new TypeError(`${name} has no form in JSON`)
-  }
-  return refusingLost.call(this, name, value)
-}
+const unwritten = (reason: "not-json" | "too-large"): Written => ({ json: undefined, reason })
 
 /**
- * The JSON of an answer; undefined when it has none that would give it back. Properties that are undefined or functions are left
- * out, and what tells of itself as JSON, such as a date, is what it tells.
+ * The JSON of an answer, of `most` bytes at most. Properties that are undefined or functions are left out, and what tells of
+ * itself as JSON, such as a date, is what it tells.
  */
-export const jsonOf = (answer: unknown, form: Form = "value"): string | undefined => {
-  if (form !== "value") {
-    if (!Array.isArray(answer)) return undefined
-    const chunks: ReadonlyArray<unknown> = answer
-    if (isOfBytes(form)) return chunks.every(isBytes) ? `[${chunks.map(jsonOfBytes).join(",")}]` : undefined
-  }
+export const jsonOf = (answer: unknown, form: Form, most: number): Written => {
   try {
-    return JSON.stringify(answer, refusing)
+    const json = form === "value" ? textOf(answer, most) : textOfChunks(answer, form, most)
+    if (json === undefined) return unwritten("not-json")
+    return json.length > most || Buffer.byteLength(json) > most ? unwritten("too-large") : { json }
   } catch (error) {
-    // Also cycles and big integers.
-    if (error instanceof TypeError) return undefined
-    throw error
+    // Cycles, big integers, what is nested too deep, and whatever an object does that is read.
+    return unwritten(error instanceof TooLong ? "too-large" : "not-json")
   }
+}
+
+const textOf = (answer: unknown, most: number): string | undefined => {
+  new AnswerLook(most).value(answer, "")
+  return JSON.stringify(answer)
+}
+
+const textOfChunks = (answer: unknown, form: Form, most: number): string | undefined => {
+  if (!Array.isArray(answer)) return undefined
+  if (!isOfBytes(form)) return textOf(answer, most)
+  const look = new AnswerLook(most)
+  const texts: Array<string> = []
+  for (const chunk of answer) {
+    if (!(chunk instanceof Uint8Array)) return undefined
+    look.takes(chunk.byteLength)
+    texts.push(textOfBytes(chunk))
+  }
+  return `[${texts.join(",")}]`
+}
+
+const textOfBytes = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
+  `"${Buffer.from(buffer, byteOffset, byteLength).toString("base64")}"`
+
+/** The JSON of a chunk of a stream, of `most` bytes at most. */
+export const jsonOfChunk = (chunk: unknown, most: number): Written => {
+  if (!(chunk instanceof Uint8Array)) return jsonOf(chunk, "value", most)
+  return chunk.byteLength > most ? unwritten("too-large") : { json: textOfBytes(chunk) }
 }
 
 /** What `jsonOf` wrote, as it was. Throws `SyntaxError` on anything else. */

@@ -47,6 +47,8 @@ interface Answered extends Pending {
   readonly making: Making
   /** What the caller knows of the answer, before what the cache tells of it. */
   readonly facts?: Facts | undefined
+  /** The JSON of the answer, where it was written already. */
+  readonly json?: string | undefined
 }
 
 export class Keeping {
@@ -122,7 +124,7 @@ export class Keeping {
 
   /** Why an answer was not kept; undefined when it was. */
   async #write(
-    { request, asked, making, facts: own, ...pending }: Answered,
+    { request, asked, making, facts: own, json, ...pending }: Answered,
     answer: unknown,
     options: SetOptions,
     signal: AbortSignal
@@ -130,7 +132,7 @@ export class Keeping {
     const { entries, settings, ttl, eviction, sweep, tiers } = this.#parts
     const form = options.form ?? "value"
     // What is told of an answer is told of this text, whatever becomes of the answer meanwhile.
-    const json = jsonOf(answer, form)
+    const written = json === undefined ? jsonOf(answer, form, settings.maxAnswerBytes) : { json }
     const told = this.#told(answer, form, own, signal)
     const facts = { ...(isPromise(told) ? await told : told), ...given(options) }
     checkSet({ ...options, ...facts })
@@ -138,8 +140,7 @@ export class Keeping {
     if (unkept !== undefined) return unkept
     if (asked.text === "") return "no-text"
     if (asked.text.length > settings.maxAnswerBytes) return "too-large"
-    if (json === undefined) return "not-json"
-    if (json.length > settings.maxAnswerBytes || Buffer.byteLength(json) > settings.maxAnswerBytes) return "too-large"
+    if (written.json === undefined) return written.reason
     const expires = expiryOf(settings, options.ttlMs ?? (typeof ttl === "function" ? ttl(request) : ttl.ttlOf(asked)))
     const { inputTokens, outputTokens, cost } = facts
     const notes: Notes = { tags: options.tags, sources: options.sources, inputTokens, outputTokens, cost }
@@ -151,8 +152,8 @@ export class Keeping {
     const made = settings.clock()
     const judged = judgedAs(asked, making, notes)
     if (making.isStale(judged)) return "invalidated"
-    const entry = { scope: asked.scope, text: asked.text, form, made, expires, took: options.tookMs ?? 0, notes, json }
-    const payload = packed(entry)
+    const entry = { scope: asked.scope, text: asked.text, form, made, expires, took: options.tookMs ?? 0, notes }
+    const payload = packed({ ...entry, json: written.json })
     if (eviction.isTooLarge(payload.byteLength)) return "too-large"
     const write = async (): Promise<Unkept | undefined> => {
       const row = await entries.put(asked, vector, payload)
@@ -201,6 +202,6 @@ const given = ({ finish, hasToolCalls, isUnvalidated, inputTokens, outputTokens,
 
 /** An entry with other notes. */
 const repacked = ({ scope }: Asked, entry: PackedEntry, notes: Notes): Buffer => {
-  const { text, form, made, expires, took, answer } = entry
-  return packed({ scope, text, form, made, expires, took, notes, json: jsonOf(answer, form)! })
+  const { text, form, made, expires, took, json } = entry
+  return packed({ scope, text, form, made, expires, took, notes, json })
 }

@@ -96,7 +96,10 @@ export interface CacheOptions extends Pick<CollectionOptions, "embedder" | "dime
    * brought within the bounds of the cache that is opened.
    */
   readonly maxBytes?: number | SizeBounds | undefined
-  /** Longest answer that is kept, as bytes of JSON, and longest text that is looked for, 1..2^28. Default 1,048,576. */
+  /**
+   * Longest answer that is kept, as bytes of JSON, and longest text that is looked for, 1..2^28. Default 1,048,576. An answer
+   * becomes JSON in one go of the event loop, and is made of it in another: some milliseconds a megabyte.
+   */
   readonly maxAnswerBytes?: number | undefined
   /** What gives way when a bound is met: a name, or a policy of your own. Default `"lru"`. */
   readonly eviction?: EvictionName | MakePolicy | undefined

@@ -117,7 +117,10 @@ export class PackedEntry {
   }
   /** The value, or the chunks: another object each time, so that nobody can change it for others. */
   get answer(): unknown {
-    return answerOf(this.#bytes.toString("utf8", this.#answerAt), this.form)
+    return answerOf(this.json, this.form)
+  }
+  get json(): string {
+    return this.#bytes.toString("utf8", this.#answerAt)
   }
 
   /** A copy. */

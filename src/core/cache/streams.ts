@@ -1,7 +1,7 @@
 /** Streams that are recorded while they pass to one reader or several. */
 import { orCancelled } from "../abort.ts"
 import { Cancelled } from "../errors.ts"
-import { jsonOf, jsonOfBytes } from "./json.ts"
+import { jsonOfChunk, type Written } from "./json.ts"
 
 /** A stream of either kind. */
 type Stream = ReadableStream<unknown> | AsyncIterable<unknown>
@@ -49,7 +49,8 @@ export class Recording {
   #texts: Array<string> = []
   /** Whether the chunks are bytes: the first one tells. */
   #isOfBytes: boolean | undefined
-  #bytes = 0
+  /** Of their JSON, its first bracket included. */
+  #bytes = 1
   #unkept: "too-large" | "not-json" | undefined
   #end: { readonly error?: unknown } | undefined
   #pulling: Promise<void> | undefined
@@ -131,19 +132,22 @@ export class Recording {
   #record(chunk: unknown): void {
     this.#chunks.push(chunk)
     if (this.#unkept !== undefined) return
-    const text = this.#textOf(chunk)
-    this.#bytes += (text?.length ?? 0) + 1
-    if (text === undefined) this.#giveUp("not-json")
-    else if (this.#bytes > this.#maxBytes) this.#giveUp("too-large")
-    else this.#texts.push(text)
+    const written = this.#written(chunk)
+    if (written.json === undefined) {
+      this.#giveUp(written.reason)
+      return
+    }
+    this.#bytes += Buffer.byteLength(written.json) + 1
+    if (this.#bytes > this.#maxBytes) this.#giveUp("too-large")
+    else this.#texts.push(written.json)
   }
 
-  /** The JSON of a chunk; undefined when it has none, or is not of the kind of those before it. */
-  #textOf(chunk: unknown): string | undefined {
+  /** The JSON of a chunk; none when it is not of the kind of those before it. */
+  #written(chunk: unknown): Written {
     const isOfBytes = chunk instanceof Uint8Array
     this.#isOfBytes ??= isOfBytes
-    if (isOfBytes !== this.#isOfBytes) return undefined
-    return isOfBytes ? jsonOfBytes(chunk) : jsonOf(chunk)
+    if (isOfBytes !== this.#isOfBytes) return { json: undefined, reason: "not-json" }
+    return jsonOfChunk(chunk, this.#maxBytes)
   }
 
   #giveUp(reason: "too-large" | "not-json"): void {
