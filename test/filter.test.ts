@@ -4,6 +4,10 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, test } from "node:test"
+import { serviceOf } from "../src/behind.ts"
+import { insideOf } from "../src/core/collection/inside.ts"
+import { passingNamespace } from "../src/core/collection/namespace.ts"
+import { settled } from "../src/core/collection/settled.ts"
 import {
   attach,
   type Collection,
@@ -290,6 +294,34 @@ describe("filters", () => {
       }
     })
     await Promise.all(searches)
+  })
+
+  test("all of a namespace is one program from when something is written in it, and is found by those who asked before", async () => {
+    await using db = await open(":memory:")
+    const notes = await db.collection("notes", SHAPE)
+    const { store } = insideOf(await settled(serviceOf(db).collection("notes", SHAPE)))
+    const passing = [undefined, "acme"].map((namespace) => passingNamespace(store, namespace)(undefined))
+    const acme = notes.namespace("acme")
+    for (const [key, view] of [
+      ["a", notes],
+      ["b", acme]
+    ] as const) {
+      assert.deepEqual(await keysOf(acme, {}), [])
+      assert.deepEqual(await acme.search([1, 1]), [])
+      assert.equal(passing[0]!.filter(), undefined)
+      await view.add({ key, vector: [1, 1] })
+    }
+    const [ofNone, ofAcme] = passing.map(({ filter }) => filter())
+    assert.ok(ofNone !== undefined && ofAcme !== undefined)
+    assert.notDeepEqual(ofNone, ofAcme)
+    assert.deepEqual([passing[0]!.filter() === ofNone, passing[1]!.filter() === ofAcme], [true, true])
+    for (const [key, view] of [
+      ["a", notes],
+      ["b", acme]
+    ] as const) {
+      const hits = await view.search([1, 1])
+      assert.deepEqual([hits.length, hits[0]!.key], [1, key])
+    }
   })
 
   test("what is remembered of a filter is forgotten with a change", async () => {

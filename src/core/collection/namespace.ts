@@ -64,7 +64,16 @@ export const passingNamespace = (memory: Searchable, namespace: Namespace) => {
       filled: (filter) => masks.filled(filter)
     }
   }
-  const unfiltered = passing(undefined)
+  let known: Filter | undefined
+  /** All of the namespace: the same program from when it has its code, which it keeps. */
+  const all = (): Filter | undefined => {
+    if (known !== undefined || isEverything(memory, namespace)) return known
+    const scope = scopeOfNamespace(memory, namespace)
+    if (scope === undefined) return compileFilter(memory, [], undefined)
+    known = compileFilter(memory, [scope], undefined)
+    return known
+  }
+  const unfiltered: Passing = { ...passing(undefined), filter: all }
   return (term: Term | undefined): Passing => (term === undefined ? unfiltered : passing(term))
 }
 
