@@ -19,6 +19,8 @@ import { degrees } from "./caches.ts"
 
 let root: string
 let whole: string
+/** When the first entry was made. */
+let began: number
 let copies = 0
 
 /** Opens the cache of a folder for some calls. */
@@ -34,8 +36,8 @@ const HOUR = 3_600_000
 before(async () => {
   root = await mkdtemp(join(tmpdir(), "sabine-cache-cli-"))
   whole = join(root, "whole")
-  const now = Date.now()
-  let clock = now - 5 * HOUR
+  began = Date.now() - 5 * HOUR
+  let clock = began
   await withFolder(
     whole,
     async (cache) => {
@@ -86,6 +88,8 @@ describe("sabine cache", () => {
     const { code, out } = await sabine("cache", "list", "--limit", "2", "--tag", "late", folder)
     assert.equal(code, 0)
     assert.match(out, /^\S{43} [0-9a-f]{8} \S+Z cat 90\n\S{43} [0-9a-f]{8} \S+Z cat 80\nand 5 more\n$/)
+    const times = out.split("\n", 2).map((line) => Date.parse(line.split(" ")[2]!) - began)
+    assert.deepEqual(times, [4.5 * HOUR, 4 * HOUR])
     const lines = (await sabine("cache", "list", "--json", "--source", "doc1", folder)).out.trimEnd().split("\n")
     const texts = lines.map((line) => JSON.parse(line)).map((entry) => [entry.text, "value" in entry])
     assert.deepEqual(

@@ -44,7 +44,7 @@ const passes = ({ notes, scope }: CachedEntry, wanted: Filters): boolean =>
 
 const list = async (path: string, options: Filters & { readonly limit: number }): Promise<void> => {
   const { name, limit, json = false } = options
-  const { newest, total } = await withCache(path, name, async (cache) => {
+  const { newest, total, now } = await withCache(path, name, async (cache, now) => {
     let newest: Array<Omit<CachedEntry, "value">> = []
     let total = 0
     const cut = () => {
@@ -58,12 +58,12 @@ const list = async (path: string, options: Filters & { readonly limit: number })
       if (newest.push(others) > 2 * limit) cut()
     }
     cut()
-    return { newest, total }
+    return { newest, total, now }
   })
   for (const entry of newest) {
     const { key, scope, ageMs, text } = entry
     if (json) print(JSON.stringify(entry))
-    else print(`${key} ${scope.slice(0, 8)} ${new Date(Date.now() - ageMs).toISOString()} ${lineOf(text)}`)
+    else print(`${key} ${scope.slice(0, 8)} ${new Date(now - ageMs).toISOString()} ${lineOf(text)}`)
   }
   if (!json && total > newest.length) print(`and ${total - newest.length} more`)
 }

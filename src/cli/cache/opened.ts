@@ -18,11 +18,14 @@ export const cacheCommand = (parent: Command, name: string, description: string)
     .argument("<path>", "folder of the database, which must not be open")
     .option("--name <collection>", "collection of the cache", "cache")
 
-/** Calls `use` with a cache as it is: nothing is embedded or deleted in passing, and nothing is made where there is none. */
+/**
+ * Calls `use` with a cache as it is at one moment, in milliseconds since 1970, which ages are told from: nothing is embedded or
+ * deleted in passing, and nothing is made where there is none.
+ */
 export const withCache = async <A>(
   path: string,
   name: string,
-  use: (cache: SemanticCache) => Promise<A>,
+  use: (cache: SemanticCache, now: number) => Promise<A>,
   options: CacheOptions = {}
 ): Promise<A> => {
   const [{ open }, { semanticCache }] = await Promise.all([import("../../index.ts"), import("../../cache.ts")])
@@ -35,7 +38,8 @@ export const withCache = async <A>(
   const { dimensions, precision, seed } = shape
   // Its owner knows the bounds: none here, or looking at it would evict what is beyond the usual ones.
   const { maxBytes = Number.MAX_SAFE_INTEGER, ...others } = options
-  const looking = { name, dimensions, precision, seed, maxBytes, sweepMs: false } as const
+  const now = Date.now()
+  const looking = { name, dimensions, precision, seed, maxBytes, sweepMs: false, clock: () => now } as const
   await using cache = await semanticCache(db, { ...looking, ...others })
-  return await use(cache)
+  return await use(cache, now)
 }

@@ -28,9 +28,8 @@ const run = async (path: string, { name, json = false }: OpenedOptions): Promise
 const dateOf = (ms: number): string => new Date(ms).toISOString()
 const percent = (share: number): string => `${(100 * share).toFixed(2)} %`
 
-const statisticsOf = async (cache: SemanticCache) => {
+const statisticsOf = async (cache: SemanticCache, now: number) => {
   const { entries, bytes, wrong } = cache.stats()
-  const now = Date.now()
   const scopes = new Set<string>()
   const made = { inputTokens: 0, outputTokens: 0, cost: 0, ms: 0 }
   let expired = 0
