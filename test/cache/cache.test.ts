@@ -388,6 +388,8 @@ describe("the doors", () => {
     const { namespace } = askedAtOnce({ model: "z", prompt: "c" })
     await collection.namespace(namespace).add({ key: "stray", vector: [1, 0], payload: { not: "ours" } })
     await collection.namespace(namespace).add({ key: "bytes", vector: [1, 0], payload: new Uint8Array(100).fill(1) })
+    // An entry by its first byte, with notes that are no JSON.
+    await collection.namespace(namespace).add({ key: "half", vector: [1, 0], payload: new Uint8Array(100).with(0, 1) })
     const found = []
     for await (const { text, value, expires, notes, scope } of cache.entries()) {
       assert.match(scope, /^[0-9a-f]{64}$/)
@@ -399,6 +401,8 @@ describe("the doors", () => {
     ])
     const stranger = await cache.get({ model: "z", prompt: "c" }, { vector: [1, 0] })
     assert.equal(stranger.isHit, false)
+    assert.deepEqual([await cache.invalidate({ tag: "u" }), await cache.invalidate({ tag: "t" })], [0, 1])
+    assert.equal((await cache.get({ prompt: "b" })).isHit, true)
   })
 
   test("Effects", async () => {

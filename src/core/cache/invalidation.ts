@@ -52,10 +52,20 @@ export const judgedAs = (
   notes: Notes
 ): Judged => ({ key, made: began, notes: () => notes, isOf: scope.equals.bind(scope) })
 
+/** None where somebody else wrote what is no JSON. */
+const notesOf = (entry: PackedEntry): Notes => {
+  try {
+    return entry.notes
+  } catch (error) {
+    if (error instanceof SyntaxError) return {}
+    throw error
+  }
+}
+
 const judgedOf = (key: string, entry: PackedEntry): Judged => ({
   key,
   made: entry.made,
-  notes: () => entry.notes,
+  notes: () => notesOf(entry),
   isOf: (scope) => entry.isOf(scope)
 })
 
