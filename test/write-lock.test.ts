@@ -25,7 +25,7 @@ test("writes that wait for nothing follow one another in order, however many", a
   const turns = new KeyTurns()
   for (const guard of [
     lock.exclusively,
-    <A>(effect: Effect.Effect<A>) => direct(turns.run("k", startOf(effect)))
+    <A>(effect: Effect.Effect<A>) => direct(turns.run(["k"], startOf(effect)))
   ] as const) {
     const done: Array<number> = []
     const first = Effect.runPromise(guard(Effect.promise(() => setTimeout(5))))
@@ -43,7 +43,7 @@ test("who comes while those that waited are let in goes on behind them", async (
   const turns = new KeyTurns()
   const done: Array<string> = []
   const write = (name: string) =>
-    Effect.runPromise(direct(lock.together(turns.run("k", startOf(Effect.sync(() => done.push(name)))))))
+    Effect.runPromise(direct(lock.together(turns.run(["k"], startOf(Effect.sync(() => done.push(name)))))))
   const batch = Promise.withResolvers<void>()
   const alone = Effect.runPromise(lock.exclusively(Effect.promise(() => batch.promise)))
   const first = write("first")
@@ -112,4 +112,33 @@ test("one that gives up at any moment leaves the line to the others", async () =
   await Promise.all(fibers)
   assert.ok(interrupted > 300)
   assert.equal(await Effect.runPromise(lock.exclusively(Effect.succeed("free"))), "free")
+})
+
+test("writes of many keys go on when each of them is free, in the order they came, and never wait for one another", async () => {
+  const turns = new KeyTurns()
+  const started: Array<string> = []
+  const ends = new Map<string, () => void>()
+  const write = (name: string, keys: ReadonlyArray<string>) =>
+    Effect.runPromise(
+      direct<void>(
+        turns.run(keys, (done) => {
+          started.push(name)
+          ends.set(name, done)
+          return undefined
+        })
+      )
+    )
+  const all = [write("a", ["x"]), write("b", ["x", "y"]), write("c", ["y", "x"]), write("d", ["z"]), write("e", ["y"])]
+  for (const [ended, running] of [
+    ["d", "ad"],
+    ["a", "adb"],
+    ["b", "adbc"],
+    ["c", "adbce"],
+    ["e", "adbce"]
+  ] as const) {
+    ends.get(ended)!()
+    await setImmediate()
+    assert.equal(started.join(""), running)
+  }
+  await Promise.all(all)
 })

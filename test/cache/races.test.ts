@@ -1,6 +1,6 @@
 /** Writes, deletions and callers who do them at the same time. */
 import assert from "node:assert/strict"
-import { mkdtemp, rm } from "node:fs/promises"
+import { cp, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
@@ -137,6 +137,49 @@ test("of a full cache that several write to, what was just kept is there", async
     await Promise.all(Array.from({ length: 8 }, keep))
     assert.ok(cache.stats().evicted > 1000)
   }
+})
+
+test("what is deleted together is gone for who opens the folder after a crash, and counted again where it failed", async (t) => {
+  const path = await folder(t)
+  await using db = await open(path)
+  await using cache = await semanticCache(db, VECTORS)
+  const request = (i: number) => ({ ...ask(`q ${i}`), model: `model ${i % 3}` })
+  const set = (i: number) => cache.set(request(i), i, { vector: [1, i], tags: [i % 5 === 0 ? "stays" : "goes"] })
+  await Promise.all(Array.from({ length: 400 }, (_, i) => set(i)))
+  assert.equal(await cache.invalidate({ tag: "goes" }), 320)
+  const crashed = join(await folder(t), "crashed")
+  await cp(path, crashed, { recursive: true, filter: (name) => !name.endsWith("lock") })
+  {
+    await using after = await open(crashed)
+    await using same = await semanticCache(after, VECTORS)
+    assert.equal(same.stats().entries, 80)
+    for (let i = 0; i < 400; i++) {
+      const found = await same.get(request(i), { vector: [1, i] })
+      assert.equal(found.isHit && found.tier === "exact", i % 5 === 0, `q ${i}`)
+    }
+  }
+  await db.checkpoint("before")
+  await db.restore("before")
+  await assert.rejects(cache.invalidate({ tag: "stays" }), { _tag: "CollectionReplaced" })
+  assert.equal(cache.stats().entries, 80)
+})
+
+test("who writes to a full cache waits for room, not until others are done with it", async () => {
+  const answer = "x".repeat(2000)
+  await using db = await open(":memory:")
+  await using cache = await semanticCache(db, { dimensions: 2, maxBytes: 400_000 })
+  let asked = 0
+  const write = () => cache.set(ask(`q ${asked++}`), answer, { vector: [1, asked] })
+  while (cache.stats().bytes < 390_000 && cache.stats().evicted === 0) await write()
+  let isOver = false
+  const busy = Array.from({ length: 4 }, async () => {
+    while (!isOver) await write()
+  })
+  // Four others keep it over the bound at which eviction ends for as long as this one writes.
+  for (let i = 0; i < 500; i++) await write()
+  isOver = true
+  await Promise.all(busy)
+  assert.ok(asked > 1500, `${asked} writes`)
 })
 
 test("a large cache can be evicted to a few entries, which no sample meets any more", async () => {

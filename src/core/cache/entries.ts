@@ -4,10 +4,10 @@
  *
  * Runs on the thread that owns the collection: what is found stays where it is until the turn ends.
  */
-import { AtOnce } from "../at-once.ts"
 import type { Collection, NamespaceView } from "../collection/collection.ts"
 import { insideOf } from "../collection/inside.ts"
 import { passingNamespace } from "../collection/namespace.ts"
+import type { EntryPlace } from "../collection/removing.ts"
 import { settled } from "../collection/settled.ts"
 import { checkVectors, ownVector } from "../collection/vectors.ts"
 import { DuplicateKey, KeyNotFound } from "../errors.ts"
@@ -27,8 +27,8 @@ import type { Asked } from "./request.ts"
 /** Namespaces whose masks and views are at hand. */
 const REMEMBERED = 256
 
-/** Deletions that wait for the log at one time. */
-const AT_ONCE = 256
+/** Entries that are deleted as one at most: it takes a fraction of a millisecond. */
+export const TOGETHER = 64
 /** Candidates that are scored again with their vectors. */
 const RERANK = 128
 
@@ -49,6 +49,12 @@ interface Nearest {
   readonly found: ReadonlyArray<Found>
   /** How many of other scopes, which share the namespace, took the places of some that are further away. */
   readonly strangers: number
+}
+
+/** An entry that is being deleted, as it was when it was hidden. */
+export interface Leaving extends EntryPlace {
+  readonly hash: number
+  readonly bytes: number
 }
 
 /** One namespace, and what searching it keeps from one search to the next. */
@@ -141,14 +147,14 @@ export class CacheEntries extends EntryRows {
 
   /** Whether the entry of a row is being written: it may be found by now, and what it is worth is not known before that is over. */
   isBeingWritten(row: number): boolean {
-    return this.#turns.isBusy(this.keyOf(row))
+    return this.#turns.isAnyBusy && this.#turns.isBusy(this.keyOf(row))
   }
 
   /** Writes the entry of a request in place of what it had; durable, and its row, when this resolves. */
   put({ key, namespace }: Asked, vector: Float32Array, payload: Uint8Array): Promise<number> {
     const { writing } = this.#view(namespace)
     const entry = { key, vector, payload }
-    return this.#turns.run(key, async () => {
+    return this.#turns.run([key], async () => {
       for (;;) {
         const before = this.rowOf(namespace, key)
         const bytes = before < 0 ? 0 : this.bytesOf(before)
@@ -168,47 +174,65 @@ export class CacheEntries extends EntryRows {
 
   /** Deletes an entry: nobody finds it from now on, and it is gone for good when this resolves. */
   async remove(row: number): Promise<void> {
-    if (!this.isThere(row)) return
-    const { store } = this
-    const code = scopeOf(store, row)
-    const namespace = store.tags.text(code)!
-    const key = this.keyOf(row)
-    const bytes = this.bytesOf(row)
-    const unhide = this.hide(row)
+    if (this.isThere(row)) await this.removeTogether([this.leave(row)])
+  }
+
+  /** Hides the entry of a row that is there: nobody finds it from now on, and it is to be deleted. */
+  leave(row: number): Leaving {
+    const [scope, hash, bytes] = [scopeOf(this.store, row), this.hashOf(row), this.bytesOf(row)]
+    this.hide(hash)
     // Whoever evicts is not to evict more than it must while the log is written.
-    this.counted(code, -1, -bytes)
+    this.counted(scope, -1, -bytes)
+    return { scope, key: this.keyOf(row), hash, bytes }
+  }
+
+  /** Deletes entries that are hidden, by one write: all are gone for good when this resolves, or there again when it rejects. */
+  async removeTogether(leaving: ReadonlyArray<Leaving>): Promise<void> {
+    if (leaving.length === 0) return
     try {
-      await this.#turns.run(key, async () => {
-        // A write that was under way may have replaced it.
-        const now = this.rowOf(namespace, key)
-        if (now < 0) return
-        const grown = this.bytesOf(now) - bytes
-        await settled(this.#view(namespace).writing.delete(key))
-        this.counted(code, 0, -grown)
-      })
-      this.onRemoved(key)
+      await this.#turns.run(
+        leaving.map(({ key }) => key),
+        async () => {
+          // A write that was under way may have replaced one.
+          const grown = leaving.map((one) => this.#grown(one))
+          await settled(this.#inside.removeTogether(leaving))
+          for (const [i, { scope }] of leaving.entries()) this.counted(scope, 0, -grown[i]!)
+        }
+      )
+      for (const { key } of leaving) this.onRemoved(key)
     } catch (error) {
-      this.counted(code, 1, bytes)
+      for (const { scope, bytes } of leaving) this.counted(scope, 1, bytes)
       throw error
     } finally {
-      unhide()
+      for (const { hash } of leaving) this.unhide(hash)
     }
+  }
+
+  /** Bytes that an entry has more than when it was hidden. */
+  #grown({ scope, key, bytes }: Leaving): number {
+    const row = this.rowIn(scope, key)
+    return row < 0 ? 0 : this.bytesOf(row) - bytes
   }
 
   /** Deletes all entries that `isToGo` is true for; how many, when they are gone for good. Rejects with the first failure. */
   async removeAll(isToGo: (row: number) => boolean, signal?: AbortSignal): Promise<number> {
-    const removals = new AtOnce(AT_ONCE)
     let count = 0
-    const remove = async (row: number) => {
-      await this.remove(row)
-      count++
+    let leaving: Array<Leaving> = []
+    const remove = async () => {
+      const together = leaving
+      leaving = []
+      await this.removeTogether(together)
+      count += together.length
     }
-    await this.forEachRow(signal, (row) => {
-      if (!this.isThere(row) || !isToGo(row)) return undefined
-      removals.add(remove(row))
-      return removals.room()
-    })
-    await removals.all()
+    try {
+      await this.forEachRow(signal, (row) => {
+        if (!this.isThere(row) || !isToGo(row)) return undefined
+        return leaving.push(this.leave(row)) < TOGETHER ? undefined : remove()
+      })
+    } finally {
+      // Whatever ended the walk, nobody finds these any more.
+      await remove()
+    }
     return count
   }
 
@@ -224,7 +248,7 @@ export class CacheEntries extends EntryRows {
     const code = scopeOf(store, row)
     const namespace = store.tags.text(code)!
     const key = this.keyOf(row)
-    await this.#turns.run(key, async () => {
+    await this.#turns.run([key], async () => {
       const found = this.findIn(namespace, key)
       const entry = found < 0 ? undefined : this.at(found)
       const payload = entry && change(entry)

@@ -181,10 +181,14 @@ export class EntryRows {
 
   /** The row of a key, whether or not it is being deleted; -1 when there is none. */
   protected rowOf(namespace: string, key: string): number {
-    const { store } = this
-    const code = store.tags.code(namespace)
-    const encoded = code === UNKNOWN ? undefined : encodeKey(key, code)
-    return encoded === undefined ? -1 : store.find(encoded)
+    const code = this.store.tags.code(namespace)
+    return code === UNKNOWN ? -1 : this.rowIn(code, key)
+  }
+
+  /** As `rowOf`, of a namespace by its code. */
+  protected rowIn(code: number, key: string): number {
+    const encoded = encodeKey(key, code)
+    return encoded === undefined ? -1 : this.store.find(encoded)
   }
 
   protected counted(code: number, entries: number, bytes: number): void {
@@ -197,14 +201,14 @@ export class EntryRows {
     return this.#hidden.size > 0 && this.#hidden.has(this.hashOf(row))
   }
 
-  /** Hides the key of a row, until what is returned is called. */
-  protected hide(row: number): () => void {
-    const hash = this.hashOf(row)
+  /** Hides the keys of a hash, until each call is taken back by `unhide`. */
+  protected hide(hash: number): void {
     this.#hidden.set(hash, (this.#hidden.get(hash) ?? 0) + 1)
-    return () => {
-      const count = this.#hidden.get(hash)! - 1
-      if (count > 0) this.#hidden.set(hash, count)
-      else this.#hidden.delete(hash)
-    }
+  }
+
+  protected unhide(hash: number): void {
+    const count = this.#hidden.get(hash)! - 1
+    if (count > 0) this.#hidden.set(hash, count)
+    else this.#hidden.delete(hash)
   }
 }

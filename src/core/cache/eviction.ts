@@ -1,11 +1,11 @@
 /**
- * Keeps a cache within its bounds, a few rows at a time: what gives way is the least worthy of a sample, so a look-up
- * never waits for more than one sample.
+ * Keeps a cache within its bounds, some rows at a time: what gives way is the least worthy of a sample. Rows that are
+ * chosen in a fraction of a millisecond are deleted together, and look-ups have the event loop for some milliseconds
+ * before the next are.
  */
-import { AtOnce } from "../at-once.ts"
 import { inNextTurn, leftInTurn } from "../turn.ts"
 import { AdaptiveSize, type SizeBounds } from "./adaptive-size.ts"
-import type { CacheEntries } from "./entries.ts"
+import { type CacheEntries, type Leaving, TOGETHER } from "./entries.ts"
 import type { EvictionPolicy } from "./policies/policy.ts"
 
 /** Eviction begins above the first share of the bytes and ends at the second. */
@@ -17,10 +17,10 @@ const SAMPLE = 32
 const TRIES = 8 * SAMPLE
 /** Rows up to which all are looked at. */
 const SMALL = 256
-/** Rows that wait for the log at one time. */
-const AT_ONCE = 16
-/** What a turn is left at least while rows are chosen, in milliseconds: look-ups wait for no more than a row or two. */
-const LEFT_MS = 0.95
+/** How long rows are chosen that are deleted together, in milliseconds: deleting them takes about as long again. */
+const CHOOSING_MS = 0.2
+/** How long others have the event loop before more give way, in milliseconds, unless somebody waits for that. */
+const REST_MS = 2
 
 interface Bounds {
   readonly maxEntries: number
@@ -36,6 +36,11 @@ export class Eviction {
   readonly size: AdaptiveSize | undefined
   readonly #random: () => number
   #running: Promise<void> | undefined
+  /** Settles when there is room again for one who writes. */
+  #room = Promise.withResolvers<void>()
+  /** Those who wait for entries to give way. */
+  #waiting = 0
+  #wake: () => void = () => undefined
   #isOver = false
   /** Rows of the last sample. */
   readonly #sampled = new Uint32Array(SMALL)
@@ -86,7 +91,8 @@ export class Eviction {
   async stored(row: number): Promise<void> {
     this.#policy.stored(row)
     this.relieve()
-    if (this.#isBeyond(1)) await this.#running
+    // Not for all that is to give way: while others write there may be no end to it.
+    if (this.#isBeyond(1)) await this.#inHaste(Promise.race([this.#running, this.#room.promise]))
   }
 
   /** Starts to evict where a bound asks for it. */
@@ -102,12 +108,13 @@ export class Eviction {
   /** Evicts what is beyond the bounds now; settles when they are kept. */
   async relieved(): Promise<void> {
     this.relieve()
-    await this.#running
+    await this.#inHaste(this.#running)
   }
 
   /** Stops, and settles when nothing is being evicted any more. */
   async close(): Promise<void> {
     this.#isOver = true
+    this.#wake()
     await this.#running?.catch(() => undefined)
   }
 
@@ -116,22 +123,60 @@ export class Eviction {
   }
 
   async #evict(): Promise<void> {
-    const removals = new AtOnce(AT_ONCE)
-    while (!this.#isOver && this.#isBeyond(RELIEVED) && !removals.hasFailed) {
-      const sampled = this.#leastWorthy()
-      const row = sampled < 0 ? await this.#next() : sampled
-      if (row < 0) break
-      this.size?.evicted(this.#entries.keyOf(row))
-      removals.add(this.#remove(row))
-      await removals.room()
-      if (leftInTurn() < LEFT_MS) await inNextTurn()
+    while (!this.#isOver && this.#isBeyond(RELIEVED)) {
+      const leaving = this.#leaving()
+      if (leaving.length === 0) {
+        const row = await this.#next()
+        if (row < 0) return
+        leaving.push(this.#leave(row))
+      }
+      await this.#entries.removeTogether(leaving)
+      this.evicted += leaving.length
+      if (!this.#isBeyond(1)) {
+        this.#room.resolve()
+        this.#room = Promise.withResolvers()
+      }
+      if (this.#waiting === 0) await this.#rest()
+      await inNextTurn()
     }
-    await removals.all()
   }
 
-  async #remove(row: number): Promise<void> {
-    await this.#entries.remove(row)
-    this.evicted++
+  #rest(): Promise<void> {
+    return new Promise((go) => {
+      const timer = setTimeout(go, REST_MS)
+      this.#wake = () => {
+        clearTimeout(timer)
+        go()
+      }
+    })
+  }
+
+  /** Waits for something of this eviction, which has no rest meanwhile. */
+  async #inHaste(work: Promise<void> | undefined): Promise<void> {
+    this.#waiting++
+    this.#wake()
+    try {
+      await work
+    } finally {
+      this.#waiting--
+    }
+  }
+
+  /** The next to give way, as many as are deleted together; none where no sample meets one. */
+  #leaving(): Array<Leaving> {
+    const leaving: Array<Leaving> = []
+    const began = performance.now()
+    while (leaving.length < TOGETHER && this.#isBeyond(RELIEVED) && performance.now() - began < CHOOSING_MS) {
+      const row = this.#leastWorthy()
+      if (row < 0) break
+      leaving.push(this.#leave(row))
+    }
+    return leaving
+  }
+
+  #leave(row: number): Leaving {
+    this.size?.evicted(this.#entries.keyOf(row))
+    return this.#entries.leave(row)
   }
 
   /** The next row that is there, where so few are left, or so many being written, that no sample meets one; -1 when none is. */
@@ -139,7 +184,7 @@ export class Eviction {
     for (let looked = 0; looked < this.#entries.rows; looked++) {
       this.#hand = (this.#hand + 1) % this.#entries.rows
       if (this.#entries.isThere(this.#hand)) return this.#hand
-      if (looked % TRIES === 0 && leftInTurn() < LEFT_MS) await inNextTurn()
+      if (looked % TRIES === 0 && leftInTurn() <= 0) await inNextTurn()
     }
     return -1
   }

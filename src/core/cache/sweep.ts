@@ -3,7 +3,7 @@
  * with the next one, sooner where much of what it met was expired; while nothing can be expired it looks at nothing.
  */
 import { inNextTurn, leftInTurn } from "../turn.ts"
-import type { CacheEntries } from "./entries.ts"
+import type { CacheEntries, Leaving } from "./entries.ts"
 
 /** What a turn is left at least, in milliseconds. */
 const LEFT_MS = 0.5
@@ -61,18 +61,20 @@ export class Sweep {
 
   async #sweep(): Promise<void> {
     for (;;) {
-      const removals: Array<Promise<void>> = []
-      const met = this.#look(removals)
-      const outcomes = await Promise.allSettled(removals)
-      this.swept += outcomes.filter(({ status }) => status === "fulfilled").length
-      const isMuch = removals.length * MANY >= Math.max(1, met)
+      const leaving: Array<Leaving> = []
+      const met = this.#look(leaving)
+      this.swept += await this.#entries.removeTogether(leaving).then(
+        () => leaving.length,
+        () => 0
+      )
+      const isMuch = leaving.length * MANY >= Math.max(1, met)
       if (this.#isOver || this.#next === undefined || !isMuch) return
       await inNextTurn()
     }
   }
 
   /** Looks at rows as long as there is room in the turn; how many entries there were. */
-  #look(removals: Array<Promise<void>>): number {
+  #look(leaving: Array<Leaving>): number {
     const entries = this.#entries
     const now = this.#clock()
     if (this.#next === undefined) {
@@ -86,7 +88,7 @@ export class Sweep {
       if (entries.isThere(row)) {
         met++
         const over = entries.overAt(row)
-        if (now >= over) removals.push(entries.remove(row))
+        if (now >= over) leaving.push(entries.leave(row))
         else this.#soonest = Math.min(this.#soonest, over)
       }
       if (looked % ROWS_A_LOOK === 0 && leftInTurn() < LEFT_MS) return met

@@ -26,6 +26,7 @@ import type { OnIndexProgress } from "./linking.ts"
 import { checkedNamespace } from "./namespace.ts"
 import type { CollectionShape, IndexChoice } from "./options.ts"
 import { makeReading, type Reading } from "./reading.ts"
+import { removeTogether } from "./removing.ts"
 import { replaceable } from "./replaceable.ts"
 import { replay } from "./replay.ts"
 import { type Share, shareMemory } from "./share.ts"
@@ -199,6 +200,7 @@ export const makeCollection = Effect.fnUntraced(function* (
     store,
     searching,
     embed,
+    removeTogether: (places) => removeTogether(writing, places),
     run: pool.run,
     isKept: log !== undefined,
     checkCurrent,

@@ -4,6 +4,7 @@ import { InvalidParameter, type SabineError } from "../errors.ts"
 import type { Pool } from "../pool.ts"
 import type { Store } from "../store/store.ts"
 import type { Searching } from "./reading.ts"
+import type { EntryPlace } from "./removing.ts"
 import type { EmbedTexts } from "./texts.ts"
 
 interface Inside {
@@ -11,6 +12,8 @@ interface Inside {
   readonly store: Store
   readonly searching: Searching
   readonly embed: EmbedTexts
+  /** Takes away those entries of different places that are there, by one write. */
+  readonly removeTogether: (places: ReadonlyArray<EntryPlace>) => Effect.Effect<void, SabineError>
   /** Runs what workers export: what would hold the event loop up. */
   readonly run: Pool["Service"]["run"]
   /** Whether what is written outlives the process. */

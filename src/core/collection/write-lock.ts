@@ -132,30 +132,41 @@ export class WriteLock {
   }
 }
 
-/** Runs writes of the same key one after another. */
+/** Runs writes of the same keys one after another. */
 export class KeyTurns {
   /** What starts those that wait for the write of a key that is under way. */
   readonly #busy = new Map<string, Array<() => void>>()
 
-  /** Starts a call when no other runs under this id. It is not stopped. */
-  run<A>(id: string, start: Start<A>): Start<A> {
+  /**
+   * Starts a call when no other runs under any of these ids, each of which is given once. It lines up for all of them at
+   * one moment, so two calls never wait for each other. It is not stopped.
+   */
+  run<A>(ids: ReadonlyArray<string>, start: Start<A>): Start<A> {
     return (done, fail) => {
-      const begin = () => void ending(start, () => this.#end(id))(done, fail)
-      const waiting = this.#busy.get(id)
-      if (waiting !== undefined) {
-        waiting.push(begin)
-        return undefined
+      const begin = () => void ending(start, () => this.#end(ids))(done, fail)
+      let awaited = 0
+      const turn = () => {
+        if (--awaited === 0) begin()
       }
-      this.#busy.set(id, [])
-      begin()
+      for (const id of ids) {
+        const waiting = this.#busy.get(id)
+        if (waiting === undefined) this.#busy.set(id, [])
+        else {
+          waiting.push(turn)
+          awaited++
+        }
+      }
+      if (awaited === 0) begin()
       return undefined
     }
   }
 
-  /** Starts the next write of the key, if one waits. */
-  #end(id: string): void {
-    const next = this.#busy.get(id)?.shift()
-    if (next === undefined) this.#busy.delete(id)
-    else whenRoom(next)
+  /** Starts the next write of each key that one waits for. */
+  #end(ids: ReadonlyArray<string>): void {
+    for (const id of ids) {
+      const next = this.#busy.get(id)?.shift()
+      if (next === undefined) this.#busy.delete(id)
+      else whenRoom(next)
+    }
   }
 }

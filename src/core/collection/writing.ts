@@ -70,7 +70,7 @@ export interface WritingParts {
 }
 
 /** What writes of every namespace of a collection share. */
-interface SharedWriting extends WritingParts {
+export interface SharedWriting extends WritingParts {
   /** Starts the training of the codes once it is due. */
   readonly trainInBackground: () => void
   /** Single writes of one key, one after another. */
@@ -91,6 +91,9 @@ export const sharedWriting = (parts: WritingParts): SharedWriting => ({
   turns: new KeyTurns(),
   first: { isUnderWay: false }
 })
+
+/** What the writes of a key take turns by: no text has the character between the two, which is half of a pair. */
+export const turnOf = (namespace: Namespace, key: string): string => `${namespace ?? ""}\ud800${key}`
 
 /** Writes into one namespace of a collection. */
 export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefined): Writing => {
@@ -130,8 +133,7 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
 
   /** Makes one write durable, then findable. Nobody else writes the key meanwhile, and many others wait for the same flush. */
   const write = <A>(key: string, prepare: () => Prepared<A>): Start<A> => {
-    // No text has the character between the two: it is half of a pair.
-    const inTurn = turns.run(`${namespace ?? ""}\ud800${key}`, carryOut(log, prepare))
+    const inTurn = turns.run([turnOf(namespace, key)], carryOut(log, prepare))
     return ending(together(inTurn), trainInBackground)
   }
 
@@ -188,13 +190,15 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
       fields.intern(0, store)
       const address = payload && store.writeRecord(checkedKey(key, scope), payload)
       return {
-        frame: {
-          operation: "patch",
-          namespace,
-          keys: [key],
-          ...(payload && { payloads: [payload] }),
-          ...(given && { fields: fields.values(0, 1) })
-        },
+        frames: [
+          {
+            operation: "patch",
+            namespace,
+            keys: [key],
+            ...(payload && { payloads: [payload] }),
+            ...(given && { fields: fields.values(0, 1) })
+          }
+        ],
         commit: () => {
           if (address !== undefined) store.replaceRecord(row, address)
           if (given !== undefined) store.replaceFields(row, fields.columns)
@@ -214,7 +218,7 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
       const { row, encoded } = found
       const { scope } = encoded
       return {
-        frame: { operation: "delete", namespace, keys: [key] },
+        frames: [{ operation: "delete", namespace, keys: [key] }],
         commit: () => {
           store.remove(row, checkedKey(key, scope))
           return true
@@ -319,14 +323,16 @@ const preparedRow = (
   const encoded = early(() => writeVectors(store.kernels, store.columns, rows, vector))
   const row = rows[0]!
   return {
-    frame: {
-      operation: "put",
-      namespace,
-      keys: [key],
-      payloads: [payload],
-      fields: fields.values(0, 1),
-      vectors: vector
-    },
+    frames: [
+      {
+        operation: "put",
+        namespace,
+        keys: [key],
+        payloads: [payload],
+        fields: fields.values(0, 1),
+        vectors: vector
+      }
+    ],
     meanwhile: encoded.begin,
     commit: () => {
       store.enlist(row, encoded.result()?.[0])
