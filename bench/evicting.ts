@@ -1,6 +1,6 @@
 /**
- * What look-ups take while a cache evicts, beside as many look-ups of the same cache that does not, and what the garbage
- * collector does meanwhile.
+ * What look-ups take while entries are written and others give way for them, beside look-ups of the same cache while as many
+ * are written and there is room for all, and beside look-ups alone; and what the garbage collector does meanwhile.
  */
 import { PerformanceObserver } from "node:perf_hooks"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -10,8 +10,12 @@ import { asked, CACHE, fill, randomVector } from "./caching.ts"
 import type { Measured } from "./figure.ts"
 import { quantile } from "./timing.ts"
 
-/** Share of the entries that have given way when it is over: of nearly a fifth. */
-const GONE = 0.19
+/** Shares of its bytes at which a cache begins to evict, and at which it is as good as done. */
+const FULL = 0.9
+const RELIEVED = 0.805
+const WRITES_A_SECOND = 500
+/** Times that each case is measured, in turn. */
+const ROUNDS = 3
 /** Look-ups between two looks at what is left to evict: statistics are not free. */
 const LOOK_EVERY = 32
 const QUANTILES = [
@@ -20,52 +24,93 @@ const QUANTILES = [
   ["p99.9", 0.999]
 ] as const
 
-interface Took {
-  /** Microseconds a look-up, in increasing order. */
-  readonly us: ReadonlyArray<number>
-  readonly ms: number
+/** What look-ups of one case took. */
+class Took {
+  /** Microseconds of each. */
+  readonly us: Array<number> = []
   /** Milliseconds of each pause of the garbage collector meanwhile. */
-  readonly pauses: ReadonlyArray<number>
+  readonly pauses: Array<number> = []
+  ms = 0
+  evicted = 0
+
+  at(q: number): number {
+    return quantile(
+      this.us.toSorted((a, b) => a - b),
+      q
+    )
+  }
+
+  get pausesASecond(): number {
+    return (1000 * this.pauses.length) / this.ms
+  }
+
+  get meanPause(): number {
+    return this.pauses.reduce((sum, pause) => sum + pause, 0) / Math.max(1, this.pauses.length)
+  }
 }
 
 const vectors = Array.from({ length: 500 }, randomVector)
+let written = 0
+
+/** Keeps so many answers a second until it is told to stop. */
+const writing = (cache: SemanticCache) => {
+  let isOver = false
+  const write = async () => {
+    const began = performance.now()
+    for (let done = 0; !isOver; await sleep(1)) {
+      for (; done < ((performance.now() - began) * WRITES_A_SECOND) / 1000; done++) {
+        await cache.set(asked(0, `written ${written}`), "answer", { vector: vectors[written++ % vectors.length]! })
+      }
+    }
+  }
+  const working = write()
+  return () => {
+    isOver = true
+    return working
+  }
+}
 
 /** Look-ups that nothing is found for, for as long as `goesOn`, which is told how many there were. */
-const lookUps = async (cache: SemanticCache, goesOn: (done: number) => boolean): Promise<Took> => {
-  const pauses: Array<number> = []
+const lookUps = async (cache: SemanticCache, took: Took, goesOn: (done: number) => boolean): Promise<number> => {
   const observer = new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) pauses.push(duration)
+    for (const { duration } of list.getEntries()) took.pauses.push(duration)
   })
   observer.observe({ entryTypes: ["gc"] })
-  const us: Array<number> = []
   const began = performance.now()
-  while (goesOn(us.length)) {
+  let done = 0
+  while (goesOn(done)) {
     const start = performance.now()
-    await cache.get(asked(0, `other words ${us.length}`), { vector: vectors[us.length % vectors.length]! })
-    us.push((performance.now() - start) * 1000)
+    await cache.get(asked(0, `other words ${done}`), { vector: vectors[done++ % vectors.length]! })
+    took.us.push((performance.now() - start) * 1000)
   }
-  const ms = performance.now() - began
+  took.ms += performance.now() - began
   // Pauses are told in a later turn.
   await sleep(10)
   observer.disconnect()
-  us.sort((a, b) => a - b)
-  return { us, ms, pauses }
+  return done
 }
 
-/** While nearly a fifth of what the cache holds gives way, and then with room for all. */
+/** While a ninth of what a full cache holds gives way, and then for as many look-ups with room for all. */
 const measured = async (db: Database) => {
-  await using cache = await semanticCache(db, CACHE)
-  const { bytes, entries } = cache.stats()
-  await cache[Symbol.asyncDispose]()
-  // A cache that is opened with a smaller budget is above it: it evicts down to eight tenths at once.
-  await using small = await semanticCache(db, { ...CACHE, maxBytes: Math.floor(bytes) })
-  const isEvicting = () => small.stats().evicted < GONE * entries
-  const busy = await lookUps(small, (done) => done % LOOK_EVERY !== 0 || isEvicting())
-  const { evicted } = small.stats()
-  await small[Symbol.asyncDispose]()
-  await using roomy = await semanticCache(db, CACHE)
-  const quiet = await lookUps(roomy, (done) => done < busy.us.length)
-  return { busy, quiet, evicted }
+  const took = { alone: new Took(), writes: new Took(), evicts: new Took() }
+  for (let round = 0; round < ROUNDS; round++) {
+    const roomy = await semanticCache(db, CACHE)
+    const maxBytes = Math.floor(roomy.stats().bytes / FULL) - 1
+    await roomy[Symbol.asyncDispose]()
+    const full = await semanticCache(db, { ...CACHE, maxBytes })
+    const isEvicting = () => full.stats().bytes > RELIEVED * maxBytes
+    const stopFull = writing(full)
+    const count = await lookUps(full, took.evicts, (done) => done % LOOK_EVERY !== 0 || isEvicting())
+    await stopFull()
+    took.evicts.evicted += full.stats().evicted
+    await full[Symbol.asyncDispose]()
+    await using again = await semanticCache(db, CACHE)
+    const stop = writing(again)
+    await lookUps(again, took.writes, (done) => done < count)
+    await stop()
+    await lookUps(again, took.alone, (done) => done < count)
+  }
+  return took
 }
 
 export async function* evicting(entries: number): AsyncGenerator<Measured> {
@@ -73,23 +118,22 @@ export async function* evicting(entries: number): AsyncGenerator<Measured> {
   const full = await semanticCache(db, CACHE)
   await fill(full, entries, 1)
   await full[Symbol.asyncDispose]()
-  const { busy, quiet, evicted } = await measured(db)
-  const against = "nothing beside it"
+  // Nothing is to be learned of the entries beside what is measured.
+  await (await db.collection("cache")).buildIndex()
+  const { alone, writes, evicts } = await measured(db)
+  const rate = Math.round((1000 * evicts.evicted) / evicts.ms)
+  const during = `beside ${WRITES_A_SECOND} writes a second`
+  const against = `${during}, with room for all`
   for (const [name, q] of QUANTILES) {
-    const [value, alone] = [quantile(busy.us, q), quantile(quiet.us, q)]
-    const during = `while ${evicted} of ${entries} entries give way, ${name}`
-    yield { case: `look-up ${during}`, value, unit: "us", against, ratio: value / alone }
-    yield { case: `  alone, ${name}`, value: alone, unit: "us" }
-    yield { case: `  longer than alone, ${name}`, value: value - alone, unit: "us", target: "< 1000" }
+    const [value, roomy] = [evicts.at(q), writes.at(q)]
+    const evicting = `look-up ${during}, ${rate} a second of ${entries} give way`
+    yield { case: `${evicting}, ${name}`, value, unit: "us", against, ratio: value / roomy }
+    yield { case: `  with room for all, ${name}`, value: roomy, unit: "us" }
+    yield { case: `  longer than that, ${name}`, value: value - roomy, unit: "us", target: "< 1000" }
+    yield { case: `  alone, ${name}`, value: alone.at(q), unit: "us" }
   }
-  yield* pausesOf(busy, quiet, against)
-}
-
-/** What the garbage collector adds, with and without eviction: there are as many look-ups, and not as long a time. */
-function* pausesOf(busy: Took, quiet: Took, against: string): Generator<Measured> {
-  const rate = ({ pauses, ms }: Took) => (1000 * pauses.length) / ms
-  const mean = ({ pauses }: Took) => pauses.reduce((sum, pause) => sum + pause, 0) / Math.max(1, pauses.length)
-  const [often, long] = [rate(busy), mean(busy)]
-  yield { case: "  garbage collected meanwhile", value: often, unit: "times/s", against, ratio: often / rate(quiet) }
-  yield { case: "  a pause for it, mean", value: long, unit: "ms", against, ratio: long / mean(quiet) }
+  const often = evicts.pausesASecond
+  yield { case: "  garbage collected", value: often, unit: "times/s", against, ratio: often / writes.pausesASecond }
+  const pause = evicts.meanPause
+  yield { case: "  a pause for it, mean", value: pause, unit: "ms", against, ratio: pause / writes.meanPause }
 }
