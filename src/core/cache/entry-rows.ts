@@ -28,6 +28,8 @@ export class EntryRows {
    * do, which change hands when entries are moved or replaced meanwhile.
    */
   readonly #hidden = new Map<number, number>()
+  /** Bytes of an entry in inverted lists. */
+  readonly #listed: number
   readonly #clock: () => number
   readonly #staleMs: number
   /** Entries of each namespace, by its code. */
@@ -37,6 +39,7 @@ export class EntryRows {
 
   constructor(store: Store, { clock, staleMs }: Pick<CacheSettings, "clock" | "staleMs">) {
     this.store = store
+    this.#listed = bytesListed(store.shape)
     this.#clock = clock
     this.#staleMs = staleMs
   }
@@ -48,8 +51,7 @@ export class EntryRows {
 
   /** Whole bytes of memory of all entries: columns, payloads, and what is in inverted lists where there are any. */
   get bytes(): number {
-    const listed = this.store.lists === undefined ? 0 : bytesListed(this.store.shape)
-    return Math.ceil(this.#bytes + listed * this.#size)
+    return Math.ceil(this.#bytes + (this.store.lists === undefined ? 0 : this.#listed * this.#size))
   }
 
   /** Entries of the namespace of a request: of its scope, and of the few that share it. */

@@ -3,7 +3,7 @@ import type { Filter } from "../../kernels/contract.ts"
 import { FILTER_OP } from "../../kernels/shape.ts"
 import { NO_BOOLEAN, NO_TAG } from "../../store/fields.ts"
 import { type FieldType, fieldColumn } from "../../store/layout.ts"
-import { columnsOf } from "../../store/memory.ts"
+import { columnsOf, type StoreShape } from "../../store/memory.ts"
 import type { Rows } from "../../store/rows.ts"
 import { UNKNOWN } from "../../store/tags.ts"
 import type { Term } from "./parse.ts"
@@ -35,6 +35,17 @@ const OP_OF_TYPE = {
   timestamp: FILTER_OP.in64
 } as const satisfies Record<FieldType, number>
 
+const known = new WeakMap<StoreShape, ReadonlyMap<string, number>>()
+
+/** Where the columns of a store are, by name: every search with a filter asks. */
+const offsetsOf = (shape: StoreShape): ReadonlyMap<string, number> => {
+  const before = known.get(shape)
+  if (before !== undefined) return before
+  const offsets = new Map(columnsOf(shape).map(({ name, offset }) => [name, offset]))
+  known.set(shape, offsets)
+  return offsets
+}
+
 class Compiler {
   readonly #tags: Fielded["tags"]
   readonly #types: ReadonlyMap<string, FieldType>
@@ -45,7 +56,7 @@ class Compiler {
   constructor({ shape, tags }: Fielded) {
     this.#tags = tags
     this.#types = new Map(Object.entries(shape.fields ?? {}))
-    this.#offsets = new Map(columnsOf(shape).map(({ name, offset }) => [name, offset]))
+    this.#offsets = offsetsOf(shape)
   }
 
   program(): Filter {
