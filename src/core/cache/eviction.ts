@@ -18,7 +18,7 @@ const TRIES = 8 * SAMPLE
 /** Rows up to which all are looked at. */
 const SMALL = 256
 /** How long rows are chosen that are deleted together, in milliseconds: deleting them takes about as long again. */
-const CHOOSING_MS = 0.2
+const CHOOSING_MS = 0.1
 /** How long others have the event loop before more give way, in milliseconds, unless somebody waits for that. */
 const REST_MS = 2
 
