@@ -1,6 +1,8 @@
 /** What an answer is kept as: it is given back as it was, or not kept. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { inspect } from "node:util"
+import { runInNewContext } from "node:vm"
 import fc from "fast-check"
 import { answerOf, jsonOf } from "../../src/core/cache/json.ts"
 
@@ -24,6 +26,45 @@ const promised = (value: unknown): unknown => {
 }
 
 const whole = (items: ReadonlyArray<unknown>): unknown => (items.includes(REFUSED) ? REFUSED : items)
+
+/** An object with nothing to be seen from outside. */
+class Sealed {
+  readonly #secret = 1
+  get secret() {
+    return this.#secret
+  }
+}
+
+test("what holds something elsewhere than in properties has no form, of another realm too", () => {
+  const elsewhere = (code: string): unknown => runInNewContext(code)
+  const emptied = [
+    ...[
+      new URLSearchParams("a=1"),
+      new Headers({ a: "b" }),
+      [1].values(),
+      new WeakRef({}),
+      new Sealed(),
+      /a/,
+      Promise.resolve()
+    ],
+    ...[
+      Object(Symbol("s")),
+      { toJSON: () => new Date(0) },
+      { toJSON: () => new Map([[1, 2]]) },
+      { toJSON: () => Number.NaN }
+    ],
+    ...[
+      "new Error('e')",
+      "Object.assign(new Error('e'), { code: 1 })",
+      "new Map([[1, 2]])",
+      "/a/",
+      "new Date(NaN)"
+    ].map(elsewhere)
+  ]
+  for (const part of emptied) assert.equal(jsonOf({ part }, "value", 1 << 20).json, undefined, inspect(part))
+  const kept = "({ none: {}, no: [], some: { a: [1, { b: null }] } })"
+  assert.deepEqual(jsonOf(elsewhere(kept), "value", 1 << 20), { json: JSON.stringify(elsewhere(kept)) })
+})
 
 test("any value is given back as it was, or has no form to be kept in", () => {
   const values = fc.anything({

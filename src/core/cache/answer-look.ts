@@ -1,4 +1,5 @@
 /** A look at an answer before it becomes JSON: whether that would give it back, and whether it would be too long. */
+import { types } from "node:util"
 import { isLostInJson } from "../lossless-json.ts"
 
 /** Told of an answer that is longer than may be. */
@@ -6,21 +7,23 @@ export class TooLong extends Error {}
 
 type AnyClass = abstract new (...args: never) => unknown
 
-/** What JSON makes an empty object of. */
-const EMPTIED: ReadonlyArray<AnyClass> = [Error, RegExp, Promise, WeakMap, WeakSet]
 const BOXES: ReadonlyArray<AnyClass> = [Number, String, Boolean]
 
 /** Whether JSON makes something else of an object, whatever that tells of itself. */
 const isMisread = (value: object): boolean =>
-  isLostInJson(value) || (value instanceof Date && Number.isNaN(value.getTime()))
+  isLostInJson(value) || (types.isDate(value) && Number.isNaN(value.getTime()))
 
 const isOf = (types: ReadonlyArray<AnyClass>, value: object): boolean => types.some((type) => value instanceof type)
 
-/** Of these most answers are made, and nothing has to be asked of them. */
+/** Of these most answers are made, and nothing has to be asked of them. Other realms, as of tests, have objects of their own. */
 const isUsual = (value: object): boolean => {
-  const prototype = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === Array.prototype || prototype === null
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return true
+  return Array.isArray(value) || Object.getPrototypeOf(prototype) === null
 }
+
+/** Whether JSON makes an empty object of what is more than that: what it holds is not in properties of its own. */
+const isEmptied = (value: object): boolean => types.isNativeError(value) || Object.keys(value).length === 0
 
 /**
  * Goes over an answer as `JSON.stringify` does, in a tenth of the time that a replacer takes it. Properties that are undefined,
@@ -78,8 +81,8 @@ export class AnswerLook {
   }
 
   #parts(value: object, name: string | number, usual: boolean): void {
-    if (!usual && isOf(EMPTIED, value)) throw lost(name)
     if (!usual && isOf(BOXES, value)) this.value(value.valueOf(), name)
+    else if (!usual && isEmptied(value)) throw lost(name)
     else if (Array.isArray(value)) this.#items(value)
     else {
       this.takes(2)
