@@ -113,7 +113,7 @@ export const makeCollection = Effect.fnUntraced(function* (
   builder: Builder["Service"]
 ) {
   const background = yield* backgroundIn(yield* Effect.scope)
-  const { together, alone, exclusively, singlesDone } = new WriteLock()
+  const { together, exclusively, singlesDone } = new WriteLock()
   // Single writes that are under way need the log, and those of the Promise door have no fiber that is waited for.
   yield* Effect.addFinalizer(() => singlesDone)
   let current = embedder
@@ -142,7 +142,6 @@ export const makeCollection = Effect.fnUntraced(function* (
     background,
     log,
     together: (start) => ending(together(start), graphing.keepUp),
-    alone: (start) => ending(alone(start), graphing.keepUp),
     exclusively: (effect) => Effect.ensuring(exclusively(effect), Effect.sync(graphing.keepUp)),
     indexInBackground: indexing.inBackground
   })

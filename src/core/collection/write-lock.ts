@@ -23,18 +23,9 @@ export class WriteLock {
   readonly #line = new Set<Waiting>()
 
   /** Starts a call beside others of its kind, while nothing runs exclusively. It is not stopped once it has begun. */
-  readonly together = <A>(start: Start<A>): Start<A> => this.#single(false, start)
-
-  /** As `together`, while nobody else writes. */
-  readonly alone = <A>(start: Start<A>): Start<A> => this.#single(true, start)
-
-  /** Settles once the single writes are over that are under way or wait; whoever else writes alone is not waited for. */
-  readonly singlesDone: Effect.Effect<void> = Effect.suspend(() =>
-    this.#singles > 0 ? Effect.orDie(this.exclusively(Effect.void)) : Effect.void
-  )
-
-  #single<A>(isAlone: boolean, start: Start<A>): Start<A> {
-    return (done, fail) => {
+  readonly together =
+    <A>(start: Start<A>): Start<A> =>
+    (done, fail) => {
       let state: "waiting" | "running" | "over" = "waiting"
       let ended = (): void => undefined
       const isOver = () => {
@@ -51,10 +42,10 @@ export class WriteLock {
         ending(start, end)(done, fail)
       }
       // One that gave up may have been let in before, and not have begun.
-      const waiting = { isAlone, enter: () => (state === "waiting" ? begin() : this.#leave()) }
+      const waiting = { isAlone: false, enter: () => (state === "waiting" ? begin() : this.#leave()) }
       this.#singles++
       // Nearly always nobody is in the way, and a wait would take longer than the write itself.
-      if (this.#enters(isAlone)) begin()
+      if (this.#enters(false)) begin()
       else this.#lineUp(waiting)
       return async () => {
         if (state === "running") {
@@ -67,7 +58,11 @@ export class WriteLock {
         if (this.#line.delete(waiting)) this.#admit()
       }
     }
-  }
+
+  /** Settles once the single writes are over that are under way or wait; whoever writes alone is not waited for. */
+  readonly singlesDone: Effect.Effect<void> = Effect.suspend(() =>
+    this.#singles > 0 ? Effect.orDie(this.exclusively(Effect.void)) : Effect.void
+  )
 
   /** Runs an effect while nobody writes. */
   readonly exclusively: Guard = (effect) =>
@@ -132,10 +127,15 @@ export class WriteLock {
   }
 }
 
+/** The turn of one call under one id, and what tells the one behind it that it is over. */
+interface Turn {
+  next: (() => void) | undefined
+}
+
 /** Runs writes of the same keys one after another. */
 export class KeyTurns {
-  /** What starts those that wait for the write of a key that is under way. */
-  readonly #busy = new Map<string, Array<() => void>>()
+  /** Who came last of those that run or wait under an id: a chain, as whole bursts of first writes wait for one encoder. */
+  readonly #last = new Map<string, Turn>()
 
   /**
    * Starts a call when no other runs under any of these ids, each of which is given once. It lines up for all of them at
@@ -143,30 +143,27 @@ export class KeyTurns {
    */
   run<A>(ids: ReadonlyArray<string>, start: Start<A>): Start<A> {
     return (done, fail) => {
-      const begin = () => void ending(start, () => this.#end(ids))(done, fail)
+      const turns = ids.map((): Turn => ({ next: undefined }))
+      const end = () => {
+        for (const [i, { next }] of turns.entries()) {
+          if (next === undefined) this.#last.delete(ids[i]!)
+          else whenRoom(next)
+        }
+      }
+      const begin = () => void ending(start, end)(done, fail)
       let awaited = 0
-      const turn = () => {
+      const afterOne = () => {
         if (--awaited === 0) begin()
       }
-      for (const id of ids) {
-        const waiting = this.#busy.get(id)
-        if (waiting === undefined) this.#busy.set(id, [])
-        else {
-          waiting.push(turn)
-          awaited++
-        }
+      for (const [i, id] of ids.entries()) {
+        const before = this.#last.get(id)
+        this.#last.set(id, turns[i]!)
+        if (before === undefined) continue
+        before.next = afterOne
+        awaited++
       }
       if (awaited === 0) begin()
       return undefined
-    }
-  }
-
-  /** Starts the next write of each key that one waits for. */
-  #end(ids: ReadonlyArray<string>): void {
-    for (const id of ids) {
-      const next = this.#busy.get(id)?.shift()
-      if (next === undefined) this.#busy.delete(id)
-      else whenRoom(next)
     }
   }
 }

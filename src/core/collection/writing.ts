@@ -62,8 +62,6 @@ export interface WritingParts {
   readonly log: CollectionLog | undefined
   /** Runs a single write beside others that wait for the log. */
   readonly together: WriteLock["together"]
-  /** Runs a single write while nobody else writes. */
-  readonly alone: WriteLock["alone"]
   readonly exclusively: WriteLock["exclusively"]
   /** Starts what the index needs after a write. */
   readonly indexInBackground: () => void
@@ -75,21 +73,15 @@ export interface SharedWriting extends WritingParts {
   readonly trainInBackground: () => void
   /** Single writes of one key, one after another. */
   readonly turns: KeyTurns
-  readonly first: FirstWrite
 }
 
-/** The write that the first encoder is made for: those that come after it wait behind it. */
-interface FirstWrite {
-  isUnderWay: boolean
-  /** Why there is no encoder, where it could not be made. */
-  failure?: unknown
-}
+/** Where single writes that find no encoder wait for each other: no key has it as its id. */
+const FIRST_ENCODER = ""
 
 export const sharedWriting = (parts: WritingParts): SharedWriting => ({
   ...parts,
   trainInBackground: backgroundTraining(parts),
-  turns: new KeyTurns(),
-  first: { isUnderWay: false }
+  turns: new KeyTurns()
 })
 
 /** What the writes of a key take turns by: no text has the character between the two, which is half of a pair. */
@@ -97,7 +89,7 @@ export const turnOf = (namespace: Namespace, key: string): string => `${namespac
 
 /** Writes into one namespace of a collection. */
 export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefined): Writing => {
-  const { store, embed, log, together, alone, exclusively, turns, first, trainInBackground } = parts
+  const { store, embed, log, together, exclusively, turns, trainInBackground } = parts
   /** The code of the namespace, which joins the dictionary with the first write. */
   const scope = () => (namespace === undefined ? NO_NAMESPACE : store.intern(namespace))
   /** The row of a key and the key as bytes until the next call; undefined when there is none. */
@@ -132,45 +124,33 @@ export const makeWriting = (parts: SharedWriting, namespace: Namespace = undefin
     })
 
   /** Makes one write durable, then findable. Nobody else writes the key meanwhile, and many others wait for the same flush. */
-  const write = <A>(key: string, prepare: () => Prepared<A>): Start<A> => {
-    const inTurn = turns.run([turnOf(namespace, key)], carryOut(log, prepare))
-    return ending(together(inTurn), trainInBackground)
-  }
+  const write = <A>(key: string, prepare: () => Prepared<A>): Start<A> => inTurn(key, carryOut(log, prepare))
 
-  const preparedAddition = ({ key, payload, fields }: CheckedEntry, vector: Float32Array): Prepared<void> => {
-    if (first.failure !== undefined && needsFirstEncoder(store)) throw first.failure
-    const code = scope()
-    if (store.find(checkedKey(key, code)) >= 0) throw new DuplicateKey({ key })
-    return preparedRow(store, { key, namespace, scope: code, payload, fields }, vector, -1)
-  }
+  /** Starts a call as the one write of its key. */
+  const inTurn = <A>(key: string, start: Start<A>): Start<A> =>
+    ending(together(turns.run([turnOf(namespace, key)], start)), trainInBackground)
 
-  /** Makes the first encoder and adds the entry in one turn: calls that come later find both. It is not stopped. */
-  const firstAddition = (checked: CheckedEntry, vector: Float32Array): Start<void> => {
-    const add = carryOut(log, () => preparedAddition(checked, vector))
-    const inTurn = alone<void>((done, fail) => {
-      const failed = (error: unknown) => {
-        first.failure = error
-        fail(error)
+  /** Starts a call once there is an encoder: one of those that find none makes it of its vector, or else the next. */
+  const encodable =
+    <A>(vector: Float32Array, start: Start<A>): Start<A> =>
+    (done, fail) => {
+      if (!needsFirstEncoder(store)) return start(done, fail)
+      const made: Start<void> = (done, fail) => {
+        firstEncoder(parts, vector).then(done, fail)
+        return undefined
       }
-      firstEncoder(parts, vector).then(() => void add(done, fail), failed)
-      return undefined
-    })
-    return (done, fail) => {
-      first.isUnderWay = true
-      const end = () => {
-        first.isUnderWay = false
-        trainInBackground()
-      }
-      ending(inTurn, end)(done, fail)
-      return undefined
+      return turns.run([FIRST_ENCODER], made)(() => void start(done, fail), fail)
     }
-  }
 
-  const addition = (checked: CheckedEntry, vector?: Float32Array): Start<void> => {
+  const addition = ({ key, payload, fields }: CheckedEntry, vector?: Float32Array): Start<void> => {
     if (vector === undefined) throw nothingGiven("a vector or a text")
-    if (needsFirstEncoder(store) && !first.isUnderWay) return firstAddition(checked, vector)
     requireCodes(parts)
-    return write(checked.key, () => preparedAddition(checked, vector))
+    const added = carryOut(log, () => {
+      const code = scope()
+      if (store.find(checkedKey(key, code)) >= 0) throw new DuplicateKey({ key })
+      return preparedRow(store, { key, namespace, scope: code, payload, fields }, vector, -1)
+    })
+    return inTurn(key, encodable(vector, added))
   }
 
   const change = ({ key, payload, given }: CheckedChange, vector?: Float32Array): Start<void> => {
