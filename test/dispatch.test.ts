@@ -347,6 +347,30 @@ describe("what is given up", () => {
   })
 })
 
+test("a search that cannot be started fails alone, in whosever turn that is", async () => {
+  const broken = new Error("broken")
+  class Breaking extends FixedCost {
+    isBroken = false
+    override microseconds(...args: Parameters<FixedCost["microseconds"]>): number {
+      if (this.isBroken) throw broken
+      return super.microseconds(...args)
+    }
+  }
+  const breaking = new Breaking(1000)
+  const batch = randomVectors(3, 8 * DIMENSIONS)
+  const running = search()
+  const failing = search(breaking, 5, {}, batch)
+  const next = search(LONG, 5, {}, batch)
+  breaking.isBroken = true
+  held[0]!.finish()
+  held[0]!.finish()
+  await finishAll([next])
+  assert.deepEqual([running.told, running.error], [1, undefined])
+  assert.deepEqual([failing.told, failing.error], [1, broken])
+  assert.deepEqual([next.told, next.error], [1, undefined])
+  assert.ok(isFree(store))
+})
+
 test("a call that is over keeps nothing alive of what it was given", async () => {
   const ended = async () => {
     const request = requestOf(store, SHORT, query, { k: 1 }, { told: 0 })

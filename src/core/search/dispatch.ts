@@ -141,29 +141,37 @@ export class Dispatcher {
     let loopIsFull = false
     const mayRun = (call: Call): boolean => (call.isShort && !loopIsFull) || (!call.isShort && this.#free > 0)
     for (let call = this.#queue.first(mayRun); call !== undefined; call = this.#queue.first(mayRun)) {
-      const outlook = outlookOf(call.request)
-      const { parts, inPool } = this.#gather(call, outlook)
-      const us = outlook.perQuery * parts.reduce((sum, { count }) => sum + count, 0)
-      if (!inPool) {
-        // Costs may have turned out otherwise since it came.
-        call.isShort = us <= IN_PLACE_US
-        if (!call.isShort) continue
-        loopIsFull = leftInTurn() * 1000 < us
-        if (loopIsFull) {
-          this.#serveInTurn()
-          continue
-        }
+      try {
+        if (!this.#goesOn(call)) loopIsFull = true
+      } catch (error) {
+        // Whose turn this runs in may be another: it is no affair of theirs.
+        call.fail(error)
       }
-      this.#queue.charge(call, us)
-      for (const { call, count } of parts) {
-        call.next += count
-        if (call.remaining === 0) this.#queue.delete(call)
-      }
-      const group = new Group(parts)
-      if (inPool) this.#runInPool(group, Math.min(outlook.shards, Math.ceil(us / IN_PLACE_US)))
-      else runInPlace(group)
     }
+    if (loopIsFull) this.#serveInTurn()
     this.#gatheredSince = performance.now()
+  }
+
+  /** Starts the next queries of a call, and whose go with them; false when the event loop has no room for them now. */
+  #goesOn(call: Call): boolean {
+    const outlook = outlookOf(call.request)
+    const { parts, inPool } = this.#gather(call, outlook)
+    const us = outlook.perQuery * parts.reduce((sum, { count }) => sum + count, 0)
+    if (!inPool) {
+      // Costs may have turned out otherwise since it came.
+      call.isShort = us <= IN_PLACE_US
+      if (!call.isShort) return true
+      if (leftInTurn() * 1000 < us) return false
+    }
+    const group = new Group(parts)
+    this.#queue.charge(call, us)
+    for (const { call, count } of parts) {
+      call.next += count
+      if (call.remaining === 0) this.#queue.delete(call)
+    }
+    if (inPool) this.#runInPool(group, Math.min(outlook.shards, Math.ceil(us / IN_PLACE_US)))
+    else runInPlace(group)
+    return true
   }
 
   /** What runs together with the next queries of `call`, and where. */
