@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { after, describe, test } from "node:test"
-import { type Interrupted, noteLosses, together, told, untold } from "../src/core/salvage/untold.ts"
+import { type Interrupted, noteLosses, stampOf, together, told, untold } from "../src/core/salvage/untold.ts"
 import { open, RowsLost, repair, verify } from "../src/index.ts"
 import { failsWith } from "./failures.ts"
 import { makeTwoImages } from "./salvaging.ts"
@@ -110,39 +110,64 @@ test("between the end of the old write-ahead log and the new log loses nothing, 
   assert.equal((await db.collection("notes")).size(), 2)
 })
 
+test("before the first move changes nothing: writes that are lost with the log are named", async () => {
+  const path = folder()
+  await makeTwoImages(path)
+  await rm(join(path, "records.sqlite"))
+  const whole = await repair(await copyOf(path))
+  assert.match(whole.losses[0]!.reason, /writes after frame 2 are lost/)
+  await interrupted(path)
+  for (const name of ["notes.image", "notes.previous.image"]) {
+    await cp(join(path, name), join(path, `${name}.salvaged`))
+    await cp(join(path, "damaged-1", name), join(path, name))
+  }
+  assert.deepEqual((await repair(path)).losses, whole.losses)
+})
+
 describe("what it has to tell", () => {
   const loss = (reason: string) => new RowsLost({ collection: "notes", rows: undefined, keys: [{ key: "a" }], reason })
-  const NOTHING: Interrupted = { losses: [], aside: undefined, highest: 0, isUntouched: false }
-  const now: Interrupted = { losses: [loss("now")], aside: "damaged-1", highest: 7, isUntouched: false }
+  const NOTHING: Interrupted = { losses: [], aside: undefined, highest: 0, log: undefined, isUntouched: false }
+  const LOG = "records.sqlite"
   const moves = ["notes.image.salvaged", "records.sqlite.salvaged"]
-  const started = async (before: Interrupted): Promise<string> => {
+  const isNow = (log: string): Interrupted => ({
+    losses: [loss("now")],
+    aside: "damaged-1",
+    highest: 7,
+    log,
+    isUntouched: true
+  })
+  const started = async (before: Interrupted) => {
     const path = folder()
     await mkdir(path)
-    for (const name of moves) await writeFile(join(path, name), "")
-    await noteLosses(path, { before, after: now, moves, log: "" })
-    return path
+    for (const name of [LOG, ...moves]) await writeFile(join(path, name), "")
+    const now = isNow(await stampOf(join(path, LOG)))
+    await noteLosses(path, { before, after: now, moves })
+    return { path, now }
   }
 
   test("is nothing before anything was moved, whatever else comes then", async () => {
-    const path = await started(NOTHING)
+    const { path } = await started(NOTHING)
     assert.deepEqual(await untold(path), NOTHING)
     await rm(join(path, moves[0]!))
     assert.deepEqual(await untold(path), NOTHING)
   })
 
   test("is told from the first move on until it was, though there are files of these names again", async () => {
-    const path = await started(NOTHING)
+    const { path, now } = await started(NOTHING)
     await rm(join(path, moves[0]!))
     assert.deepEqual(await untold(path), now)
     await writeFile(join(path, moves[0]!), "")
     assert.deepEqual(await untold(path), now)
+    await writeFile(join(path, LOG), "written to")
+    assert.deepEqual(await untold(path), { ...now, isUntouched: false })
     await told(path)
     assert.deepEqual(await untold(path), NOTHING)
   })
 
   test("of a switch before it is told in any case", async () => {
-    const earlier: Interrupted = { ...now, losses: [loss("earlier")], highest: 5 }
-    const path = await started(earlier)
+    // The log was written to between the two.
+    const earlier: Interrupted = { ...isNow("1 2"), losses: [loss("earlier")], highest: 5, isUntouched: false }
+    const { path, now } = await started(earlier)
     assert.deepEqual(await untold(path), earlier)
     assert.deepEqual(
       together(earlier.losses, [...now.losses, ...earlier.losses]).map(({ reason }) => reason),
@@ -151,7 +176,7 @@ describe("what it has to tell", () => {
   })
 
   test("is said to be lost where the note is damaged", async () => {
-    const path = await started(NOTHING)
+    const { path } = await started(NOTHING)
     const [note] = (await readdir(path)).filter((name) => name.startsWith("losses"))
     await writeFile(join(path, note!), "1 {}")
     const { losses } = await untold(path)

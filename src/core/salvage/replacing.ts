@@ -54,9 +54,8 @@ export const putInForce = async (
   const moves = [...images.map(made), ...gone, made(log)].map((path) => basename(path))
   await noteLosses(folder, {
     before: losses.before,
-    after: { ...losses.after, aside: basename(aside) },
-    moves,
-    log: await stampOf(log)
+    after: { ...losses.after, aside: basename(aside), log: await stampOf(log) },
+    moves
   })
   for (const path of images) await rename(made(path), path).catch(fails("rename", path))
   // SQLite would take a write-ahead log of the old file for one of the new.

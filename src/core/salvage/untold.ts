@@ -17,6 +17,8 @@ export interface Untold {
   readonly aside: string | undefined
   /** Highest number of a frame that images in their places may hold: what said so beside the log may be gone. */
   readonly highest: number
+  /** What `stampOf` said of the log when images came into their places; undefined where none did. */
+  readonly log: string | undefined
 }
 
 /** The same, and whether the log is as the switch left it, without its write-ahead log: then there is no higher one. */
@@ -30,12 +32,10 @@ interface Note {
   readonly after: Untold
   /** Names of the files that the switch moves or takes away; none once that was begun. */
   readonly moves: ReadonlyArray<string>
-  /** What `stampOf` says of the log. */
-  readonly log: string
 }
 
 export const NOTE = "losses.salvaged"
-const NOTHING: Interrupted = { losses: [], aside: undefined, highest: 0, isUntouched: false }
+const NOTHING: Interrupted = { losses: [], aside: undefined, highest: 0, log: undefined, isUntouched: false }
 const UNREADABLE = "what a salvage lost that was interrupted cannot be read"
 
 /** Tells a log that somebody wrote from one that nobody did. */
@@ -64,14 +64,14 @@ export const untold = async (folder: string): Promise<Interrupted> => {
   if (end < 0 || Number(whole.slice(0, end)) !== kernels.crc32c(Buffer.from(text))) {
     return { ...NOTHING, losses: [new RowsLost({ collection: "", rows: undefined, keys: [], reason: UNREADABLE })] }
   }
-  const { before, after, moves, log } = JSON.parse(text) as Note
+  const { before, after, moves } = JSON.parse(text) as Note
   const there = await thereOf(moves.map((name) => join(folder, name)))
   const isBegun = moves.length === 0 || there.length < moves.length
-  const { losses, aside, highest } = isBegun ? after : before
-  const found = { losses: losses.map((loss) => new RowsLost({ ...loss, rows: loss.rows })), aside, highest }
+  const { losses, aside, highest, log } = isBegun ? after : before
+  const found = { losses: losses.map((loss) => new RowsLost({ ...loss, rows: loss.rows })), aside, highest, log }
   // What comes next makes files of these names again. Where nothing was begun, nothing was lost: it may be had again.
   if (aside === undefined) await told(folder)
-  else if (moves.length > 0) await noteLosses(folder, { before: found, after: found, moves: [], log })
+  else if (moves.length > 0) await noteLosses(folder, { before: found, after: found, moves: [] })
   const isUntouched = log === (await stampOf(logPath(folder))) && !(await isThere(`${logPath(folder)}-wal`))
   return { ...found, isUntouched }
 }
