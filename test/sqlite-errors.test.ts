@@ -15,13 +15,25 @@ after(() => rm(root, { recursive: true }))
 test("refusals of the system are no damage, and have its names where it has some", () => {
   const refusals = { 3: "EPERM", 6: "EBUSY", 13: "ENOSPC", 15: "SQLITE_PROTOCOL", 22: "EFBIG", 4874: "SQLITE_IOERR" }
   for (const [errcode, name] of Object.entries(refusals)) {
-    assert.equal(isDamage({ errcode: Number(errcode) }), false, errcode)
-    assert.equal(refusalOf(Number(errcode)), name)
+    assert.equal(isDamage({ errcode: Number(errcode) }, import.meta.filename), false, errcode)
+    assert.equal(refusalOf(Number(errcode), import.meta.filename), name)
   }
-  // A read that failed, with any code of the system but EIO and ENXIO where these have one of their own.
-  assert.equal(isDamage({ errcode: 266 }), process.platform === "win32")
   // Tables that are not there, pages, lengths; what is shorter than it was, and what the disk does not give back.
-  for (const errcode of [1, 11, 267, 18, 26, 522, 8202, 8458]) assert.equal(isDamage({ errcode }), true, `${errcode}`)
+  for (const errcode of [1, 11, 267, 18, 26, 522, 8202, 8458])
+    assert.equal(isDamage({ errcode }, import.meta.filename), true, `${errcode}`)
+})
+
+test("a read that failed is what the system says of reading the file again", {
+  skip: process.platform === "win32"
+}, () => {
+  // It is given back now, and a folder is not to be read.
+  for (const [path, name] of [
+    [import.meta.filename, "SQLITE_IOERR"],
+    [root, "EISDIR"]
+  ] as const) {
+    assert.equal(isDamage({ errcode: 266 }, path), false)
+    assert.equal(refusalOf(266, path), name)
+  }
 })
 
 /** A folder with two entries, of whose log something was changed. */

@@ -39,7 +39,7 @@ const faultOf = (error: unknown): StorageFault => {
     throw error
   }
   if (isOfContent(errcode)) return { kind: "damaged", code: `SQLITE_${errcode}`, reason }
-  return { kind: "refused", code: refusalOf(errcode), reason }
+  return { kind: "refused", code: refusalOf(errcode, (workerData as StorageSettings).path), reason }
 }
 
 let opened: LogFile | undefined

@@ -32,10 +32,16 @@ test("a damaged folder is repaired whatever fails: a disk that is in the way is 
 test("whatever failed while a log was opened, it is written to afterwards, and left as it is where it is of a newer version", async (t) => {
   const built = buildFaultfs()
   if ("reason" in built) return t.skip(built.reason)
-  const { stuck, touched, ...counts } = await logFaults(built.library)
+  const { stuck, touched, unread, ...counts } = await logFaults(built.library)
   t.diagnostic(JSON.stringify(counts))
   assert.ok(counts.refused > 0 && counts.passed > 0)
   assert.deepEqual([stuck, touched], [[], []])
+  const [EACCES, EBADMSG, EUCLEAN] = [13, 74, 117]
+  assert.deepEqual(unread, {
+    [EACCES]: ["EACCES"],
+    [EBADMSG]: ["EBADMSG", "damaged"],
+    [EUCLEAN]: ["EUCLEAN", "damaged"]
+  })
 })
 
 test("a link that is not allowed is a copy, damage of a file system has a name and is no refusal, and a refusal is no number", async (t) => {

@@ -1,16 +1,19 @@
 /**
- * A process under `native/faultfs` that opens a log that was left, each time with another call failing, and writes to it; and
- * one of a newer version, which is to stay what it is.
+ * A process under `native/faultfs` that opens a log that was left, each time with another call failing, and writes to it; one
+ * that cannot be read from some call on; and one of a newer version, which is to stay what it is.
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { encodeFrame, setNumber } from "../../src/core/log/frame.ts"
 import { LogFile } from "../../src/core/log/log-file.ts"
+import { LogReader } from "../../src/core/log/log-reader.ts"
+import { refusalOf } from "../../src/core/log/sqlite-errors.ts"
 import { kernels } from "../../src/core/native.ts"
+import { codeOf } from "../../src/core/store/system-codes.ts"
 import { arm, callsAndFaults, disarm, folder } from "./fault-control.ts"
 
-const [EIO, EMFILE] = [5, 24]
+const [EIO, EACCES, EMFILE, EBADMSG, EUCLEAN] = [5, 13, 24, 74, 117]
 const NAME = "records.sqlite"
 
 const append = (log: LogFile, number: number): void => {
@@ -33,10 +36,12 @@ export interface LogOutcome {
   passed: number
   /** Calls after which the log could not be written to though all was well again. */
   readonly stuck: Array<string>
+  /** By code, what is said of a log that cannot be read from some call on: what it is refused with, or "damaged". */
+  readonly unread: Record<number, Array<string>>
   /** Calls after which the log of a newer version was opened, or is no longer what it was. */
   readonly touched: Array<string>
 }
-const outcome: LogOutcome = { refused: 0, passed: 0, stuck: [], touched: [] }
+const outcome: LogOutcome = { refused: 0, passed: 0, stuck: [], unread: {}, touched: [] }
 for (const code of [EIO, EMFILE]) {
   for (let from = 1, faults = 1; faults > 0; from++) {
     cpSync(left, path, { recursive: true })
@@ -62,6 +67,28 @@ for (const code of [EIO, EMFILE]) {
 }
 
 log.close()
+for (const code of [EACCES, EBADMSG, EUCLEAN]) {
+  const said: Array<string> = []
+  for (let from = 1, faults = 1; faults > 0; from++) {
+    cpSync(left, path, { recursive: true })
+    arm({ from, to: Number.MAX_SAFE_INTEGER, code })
+    let reader: LogReader | undefined
+    try {
+      reader = new LogReader(kernels, join(path, NAME))
+      const { complaints, faults } = reader.survey()
+      if (complaints.length + faults.length > 0) said.push("damaged")
+    } catch (error) {
+      const { errcode = 0 } = error as { readonly errcode?: number }
+      said.push(codeOf(error as NodeJS.ErrnoException) ?? refusalOf(errcode, join(path, NAME)))
+    }
+    faults = callsAndFaults()[1]
+    arm()
+    reader?.close()
+    rmSync(path, { recursive: true })
+  }
+  outcome.unread[code] = [...new Set(said)]
+}
+
 const newer = new DatabaseSync(join(left, NAME))
 newer.exec("PRAGMA user_version = 99")
 const files = ["", "-wal"].map((end) => NAME + end)

@@ -181,7 +181,7 @@ export class LogReader {
       const found = this.#indexed.get(numberOf(frame).collection, namespace, keys[0]!)
       return found?.["number"] === row
     } catch (error) {
-      if (!isDamage(error)) throw error
+      if (!isDamage(error, this.#path)) throw error
       return false
     }
   }
@@ -205,7 +205,7 @@ export class LogReader {
         }
         return
       } catch (error) {
-        if (!isDamage(error)) throw error
+        if (!isDamage(error, this.#path)) throw error
         const from = at! + 1
         at = this.#readableAfter(table, from)
         note({ table, from, to: at ?? Number.MAX_SAFE_INTEGER, reason: (error as Error).message })
@@ -221,7 +221,7 @@ export class LogReader {
       try {
         return seek.get(after) !== undefined
       } catch (error) {
-        if (!isDamage(error)) throw error
+        if (!isDamage(error, this.#path)) throw error
         return undefined
       }
     }
@@ -245,7 +245,7 @@ export class LogReader {
       const row = this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'log'").get()
       return Math.max(Number(row?.["seq"] ?? 0), new Acknowledged(this.#kernels, this.#path).read())
     } catch (error) {
-      if (!isDamage(error)) throw error
+      if (!isDamage(error, this.#path)) throw error
       return undefined
     }
   }
@@ -257,7 +257,7 @@ export class LogReader {
     for (const text of complaints) {
       for (const [, code] of text.matchAll(/error code=(\d+)/g)) {
         const refused = Object.assign(new Error(text), { errcode: Number(code) })
-        if (!isDamage(refused)) throw refused
+        if (!isDamage(refused, this.#path)) throw refused
       }
     }
     return complaints
@@ -268,7 +268,7 @@ export class LogReader {
       // A page that the system refused is one more complaint, and others may follow from it: what is damaged is so again.
       return this.#check().length === 0 ? [] : this.#check()
     } catch (error) {
-      if (!isDamage(error)) throw error
+      if (!isDamage(error, this.#path)) throw error
       return [(error as Error).message]
     }
   }
