@@ -5,7 +5,16 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { after, describe, test } from "node:test"
-import { type Interrupted, noteLosses, stampOf, together, told, untold } from "../src/core/salvage/untold.ts"
+import {
+  lossesOf,
+  noteLosses,
+  reachOf,
+  stampOf,
+  together,
+  told,
+  type Untold,
+  untold
+} from "../src/core/salvage/untold.ts"
 import { open, RowsLost, repair, verify } from "../src/index.ts"
 import { failsWith } from "./failures.ts"
 import { makeTwoImages } from "./salvaging.ts"
@@ -110,6 +119,14 @@ test("between the end of the old write-ahead log and the new log loses nothing, 
   assert.equal((await db.collection("notes")).size(), 2)
 })
 
+/** Takes back that an interrupted switch moved the images of a collection; old ones are those of another folder. */
+const unmoved = async (path: string, name: string, old = join(path, "damaged-1")): Promise<void> => {
+  for (const image of [`${name}.image`, `${name}.previous.image`]) {
+    await cp(join(path, image), join(path, `${image}.salvaged`))
+    await cp(join(old, image), join(path, image))
+  }
+}
+
 test("before the first move changes nothing: writes that are lost with the log are named", async () => {
   const path = folder()
   await makeTwoImages(path)
@@ -117,60 +134,79 @@ test("before the first move changes nothing: writes that are lost with the log a
   const whole = await repair(await copyOf(path))
   assert.match(whole.losses[0]!.reason, /writes after frame 2 are lost/)
   await interrupted(path)
-  for (const name of ["notes.image", "notes.previous.image"]) {
-    await cp(join(path, name), join(path, `${name}.salvaged`))
-    await cp(join(path, "damaged-1", name), join(path, name))
-  }
+  await unmoved(path, "notes")
   assert.deepEqual((await repair(path)).losses, whole.losses)
+})
+
+test("has no losses of a collection that it had not come to, and that is had again", async () => {
+  const path = folder()
+  const names = ["notes", "others"]
+  await makeSaved(path, names, 2)
+  {
+    await using db = await open(path)
+    for (const name of names) await (await db.collection(name)).add({ key: "last", vector: [2, 1] })
+    await db.save()
+  }
+  const whole = await copyOf(path)
+  for (const name of names) for (const end of [".image", ".previous.image"]) await damage(join(path, name + end))
+  const { losses } = await repair(await copyOf(path))
+  assert.deepEqual(
+    losses.map(({ collection }) => collection),
+    names
+  )
+  await interrupted(path)
+  await unmoved(path, "others", whole)
+  assert.deepEqual((await repair(path)).losses, losses.slice(0, 1))
 })
 
 describe("what it has to tell", () => {
   const loss = (reason: string) => new RowsLost({ collection: "notes", rows: undefined, keys: [{ key: "a" }], reason })
-  const NOTHING: Interrupted = { losses: [], aside: undefined, highest: 0, log: undefined, isUntouched: false }
+  const NOTHING: Untold = { collections: {}, aside: undefined }
   const LOG = "records.sqlite"
-  const moves = ["notes.image.salvaged", "records.sqlite.salvaged"]
-  const isNow = (log: string): Interrupted => ({
-    losses: [loss("now")],
-    aside: "damaged-1",
-    highest: 7,
-    log,
-    isUntouched: true
+  const moves = { "": ["records.sqlite.salvaged"], notes: ["notes.image.salvaged", "notes.previous.image.salvaged"] }
+  const ofNotes = (reason: string, highest: number, log: string): Untold => ({
+    collections: { notes: { losses: [loss(reason)], highest, log } },
+    aside: "damaged-1"
   })
-  const started = async (before: Interrupted) => {
+  const started = async (before: Untold) => {
     const path = folder()
     await mkdir(path)
-    for (const name of [LOG, ...moves]) await writeFile(join(path, name), "")
-    const now = isNow(await stampOf(join(path, LOG)))
-    await noteLosses(path, { before, after: now, moves })
+    for (const name of [LOG, ...Object.values(moves).flat()]) await writeFile(join(path, name), "")
+    const now = ofNotes("now", 7, await stampOf(join(path, LOG)))
+    const after = { ...now, collections: { ...now.collections, "": { losses: [], highest: 7, log: "" } } }
+    await noteLosses(path, { before, after, moves })
     return { path, now }
   }
 
   test("is nothing before anything was moved, whatever else comes then", async () => {
     const { path } = await started(NOTHING)
     assert.deepEqual(await untold(path), NOTHING)
-    await rm(join(path, moves[0]!))
+    await rm(join(path, moves.notes[0]!))
     assert.deepEqual(await untold(path), NOTHING)
+    assert.deepEqual(await reachOf(path, NOTHING, "notes"), { highest: 0, isUntouched: false })
   })
 
   test("is told from the first move on until it was, though there are files of these names again", async () => {
     const { path, now } = await started(NOTHING)
-    await rm(join(path, moves[0]!))
+    await rm(join(path, moves.notes[0]!))
     assert.deepEqual(await untold(path), now)
-    await writeFile(join(path, moves[0]!), "")
+    await writeFile(join(path, moves.notes[0]!), "")
     assert.deepEqual(await untold(path), now)
+    assert.deepEqual(await reachOf(path, now, "notes"), { highest: 7, isUntouched: true })
     await writeFile(join(path, LOG), "written to")
-    assert.deepEqual(await untold(path), { ...now, isUntouched: false })
+    assert.deepEqual(await reachOf(path, now, "notes"), { highest: 7, isUntouched: false })
     await told(path)
     assert.deepEqual(await untold(path), NOTHING)
   })
 
   test("of a switch before it is told in any case", async () => {
     // The log was written to between the two.
-    const earlier: Interrupted = { ...isNow("1 2"), losses: [loss("earlier")], highest: 5, isUntouched: false }
+    const earlier = ofNotes("earlier", 5, "1 2")
     const { path, now } = await started(earlier)
     assert.deepEqual(await untold(path), earlier)
+    assert.deepEqual(await reachOf(path, earlier, "notes"), { highest: 5, isUntouched: false })
     assert.deepEqual(
-      together(earlier.losses, [...now.losses, ...earlier.losses]).map(({ reason }) => reason),
+      together(lossesOf(earlier), [...lossesOf(now), ...lossesOf(earlier)]).map(({ reason }) => reason),
       ["now", "earlier"]
     )
   })
@@ -179,9 +215,8 @@ describe("what it has to tell", () => {
     const { path } = await started(NOTHING)
     const [note] = (await readdir(path)).filter((name) => name.startsWith("losses"))
     await writeFile(join(path, note!), "1 {}")
-    const { losses } = await untold(path)
     assert.deepEqual(
-      losses.map(({ rows, reason }) => [rows, reason]),
+      lossesOf(await untold(path)).map(({ rows, reason }) => [rows, reason]),
       [[undefined, "what a salvage lost that was interrupted cannot be read"]]
     )
   })

@@ -6,18 +6,18 @@ import type { LogReading } from "../log/reading.ts"
 import { Holes } from "./holes.ts"
 import { placeOf } from "./known-parts.ts"
 import type { Source } from "./sources.ts"
-import type { Interrupted } from "./untold.ts"
+import type { Reach } from "./untold.ts"
 import type { VerifiedLog } from "./verify.ts"
 
 /** Keys that a loss names at most. */
 export const NAMED_KEYS = 1000
 
-/** Where frames of a collection are missing, of a log that may know nothing of it, and that of a switch which was interrupted. */
+/** Where frames of a collection are missing, of a log that may know nothing of it, whose images a switch may have put in their places. */
 export const holesOf = (
   { survey, chains, faults }: VerifiedLog,
   logged: ReadCollection | undefined,
   sources: ReadonlyArray<Source>,
-  { highest: switched, isUntouched }: Pick<Interrupted, "highest" | "isUntouched">
+  { highest: switched, isUntouched }: Reach
 ): Holes => {
   const holes = new Holes()
   if (survey === undefined || logged === undefined) {

@@ -4,13 +4,14 @@
  */
 import { mkdir, readdir, rename, rm } from "node:fs/promises"
 import { basename, join } from "node:path"
+import type { RowsLost } from "../errors.ts"
 import { imagePaths, logPath } from "../folder.ts"
 import { fails } from "../store/file-failure.ts"
 import type { ImagePaths } from "../store/image-pair.ts"
 import { thereOf } from "../store/is-there.ts"
 import { duplicate, linkFile } from "../store/link-file.ts"
 import { syncFolder } from "../store/replace-file.ts"
-import { NOTE, noteLosses, stampOf, told, type Untold } from "./untold.ts"
+import { NOTE, noteLosses, stampOf, together, told, type Untold } from "./untold.ts"
 
 /** Ends the name of a file that was made and is not in its place yet. */
 const MADE = ".salvaged"
@@ -43,7 +44,7 @@ export const putInForce = async (
   folder: string,
   before: ReadonlyArray<string>,
   rebuilt: ReadonlyArray<string>,
-  losses: { readonly before: Untold; readonly after: Pick<Untold, "losses" | "highest"> }
+  lost: { readonly before: Untold; readonly losses: ReadonlyArray<RowsLost>; readonly highest: number }
 ): Promise<string> => {
   const log = logPath(folder)
   const imagesOf = (names: ReadonlyArray<string>) => names.flatMap((name) => Object.values(imagePaths(folder, name)))
@@ -51,11 +52,21 @@ export const putInForce = async (
   const images = imagesOf(rebuilt)
   // Of a collection that could not be made again there is nothing but what is kept.
   const gone = await thereOf(imagesOf(before.filter((name) => !rebuilt.includes(name))))
-  const moves = [...images.map(made), ...gone, made(log)].map((path) => basename(path))
+  const stamp = await stampOf(log)
+  const collections = ["", ...before].map((name) => {
+    const earlier = lost.before.collections[name]?.losses ?? []
+    const found = lost.losses.filter(({ collection }) => collection === name)
+    return [name, { losses: together(earlier, found), highest: lost.highest, log: stamp }] as const
+  })
+  const moves = ["", ...before].map((name) => {
+    const own = imagesOf(name === "" ? [] : [name])
+    const moved = rebuilt.includes(name) ? own.map(made) : gone.filter((path) => own.includes(path))
+    return [name, (moved.length > 0 ? moved : [made(log)]).map((path) => basename(path))] as const
+  })
   await noteLosses(folder, {
-    before: losses.before,
-    after: { ...losses.after, aside: basename(aside), log: await stampOf(log) },
-    moves
+    before: lost.before,
+    after: { collections: Object.fromEntries(collections), aside: basename(aside) },
+    moves: Object.fromEntries(moves)
   })
   for (const path of images) await rename(made(path), path).catch(fails("rename", path))
   // SQLite would take a write-ahead log of the old file for one of the new.

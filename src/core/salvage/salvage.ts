@@ -26,7 +26,7 @@ import { type Rebuilt, rebuild } from "./rebuild.ts"
 import { holesOf, lostCollections, lostWrites, NAMED_KEYS, rowsOf } from "./remains.ts"
 import { copyMade, made, putInForce, removeMade } from "./replacing.ts"
 import { type Source, sourcesOf } from "./sources.ts"
-import { type Interrupted, together, told, untold } from "./untold.ts"
+import { lossesOf, reachOf, together, told, type Untold, untold } from "./untold.ts"
 import { type Fault, type VerifiedLog, type VerifyOptions, verifyLocked } from "./verify.ts"
 
 export interface SalvageOptions extends VerifyOptions {
@@ -100,7 +100,7 @@ export const salvageLocked = Effect.fnUntraced(function* (
   const { faults, names, rebuilt, highest, ...found } = yield* Effect.onError(work, () =>
     Effect.ignore(abortable(() => removeMade(folder)))
   )
-  const losses = together(before.losses, found.losses)
+  const losses = together(lossesOf(before), found.losses)
   if (faults.length === 0) {
     yield* abortable(() => told(folder))
     const aside = before.aside && join(folder, before.aside)
@@ -111,7 +111,7 @@ export const salvageLocked = Effect.fnUntraced(function* (
       folder,
       names,
       rebuilt.map(({ name }) => name),
-      { before, after: { losses, highest } }
+      { before, losses: found.losses, highest }
     )
   )
   return { faults, losses, collections: rebuilt, aside } satisfies Salvage
@@ -141,7 +141,7 @@ const finishRestoring = Effect.fnUntraced(function* (folder: string) {
 interface Files {
   readonly found: VerifiedLog
   /** Of a switch that was interrupted. */
-  readonly before: Interrupted
+  readonly before: Untold
   readonly reading: LogReading
   /** The log that takes the place of the one that is read. */
   readonly writing: Storage
@@ -188,7 +188,7 @@ class Salvaging {
     const logged = found.survey?.collections.find((collection) => collection.name === name)
     const shape = logged && (JSON.parse(logged.shape) as CollectionShape)
     const sources = await sourcesOf(imagePaths(this.#folder, name), shape?.fields)
-    const holes = holesOf(found, logged, sources, before)
+    const holes = holesOf(found, logged, sources, await reachOf(this.#folder, before, name))
     const wanted = sources[0]?.shape ?? shape
     const embed = wanted && embedAgain(name, wanted, this.#embedders, this.#workers.pool, signal)
     const remains = {
