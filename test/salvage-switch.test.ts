@@ -1,10 +1,14 @@
 /** A folder whose change over to what salvaging made was interrupted. */
 import assert from "node:assert/strict"
+import { existsSync } from "node:fs"
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { after, describe, test } from "node:test"
+import { setImmediate } from "node:timers/promises"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import {
   lossesOf,
   noteLosses,
@@ -15,6 +19,7 @@ import {
   type Untold,
   untold
 } from "../src/core/salvage/untold.ts"
+import { repair as effectRepair } from "../src/effect.ts"
 import { open, RowsLost, repair, verify } from "../src/index.ts"
 import { failsWith } from "./failures.ts"
 import { makeTwoImages } from "./salvaging.ts"
@@ -157,6 +162,38 @@ test("has no losses of a collection that it had not come to, and that is had aga
   await interrupted(path)
   await unmoved(path, "others", whole)
   assert.deepEqual((await repair(path)).losses, losses.slice(0, 1))
+})
+
+test("that is interrupted has its losses told by the next salvage, though it was done", async () => {
+  const path = folder()
+  await makeTwoImages(path)
+  for (const name of ["notes.image", "notes.previous.image"]) await damage(join(path, name))
+  const { losses } = await repair(await copyOf(path))
+  assert.ok(losses.length > 0)
+  const repairing = Effect.runFork(effectRepair(path))
+  // What there was is kept first: the files have yet to change places.
+  while (!existsSync(join(path, "damaged-1"))) await setImmediate()
+  await Effect.runPromise(Fiber.interrupt(repairing))
+  const again = await repair(path)
+  assert.deepEqual([again.faults, again.losses, again.aside], [[], losses, join(path, "damaged-1")])
+  assert.deepEqual((await repair(path)).losses, [])
+})
+
+test("has its losses told by the next opening where the folder could not be opened after it", async () => {
+  const path = folder()
+  await makeTwoImages(path)
+  for (const name of ["notes.image", "notes.previous.image"]) await damage(join(path, name))
+  const { losses } = await repair(await copyOf(path))
+  const inTheWay = join(path, "notes.image.tmp")
+  await mkdir(inTheWay)
+  await assert.rejects(open(path, { salvage: true }), failsWith("StorageFailure"))
+  await rm(inTheWay, { recursive: true })
+  {
+    await using db = await open(path, { salvage: true })
+    assert.deepEqual(db.losses, losses)
+  }
+  await using db = await open(path, { salvage: true })
+  assert.deepEqual(db.losses, [])
 })
 
 describe("what it has to tell", () => {

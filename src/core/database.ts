@@ -36,6 +36,7 @@ import { Storage } from "./log/storage.ts"
 import { kernels, unavailableIsa } from "./native.ts"
 import { Pool } from "./pool.ts"
 import { type CheckedSalvage, checkedSalvage, type SalvageOptions, salvageLocked } from "./salvage/salvage.ts"
+import { told } from "./salvage/untold.ts"
 import { makeSaving, type SnapshotOptions, type SnapshotSettings, snapshotsOf } from "./saving.ts"
 import { Dispatcher } from "./search/dispatch.ts"
 import type { ImageIdentity } from "./store/image.ts"
@@ -168,6 +169,7 @@ const acquire = Effect.fnUntraced(function* (path: string, { maxQueue, durabilit
   if (folder !== undefined) yield* lockFolder(folder)
   const salvaged = folder && salvage && (yield* salvageLocked(folder, { pool, builder }, salvage))
   const storage = folder === undefined ? undefined : yield* openLog(folder, durability)
+  if (salvaged) yield* abortable(() => told(folder))
   const open = new Map<string, SavedCollection>()
   const permit = yield* Semaphore.make(1)
   const restoring = folder === undefined || storage === undefined ? undefined : new Restoring(kernels, folder, storage)

@@ -10,6 +10,7 @@ import { lockFolder } from "../lock.ts"
 import { Pool } from "../pool.ts"
 import { fails } from "../store/file-failure.ts"
 import { checkedSalvage, type Salvage, type SalvageOptions, salvageLocked } from "./salvage.ts"
+import { told } from "./untold.ts"
 
 /**
  * Makes a damaged database at `path` whole again of what it still holds, as `open(path, { salvage: true })` does, and
@@ -24,6 +25,9 @@ export const repair = (path: string, options: SalvageOptions = {}): Effect.Effec
       const checked = yield* attempt(() => checkedSalvage("options", options))
       yield* abortable(() => stat(path).catch(fails("open", path)))
       yield* lockFolder(path)
-      return yield* salvageLocked(path, { pool: yield* Pool, builder: yield* Builder }, checked)
+      const salvage = yield* salvageLocked(path, { pool: yield* Pool, builder: yield* Builder }, checked)
+      // Who is interrupted before gets no result.
+      yield* abortable(() => told(path))
+      return salvage
     })
   ).pipe(Effect.provide(Layer.merge(Pool.layer(availableParallelism()), Builder.layer)))

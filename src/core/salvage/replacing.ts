@@ -11,7 +11,7 @@ import type { ImagePaths } from "../store/image-pair.ts"
 import { thereOf } from "../store/is-there.ts"
 import { duplicate, linkFile } from "../store/link-file.ts"
 import { syncFolder } from "../store/replace-file.ts"
-import { NOTE, noteLosses, stampOf, together, told, type Untold } from "./untold.ts"
+import { NOTE, noteLosses, stampOf, together, type Untold } from "./untold.ts"
 
 /** Ends the name of a file that was made and is not in its place yet. */
 const MADE = ".salvaged"
@@ -75,7 +75,6 @@ export const putInForce = async (
   await rename(made(log), log).catch(fails("rename", log))
   await syncFolder(folder)
   await removeMade(folder)
-  await told(folder)
   return aside
 }
 

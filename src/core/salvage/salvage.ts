@@ -26,7 +26,7 @@ import { type Rebuilt, rebuild } from "./rebuild.ts"
 import { holesOf, lostCollections, lostWrites, NAMED_KEYS, rowsOf } from "./remains.ts"
 import { copyMade, made, putInForce, removeMade } from "./replacing.ts"
 import { type Source, sourcesOf } from "./sources.ts"
-import { lossesOf, reachOf, together, told, type Untold, untold } from "./untold.ts"
+import { lossesOf, reachOf, together, type Untold, untold } from "./untold.ts"
 import { type Fault, type VerifiedLog, type VerifyOptions, verifyLocked } from "./verify.ts"
 
 export interface SalvageOptions extends VerifyOptions {
@@ -75,7 +75,7 @@ interface Workers {
 /** Entries that go to the log at once. */
 const BATCH = 1024
 
-/** Salvages a folder that nobody else has open. */
+/** Salvages a folder that nobody else has open. What it lost is noted until whoever has the result says `told`. */
 export const salvageLocked = Effect.fnUntraced(function* (
   folder: string,
   workers: Workers,
@@ -102,7 +102,6 @@ export const salvageLocked = Effect.fnUntraced(function* (
   )
   const losses = together(lossesOf(before), found.losses)
   if (faults.length === 0) {
-    yield* abortable(() => told(folder))
     const aside = before.aside && join(folder, before.aside)
     return { faults, losses, collections: [], aside } satisfies Salvage
   }

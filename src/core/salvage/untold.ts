@@ -9,7 +9,7 @@ import { logPath } from "../folder.ts"
 import { kernels } from "../native.ts"
 import { damagedWhere, fails } from "../store/file-failure.ts"
 import { isThere, thereOf } from "../store/is-there.ts"
-import { replaceFile } from "../store/replace-file.ts"
+import { replaceFile, syncFolder } from "../store/replace-file.ts"
 
 /** What is to be told of one collection, or of what is in the log alone. */
 interface Switched {
@@ -103,8 +103,12 @@ export const reachOf = async (folder: string, { collections }: Untold, name: str
 }
 
 /** It was told. */
-export const told = (folder: string): Promise<void> =>
-  rm(join(folder, NOTE), { force: true }).catch(fails("remove", join(folder, NOTE)))
+export const told = async (folder: string): Promise<void> => {
+  const path = join(folder, NOTE)
+  if (!(await isThere(path))) return
+  await rm(path, { force: true }).catch(fails("remove", path))
+  await syncFolder(folder)
+}
 
 /** Losses of a salvage that was interrupted and of the one after it, which finds those again that nothing was done for. */
 export const together = (before: ReadonlyArray<RowsLost>, found: ReadonlyArray<RowsLost>): ReadonlyArray<RowsLost> => [
