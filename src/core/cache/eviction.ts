@@ -166,11 +166,12 @@ export class Eviction {
   #leaving(): Array<Leaving> {
     const leaving: Array<Leaving> = []
     const began = performance.now()
-    while (leaving.length < TOGETHER && this.#isBeyond(RELIEVED) && performance.now() - began < CHOOSING_MS) {
+    // However late it is, one is chosen: none would mean that no sample meets any.
+    do {
       const row = this.#leastWorthy()
       if (row < 0) break
       leaving.push(this.#leave(row))
-    }
+    } while (leaving.length < TOGETHER && this.#isBeyond(RELIEVED) && performance.now() - began < CHOOSING_MS)
     return leaving
   }
 
