@@ -196,6 +196,32 @@ test("has its losses told by the next opening where the folder could not be open
   assert.deepEqual(db.losses, [])
 })
 
+test("has nothing to tell once a checkpoint was gone back to", async () => {
+  const path = folder()
+  await makeSaved(path, ["notes"], 2)
+  {
+    await using db = await open(path)
+    await (await db.collection("notes")).add({ key: "last", vector: [2, 1] })
+    await db.save()
+    await db.checkpoint("good")
+  }
+  for (const name of ["notes.image", "notes.previous.image"]) {
+    // The checkpoint has the same file by another name.
+    const bytes = await readFile(join(path, name))
+    await rm(join(path, name))
+    await writeFile(join(path, name), bytes)
+    await damage(join(path, name))
+  }
+  await interrupted(path)
+  {
+    await using db = await open(path)
+    await db.restore("good")
+  }
+  assert.deepEqual((await repair(path)).losses, [])
+  await using db = await open(path)
+  assert.equal((await db.collection("notes")).size(), 3)
+})
+
 describe("what it has to tell", () => {
   const loss = (reason: string) => new RowsLost({ collection: "notes", rows: undefined, keys: [{ key: "a" }], reason })
   const NOTHING: Untold = { collections: {}, aside: undefined }

@@ -11,6 +11,7 @@ import { imagePaths, savedCollections } from "../folder.ts"
 import type { Kernels } from "../kernels/contract.ts"
 import type { RestoredCollection } from "../log/schema.ts"
 import type { Storage } from "../log/storage.ts"
+import { told } from "../salvage/untold.ts"
 import { fails } from "../store/file-failure.ts"
 import { loadImage } from "../store/image.ts"
 import { isThere } from "../store/is-there.ts"
@@ -68,6 +69,8 @@ export class Restoring {
       // The images must not be older than the log after a loss of power.
       await this.#storage.flush()
       await this.#putInPlace(new Checkpoints(this.#kernels, this.#folder, kind), name)
+      // What an interrupted salvage lost is of the state before.
+      await told(this.#folder)
       await this.#storage.restored()
     }
     const transfer = join(this.#folder, "transfer" satisfies CheckpointKind)

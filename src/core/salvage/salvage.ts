@@ -81,8 +81,8 @@ export const salvageLocked = Effect.fnUntraced(function* (
   workers: Workers,
   { embedders, onProgress }: CheckedSalvage
 ) {
-  const before = yield* abortable(() => untold(folder))
   yield* finishRestoring(folder)
+  const before = yield* abortable(() => untold(folder))
   const work = Effect.scoped(
     Effect.gen(function* () {
       const reading = yield* LogReading.scoped(logPath(folder))
