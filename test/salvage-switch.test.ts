@@ -284,3 +284,12 @@ describe("what it has to tell", () => {
     )
   })
 })
+
+test("losses of other keys are told each, though they read the same", () => {
+  const lossOf = (key: string) => new RowsLost({ collection: "a", rows: 1, keys: [{ key }], reason: "damaged" })
+  const told = together([lossOf("x"), lossOf("y")], [lossOf("y")])
+  assert.deepEqual(
+    told.map(({ keys }) => keys),
+    [[{ key: "x" }], [{ key: "y" }]]
+  )
+})

@@ -18,6 +18,7 @@ import type { Passing } from "../search/filter/passing.ts"
 import { choose, type SearchChoice } from "../search/plan.ts"
 import { isCurrent, scopeOf } from "../store/rows.ts"
 import { UNKNOWN } from "../store/tags.ts"
+import { inNextTurn } from "../turn.ts"
 import { EntryRows } from "./entry-rows.ts"
 import { KeyTurns } from "./key-turns.ts"
 import type { CacheSettings } from "./options.ts"
@@ -50,6 +51,9 @@ interface Nearest {
   /** How many of other scopes, which share the namespace, took the places of some that are further away. */
   readonly strangers: number
 }
+
+const always = (): boolean => true
+const nothing = async (): Promise<void> => undefined
 
 /** An entry that is being deleted, as it was when it was hidden. */
 export interface Leaving extends EntryPlace {
@@ -179,33 +183,46 @@ export class CacheEntries extends EntryRows {
 
   /** Hides the entry of a row that is there: nobody finds it from now on, and it is to be deleted. */
   leave(row: number): Leaving {
-    const [scope, hash, bytes] = [scopeOf(this.store, row), this.hashOf(row), this.bytesOf(row)]
-    this.hide(hash)
+    const leaving = { ...this.placeOf(row), hash: this.hashOf(row), bytes: this.bytesOf(row) }
+    this.hide(leaving.hash)
     // Whoever evicts is not to evict more than it must while the log is written.
-    this.counted(scope, -1, -bytes)
-    return { scope, key: this.keyOf(row), hash, bytes }
+    this.counted(leaving.scope, -1, -leaving.bytes)
+    return leaving
   }
 
-  /** Deletes entries that are hidden, by one write: all are gone for good when this resolves, or there again when it rejects. */
-  async removeTogether(leaving: ReadonlyArray<Leaving>): Promise<void> {
-    if (leaving.length === 0) return
+  /**
+   * Deletes entries that are hidden, by one write; how many, when all are gone for good. They are there again when it rejects,
+   * and one that a write under way replaced is where `isToGo` is not true of it any more.
+   */
+  async removeTogether(leaving: ReadonlyArray<Leaving>, isToGo: (row: number) => boolean = always): Promise<number> {
+    if (leaving.length === 0) return 0
+    let going = leaving
     try {
       await this.#turns.run(
         leaving.map(({ key }) => key),
         async () => {
-          // A write that was under way may have replaced one.
-          const grown = leaving.map((one) => this.#grown(one))
-          await settled(this.#inside.removeTogether(leaving))
-          for (const [i, { scope }] of leaving.entries()) this.counted(scope, 0, -grown[i]!)
+          going = leaving.filter((one) => this.#goes(one, isToGo))
+          const grown = going.map((one) => this.#grown(one))
+          await settled(this.#inside.removeTogether(going))
+          for (const [i, { scope }] of going.entries()) this.counted(scope, 0, -grown[i]!)
         }
       )
-      for (const { key } of leaving) this.onRemoved(key)
+      for (const { key } of going) this.onRemoved(key)
+      return going.length
     } catch (error) {
-      for (const { scope, bytes } of leaving) this.counted(scope, 1, bytes)
+      for (const { scope, bytes } of going) this.counted(scope, 1, bytes)
       throw error
     } finally {
       for (const { hash } of leaving) this.unhide(hash)
     }
+  }
+
+  /** Whether a hidden entry is still to go; counted again where not. */
+  #goes({ scope, key, bytes }: Leaving, isToGo: (row: number) => boolean): boolean {
+    const row = this.rowIn(scope, key)
+    if (row < 0 || isToGo(row)) return true
+    this.counted(scope, 1, bytes)
+    return false
   }
 
   /** Bytes that an entry has more than when it was hidden. */
@@ -217,21 +234,40 @@ export class CacheEntries extends EntryRows {
   /** Deletes all entries that `isToGo` is true for; how many, when they are gone for good. Rejects with the first failure. */
   async removeAll(isToGo: (row: number) => boolean, signal?: AbortSignal): Promise<number> {
     let count = 0
-    let leaving: Array<Leaving> = []
+    const met: Array<EntryPlace> = []
     const remove = async () => {
-      const together = leaving
-      leaving = []
-      await this.removeTogether(together)
-      count += together.length
+      count += await this.removeFrom(met.splice(0), isToGo)
     }
-    try {
-      await this.forEachRow(signal, (row) => {
-        if (!this.isThere(row) || !isToGo(row)) return undefined
-        return leaving.push(this.leave(row)) < TOGETHER ? undefined : remove()
-      })
-    } finally {
-      // Whatever ended the walk, nobody finds these any more.
-      await remove()
+    await this.forEachRow(signal, (row) => {
+      if (!this.isEntry(row) || !isToGo(row)) return undefined
+      return met.push(this.placeOf(row)) < TOGETHER ? undefined : remove()
+    })
+    await remove()
+    return count
+  }
+
+  /**
+   * Deletes the entries of these places that `isToGo` is true for; how many, when they are gone for good, those that
+   * somebody else was deleting included.
+   */
+  async removeFrom(places: ReadonlyArray<EntryPlace>, isToGo: (row: number) => boolean): Promise<number> {
+    let count = 0
+    for (let left = places; left.length > 0; ) {
+      const leaving: Array<Leaving> = []
+      const hidden: Array<EntryPlace> = []
+      for (const place of left) {
+        const row = this.rowIn(place.scope, place.key)
+        if (row < 0 || !isToGo(row)) continue
+        if (this.isThere(row)) leaving.push(this.leave(row))
+        else hidden.push(place)
+      }
+      // Without a wait since they were hidden: whoever writes one of them from now on is behind, and adds it anew.
+      count += await this.removeTogether(leaving, isToGo)
+      if (hidden.length === 0) break
+      await this.#turns.run([...new Set(hidden.map(({ key }) => key))], nothing)
+      await inNextTurn()
+      // Where that failed, they are there again.
+      left = hidden
     }
     return count
   }

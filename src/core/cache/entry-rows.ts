@@ -1,6 +1,7 @@
 /** The rows of a cache: which there are, how many of each scope, and what lies in them. */
 
 import { bytesAnEntry, bytesListed } from "../collection/bytes.ts"
+import type { EntryPlace } from "../collection/removing.ts"
 import { RowWalk } from "../collection/row-walk.ts"
 import { SLOTS } from "../store/layout.ts"
 import { isLive } from "../store/memory.ts"
@@ -99,12 +100,17 @@ export class EntryRows {
     return { frequency, flags, slot: row % SLOTS }
   }
 
-  /** Whether a row holds an entry that may be found. */
-  isThere(row: number): boolean {
+  /** Whether a row holds an entry, be it one that is being deleted. */
+  isEntry(row: number): boolean {
     const segment = this.store.segments[Math.floor(row / SLOTS)]
-    if (segment === undefined || !isLive(segment, row % SLOTS) || this.isHidden(row)) return false
+    if (segment === undefined || !isLive(segment, row % SLOTS)) return false
     // What lies outside of all namespaces is no entry.
     return segment.scope[row % SLOTS] !== NO_NAMESPACE
+  }
+
+  /** Whether a row holds an entry that may be found. */
+  isThere(row: number): boolean {
+    return this.isEntry(row) && !this.isHidden(row)
   }
 
   /** Whether a row holds what lies outside of all namespaces. */
@@ -127,6 +133,11 @@ export class EntryRows {
   keyOf(row: number): string {
     const { store } = this
     return store.records.key(addressOf(store, row))
+  }
+
+  /** Where the entry of a row is, whichever row that will be. */
+  placeOf(row: number): EntryPlace {
+    return { scope: scopeOf(this.store, row), key: this.keyOf(row) }
   }
 
   /** Hash of the key of a row, u32. */
@@ -153,13 +164,13 @@ export class EntryRows {
     return row >= 0 && this.isThere(row) ? row : -1
   }
 
-  /** The row of a key in any namespace, where it is until the turn ends; -1 when there is none. Looks into each. */
+  /** The row of a key in any namespace, where it is until the turn ends, be it being deleted; -1 when there is none. Looks into each. */
   async findKey(key: string): Promise<number> {
     const { store } = this
     for (let code = UNKNOWN + 1; ; code++) {
       const namespace = store.tags.text(code)
       if (namespace === undefined) return -1
-      const row = this.findIn(namespace, key)
+      const row = this.rowOf(namespace, key)
       if (row >= 0) return row
       if (code % STEPS_A_LOOK === 0 && leftInTurn() <= 0) await inNextTurn()
     }
@@ -182,7 +193,7 @@ export class EntryRows {
   }
 
   /** The row of a key, whether or not it is being deleted; -1 when there is none. */
-  protected rowOf(namespace: string, key: string): number {
+  rowOf(namespace: string, key: string): number {
     const code = this.store.tags.code(namespace)
     return code === UNKNOWN ? -1 : this.rowIn(code, key)
   }

@@ -128,10 +128,10 @@ export class Eviction {
       if (leaving.length === 0) {
         const row = await this.#next()
         if (row < 0) return
+        if (!this.#entries.isThere(row)) continue
         leaving.push(this.#leave(row))
       }
-      await this.#entries.removeTogether(leaving)
-      this.evicted += leaving.length
+      this.evicted += await this.#entries.removeTogether(leaving)
       if (!this.#isBeyond(1)) {
         this.#room.resolve()
         this.#room = Promise.withResolvers()

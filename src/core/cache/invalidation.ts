@@ -159,18 +159,19 @@ export class Invalidations {
 
   async #one(key: string, scope: Buffer | undefined, test: Test): Promise<number> {
     const entries = this.#entries
-    const row = scope === undefined ? await entries.findKey(key) : entries.findIn(namespaceOf(scope), key)
-    const entry = row < 0 ? undefined : entries.at(row)
-    if (entry === undefined || !test(judgedOf(key, entry))) return 0
-    await entries.remove(row)
-    return 1
+    const row = scope === undefined ? await entries.findKey(key) : entries.rowOf(namespaceOf(scope), key)
+    return row < 0 ? 0 : entries.removeFrom([entries.placeOf(row)], this.#isMeant(test))
   }
 
   #all(test: Test): Promise<number> {
+    return this.#entries.removeAll(this.#isMeant(test))
+  }
+
+  #isMeant(test: Test): (row: number) => boolean {
     const entries = this.#entries
-    return entries.removeAll((row) => {
+    return (row) => {
       const entry = entries.at(row)
       return entry !== undefined && test(judgedOf(entries.keyOf(row), entry))
-    })
+    }
   }
 }

@@ -63,10 +63,8 @@ export class Sweep {
     for (;;) {
       const leaving: Array<Leaving> = []
       const met = this.#look(leaving)
-      this.swept += await this.#entries.removeTogether(leaving).then(
-        () => leaving.length,
-        () => 0
-      )
+      const isOver = (row: number) => this.#entries.isOver(row)
+      this.swept += await this.#entries.removeTogether(leaving, isOver).catch(() => 0)
       const isMuch = leaving.length * MANY >= Math.max(1, met)
       if (this.#isOver || this.#next === undefined || !isMuch) return
       await inNextTurn()

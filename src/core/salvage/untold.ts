@@ -110,8 +110,10 @@ export const told = async (folder: string): Promise<void> => {
   await syncFolder(folder)
 }
 
+const isSame = (a: RowsLost, b: RowsLost): boolean => JSON.stringify(plain(a)) === JSON.stringify(plain(b))
+
 /** Losses of a salvage that was interrupted and of the one after it, which finds those again that nothing was done for. */
 export const together = (before: ReadonlyArray<RowsLost>, found: ReadonlyArray<RowsLost>): ReadonlyArray<RowsLost> => [
-  ...before.filter((loss) => !found.some((other) => other.message === loss.message)),
+  ...before.filter((loss) => !found.some((other) => isSame(loss, other))),
   ...found
 ]
