@@ -128,17 +128,22 @@ export async function* evicting(entries: number): AsyncGenerator<Measured> {
   // Nothing is to be learned of the entries beside what is measured.
   await (await db.collection("cache")).buildIndex()
   const { alone, writes, evicts } = await measured(db)
-  const rate = Math.round((1000 * evicts.evicted) / evicts.ms)
   const during = `beside ${WRITES_A_SECOND} writes a second`
   const against = `${during}, with room for all`
   for (const [name, q] of QUANTILES) {
     const [value, roomy] = [evicts.at(q), writes.at(q)]
-    const evicting = `look-up ${during}, ${rate} a second of ${entries} give way`
-    yield { case: `${evicting}, ${name}`, value, unit: "us", against, ratio: value / roomy }
+    yield {
+      case: `look-up ${during}, for which others of ${entries} give way, ${name}`,
+      value,
+      unit: "us",
+      against,
+      ratio: value / roomy
+    }
     yield { case: `  with room for all, ${name}`, value: roomy, unit: "us" }
     yield { case: `  longer than that, ${name}`, value: value - roomy, unit: "us", target: "< 1000" }
     yield { case: `  alone, ${name}`, value: alone.at(q), unit: "us" }
   }
+  yield { case: "  entries that give way", value: (1000 * evicts.evicted) / evicts.ms, unit: "a second" }
   const often = evicts.pausesASecond
   yield { case: "  garbage collected", value: often, unit: "times/s", against, ratio: often / writes.pausesASecond }
   const pause = evicts.meanPause

@@ -1,10 +1,9 @@
 /** What `JSON.stringify` would make something else of without a word. */
-
-const LOST_IN_JSON = [ArrayBuffer, SharedArrayBuffer, Map, Set]
+import { types } from "node:util"
 
 /** Whether JSON would make an empty object of it, or an object of numbered properties. */
 export const isLostInJson = (value: unknown): boolean =>
-  ArrayBuffer.isView(value) || LOST_IN_JSON.some((type) => value instanceof type)
+  ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isMap(value) || types.isSet(value)
 
 /** For `JSON.stringify`: throws `TypeError` at a value that would be lost, at any depth. */
 export function refusingLost(this: unknown, name: string, value: unknown): unknown {

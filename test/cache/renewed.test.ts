@@ -4,10 +4,11 @@ import { cpSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { test } from "node:test"
-import { semanticCache } from "../../src/cache.ts"
+import { describe, type TestContext, test } from "node:test"
+import { setTimeout } from "node:timers/promises"
+import { type CacheOptions, type SemanticCache, semanticCache } from "../../src/cache.ts"
 import { open } from "../../src/index.ts"
-import { ask, withCache } from "./caches.ts"
+import { ask, type Timed, withCache } from "./caches.ts"
 
 const VECTORS = { embedder: undefined, dimensions: 2 } as const
 const ROWS = 6000
@@ -74,4 +75,86 @@ test("an entry is gone for good when its invalidation resolves, though somebody 
   await using again = await semanticCache(reopened, { dimensions: 2 })
   const hit = await again.get(ask("q 3"), vectorOf(3))
   assert.equal(hit.isHit && hit.tier === "exact", false)
+})
+
+describe("while an answer is being written over another", () => {
+  /** Calls `round` with a request of its own each time, of which an old answer is kept, and with a moment further on. */
+  const rounds = async (
+    t: TestContext,
+    options: CacheOptions,
+    round: (at: Timed & { readonly prompt: string; readonly moment: () => Promise<void> }) => Promise<void>
+  ): Promise<void> => {
+    const path = await mkdtemp(join(tmpdir(), "sabine-renewed-"))
+    t.after(() => rm(path, { recursive: true }))
+    let now = 1_000_000
+    await using db = await open(path)
+    await using cache = await semanticCache(db, {
+      ...VECTORS,
+      threshold: 1,
+      clock: () => now,
+      sweepMs: false,
+      ...options
+    })
+    const pass = (ms: number) => {
+      now += ms
+    }
+    for (let turns = 0; turns < 30; turns++) {
+      const prompt = `q ${turns}`
+      await cache.set({ prompt }, "old", { ...vectorOf(1), tags: ["old"] })
+      const moment = async () => {
+        for (let turn = 0; turn < turns; turn++) await undefined
+      }
+      await round({ cache, pass, prompt, moment })
+    }
+  }
+  const renew = (cache: SemanticCache, prompt: string) =>
+    cache.set({ prompt }, "new", { ...vectorOf(1), tags: ["new"] })
+  const served = async (cache: SemanticCache, prompt: string) => {
+    const hit = await cache.get({ prompt }, vectorOf(1))
+    return hit.isHit ? hit.value : undefined
+  }
+
+  test("neither stays when both are invalidated", (t) =>
+    rounds(t, {}, async ({ cache, prompt, moment }) => {
+      const renewed = renew(cache, prompt)
+      await moment()
+      await Promise.all([cache.invalidate({ tag: "old" }), cache.invalidate({ tag: "new" }), renewed])
+      assert.equal(await served(cache, prompt), undefined)
+    }))
+
+  test("it stays when a look-up meets the other expired", (t) =>
+    rounds(t, { ttlMs: 1000 }, async ({ cache, pass, prompt, moment }) => {
+      pass(5000)
+      const renewed = renew(cache, prompt)
+      await moment()
+      await Promise.all([served(cache, prompt), renewed])
+      // Nobody waits for what a look-up takes away.
+      await setTimeout(5)
+      assert.equal(await served(cache, prompt), "new")
+    }))
+
+  test("it stays when the other is rejected", (t) =>
+    rounds(t, {}, async ({ cache, pass, prompt, moment }) => {
+      pass(10)
+      const hit = await cache.get({ prompt }, vectorOf(1))
+      assert.ok(hit.isHit)
+      const renewed = renew(cache, prompt)
+      await moment()
+      await Promise.all([hit.reject(), renewed])
+      assert.equal(await served(cache, prompt), "new")
+    }))
+
+  test("it is served from its acknowledgement on, though others are being deleted with the other", (t) =>
+    rounds(t, { ttlMs: 1000 }, async ({ cache, pass, prompt, moment }) => {
+      const others = Array.from({ length: 40 }, (_, i) => ({ prompt: `${prompt} ${i}` }))
+      await Promise.all(others.map((other) => cache.set(other, "old", vectorOf(2))))
+      pass(5000)
+      const renewed = renew(cache, prompt)
+      await moment()
+      const evicted = cache.evict()
+      await renewed
+      assert.equal(await served(cache, prompt), "new")
+      await evicted
+      assert.equal(await served(cache, prompt), "new")
+    }))
 })

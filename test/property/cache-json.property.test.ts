@@ -45,7 +45,7 @@ test("what holds something elsewhere than in properties has no form, of another 
       new WeakRef({}),
       new Sealed(),
       /a/,
-      Promise.resolve()
+      Object.assign(Promise.resolve(1), { a: 1 })
     ],
     ...[
       Object(Symbol("s")),
@@ -56,7 +56,7 @@ test("what holds something elsewhere than in properties has no form, of another 
     ...[
       "new Error('e')",
       "Object.assign(new Error('e'), { code: 1 })",
-      "new Map([[1, 2]])",
+      "Object.assign(new Map([[1, 2]]), { a: 1 })",
       "/a/",
       "new Date(NaN)"
     ].map(elsewhere)

@@ -11,7 +11,12 @@ const BOXES: ReadonlyArray<AnyClass> = [Number, String, Boolean]
 
 /** Whether JSON makes something else of an object, whatever that tells of itself. */
 const isMisread = (value: object): boolean =>
-  isLostInJson(value) || (types.isDate(value) && Number.isNaN(value.getTime()))
+  isLostInJson(value) ||
+  types.isPromise(value) ||
+  types.isRegExp(value) ||
+  types.isWeakMap(value) ||
+  types.isWeakSet(value) ||
+  (types.isDate(value) && Number.isNaN(value.getTime()))
 
 const isOf = (types: ReadonlyArray<AnyClass>, value: object): boolean => types.some((type) => value instanceof type)
 

@@ -176,9 +176,12 @@ export class CacheEntries extends EntryRows {
     })
   }
 
-  /** Deletes an entry: nobody finds it from now on, and it is gone for good when this resolves. */
-  async remove(row: number): Promise<void> {
-    if (this.isThere(row)) await this.removeTogether([this.leave(row)])
+  /**
+   * Deletes an entry: nobody finds it from now on, and it is gone for good when this resolves. One that a write under way
+   * puts in its place stays where `isToGo` is not true of it.
+   */
+  async remove(row: number, isToGo: (row: number) => boolean): Promise<void> {
+    if (this.isEntry(row)) await this.removeFrom([this.placeOf(row)], isToGo)
   }
 
   /** Hides the entry of a row that is there: nobody finds it from now on, and it is to be deleted. */
@@ -196,33 +199,32 @@ export class CacheEntries extends EntryRows {
    */
   async removeTogether(leaving: ReadonlyArray<Leaving>, isToGo: (row: number) => boolean = always): Promise<number> {
     if (leaving.length === 0) return 0
-    let going = leaving
+    const going = new Set(leaving)
     try {
       await this.#turns.run(
         leaving.map(({ key }) => key),
         async () => {
-          going = leaving.filter((one) => this.#goes(one, isToGo))
-          const grown = going.map((one) => this.#grown(one))
-          await settled(this.#inside.removeTogether(going))
-          for (const [i, { scope }] of going.entries()) this.counted(scope, 0, -grown[i]!)
+          for (const one of leaving) {
+            const row = this.rowIn(one.scope, one.key)
+            if (row < 0 || isToGo(row)) continue
+            // At once: whoever wrote it may have been told so by now.
+            going.delete(one)
+            this.counted(one.scope, 1, one.bytes)
+            this.unhide(one.hash)
+          }
+          const gone = Array.from(going, (one) => ({ ...one, grown: this.#grown(one) }))
+          await settled(this.#inside.removeTogether(gone))
+          for (const { scope, grown } of gone) this.counted(scope, 0, -grown)
         }
       )
       for (const { key } of going) this.onRemoved(key)
-      return going.length
+      return going.size
     } catch (error) {
-      for (const { scope, bytes } of going) this.counted(scope, 1, bytes)
+      for (const { scope, key, bytes } of going) if (this.rowIn(scope, key) >= 0) this.counted(scope, 1, bytes)
       throw error
     } finally {
-      for (const { hash } of leaving) this.unhide(hash)
+      for (const { hash } of going) this.unhide(hash)
     }
-  }
-
-  /** Whether a hidden entry is still to go; counted again where not. */
-  #goes({ scope, key, bytes }: Leaving, isToGo: (row: number) => boolean): boolean {
-    const row = this.rowIn(scope, key)
-    if (row < 0 || isToGo(row)) return true
-    this.counted(scope, 1, bytes)
-    return false
   }
 
   /** Bytes that an entry has more than when it was hidden. */
@@ -272,9 +274,9 @@ export class CacheEntries extends EntryRows {
     return count
   }
 
-  /** Deletes an entry that nobody waits for to be gone: where that fails, whoever meets it next tries again. */
+  /** Deletes an expired entry that nobody waits for to be gone: where that fails, whoever meets it next tries again. */
   removeSoon(row: number): void {
-    this.remove(row).catch(() => undefined)
+    this.remove(row, (now) => this.isOver(now)).catch(() => undefined)
   }
 
   /** Replaces what an entry holds by what `change` makes of it, and keeps its vector; nothing when that is undefined. */

@@ -16,6 +16,8 @@ import type { Asked } from "./request.ts"
 /** Steps between two looks at the clock, where a step takes a microsecond or less. */
 const STEPS_A_LOOK = 8
 
+const NOTHING = Buffer.alloc(0)
+
 /** An entry as it was found: its row may be another's by the time it is looked at again. */
 interface Place {
   readonly row: number
@@ -123,6 +125,12 @@ export class EntryRows {
   at(row: number): PackedEntry | undefined {
     const { store } = this
     return PackedEntry.over(store.records.bytesAt(addressOf(store, row)))
+  }
+
+  /** What is stored of the entry of a row. Valid until the turn ends. */
+  payloadOf(row: number): Buffer {
+    const { store } = this
+    return store.records.bytesAt(addressOf(store, row)) ?? NOTHING
   }
 
   /** Whether a row still holds the entry that was found in it. */

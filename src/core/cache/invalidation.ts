@@ -52,10 +52,11 @@ export const judgedAs = (
   notes: Notes
 ): Judged => ({ key, made: began, notes: () => notes, isOf: scope.equals.bind(scope) })
 
-/** None where somebody else wrote what is no JSON. */
+/** None where somebody else wrote what is no JSON, or something else. */
 const notesOf = (entry: PackedEntry): Notes => {
   try {
-    return entry.notes
+    const notes: unknown = entry.notes
+    return typeof notes === "object" && notes !== null ? notes : {}
   } catch (error) {
     if (error instanceof SyntaxError) return {}
     throw error
@@ -68,6 +69,8 @@ const judgedOf = (key: string, entry: PackedEntry): Judged => ({
   notes: () => notesOf(entry),
   isOf: (scope) => entry.isOf(scope)
 })
+
+const isAmong = (texts: unknown, text: string): boolean => Array.isArray(texts) && texts.includes(text)
 
 const testOf = (invalidation: Invalidation, now: number): Test => {
   const { key, tag, source, scope, olderThanMs } = object("invalidation", invalidation)
@@ -83,8 +86,8 @@ const testOf = (invalidation: Invalidation, now: number): Test => {
     (key === undefined || entry.key === key) &&
     (olderThanMs === undefined || entry.made <= now - olderThanMs) &&
     (scope === undefined || entry.isOf(scope)) &&
-    (tag === undefined || entry.notes().tags?.includes(tag) === true) &&
-    (source === undefined || entry.notes().sources?.includes(source) === true)
+    (tag === undefined || isAmong(entry.notes().tags, tag)) &&
+    (source === undefined || isAmong(entry.notes().sources, source))
 }
 
 export class Invalidations {

@@ -101,7 +101,7 @@ export class Keeping {
     if (entry === undefined) return
     // What was served may have been replaced since: of that nothing was said.
     if (entry.made !== made) return
-    if (tier === "exact") return entries.remove(row)
+    if (tier === "exact") return entries.remove(row, (now) => entries.at(now)?.made === made)
     const question = asked.key.slice(0, REJECTED_CHARACTERS)
     await entries.rewrite(row, (now) => {
       const { rejected = [], ...notes } = now.notes
@@ -159,7 +159,7 @@ export class Keeping {
       const row = await entries.put(asked, vector, payload)
       // Whoever invalidated it while it was written waits for it to be gone.
       if (making.isStale(judged)) {
-        await entries.remove(row)
+        await entries.remove(row, (now) => payload.equals(entries.payloadOf(now)))
         return "invalidated"
       }
       if (row < 0) return undefined

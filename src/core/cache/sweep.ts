@@ -64,7 +64,12 @@ export class Sweep {
       const leaving: Array<Leaving> = []
       const met = this.#look(leaving)
       const isOver = (row: number) => this.#entries.isOver(row)
-      this.swept += await this.#entries.removeTogether(leaving, isOver).catch(() => 0)
+      this.swept += await this.#entries.removeTogether(leaving, isOver).catch(() => {
+        // They are there again, and expired.
+        this.#soonest = 0
+        this.#due = 0
+        return 0
+      })
       const isMuch = leaving.length * MANY >= Math.max(1, met)
       if (this.#isOver || this.#next === undefined || !isMuch) return
       await inNextTurn()

@@ -1,5 +1,5 @@
 /** Many entries taken away by one write: in the log they are one transaction, so a crash leaves all of them or none. */
-import { directInRoom, making } from "../lift.ts"
+import { directInRoom, ending, making } from "../lift.ts"
 import type { Frame } from "../log/frame.ts"
 import { checkedKey } from "./entries.ts"
 import { carryOut, type Prepared } from "./prepared.ts"
@@ -14,7 +14,7 @@ export interface EntryPlace {
 
 /** Takes away those entries of different places that are there. Nobody else writes their keys meanwhile. */
 export const removeTogether = (parts: SharedWriting, places: ReadonlyArray<EntryPlace>) => {
-  const { store, log, together, turns } = parts
+  const { store, log, together, turns, trainInBackground } = parts
   const prepared = (): Prepared<void> => {
     const rows = places.map(({ key, scope }) => store.find(checkedKey(key, scope)))
     const keys = new Map<number, Array<string>>()
@@ -38,5 +38,6 @@ export const removeTogether = (parts: SharedWriting, places: ReadonlyArray<Entry
     }
   }
   const ids = places.map(({ key, scope }) => turnOf(store.tags.text(scope), key))
-  return directInRoom(making(() => together(turns.run(ids, carryOut(log, prepared)))))
+  const removed = making(() => together(turns.run(ids, carryOut(log, prepared))))
+  return directInRoom(ending(removed, trainInBackground))
 }
