@@ -215,3 +215,23 @@ test("hits and misses are all look-ups, whoever asks and however it ends", async
     assert.ok(hits.semantic > 0 && hits.exact > 0 && missed > 0, JSON.stringify(cache.stats()))
   })
 })
+
+test("what was to be deleted when a clock threw is not hidden for good", { timeout: 20_000 }, async () => {
+  let now = 1_000_000
+  let reads = Number.POSITIVE_INFINITY
+  const clock = () => {
+    if (--reads < 0) throw new RangeError("no time")
+    return now
+  }
+  await withCache({ ...VECTORS, ttlMs: 1000, sweepMs: false, clock }, async ({ cache }) => {
+    for (let i = 0; i < 20; i++) await cache.set(ask(`q ${i}`), i, { vector: [1, i] })
+    now += 5000
+    // All are looked at twice: it throws in the midst of the second time.
+    reads = 30
+    await assert.rejects(cache.evict())
+    reads = Number.POSITIVE_INFINITY
+    assert.equal(cache.stats().entries, 20)
+    await cache.evict()
+    assert.equal(cache.stats().entries, 0)
+  })
+})

@@ -193,6 +193,12 @@ export class CacheEntries extends EntryRows {
     return leaving
   }
 
+  /** Shows a hidden entry again, which is not to be deleted after all. */
+  stay({ scope, hash, bytes }: Leaving): void {
+    this.counted(scope, 1, bytes)
+    this.unhide(hash)
+  }
+
   /**
    * Deletes entries that are hidden, by one write; how many, when all are gone for good. They are there again when it rejects,
    * and one that a write under way replaced is where `isToGo` is not true of it any more.
@@ -209,8 +215,7 @@ export class CacheEntries extends EntryRows {
             if (row < 0 || isToGo(row)) continue
             // At once: whoever wrote it may have been told so by now.
             going.delete(one)
-            this.counted(one.scope, 1, one.bytes)
-            this.unhide(one.hash)
+            this.stay(one)
           }
           const gone = Array.from(going, (one) => ({ ...one, grown: this.#grown(one) }))
           await settled(this.#inside.removeTogether(gone))
@@ -255,11 +260,12 @@ export class CacheEntries extends EntryRows {
   async removeFrom(places: ReadonlyArray<EntryPlace>, isToGo: (row: number) => boolean): Promise<number> {
     let count = 0
     for (let left = places; left.length > 0; ) {
+      const found = left.map((place) => ({ place, row: this.rowIn(place.scope, place.key) }))
+      // All are judged before one is hidden: a clock of the caller's may throw.
+      const going = found.filter(({ row }) => row >= 0 && isToGo(row))
       const leaving: Array<Leaving> = []
       const hidden: Array<EntryPlace> = []
-      for (const place of left) {
-        const row = this.rowIn(place.scope, place.key)
-        if (row < 0 || !isToGo(row)) continue
+      for (const { place, row } of going) {
         if (this.isThere(row)) leaving.push(this.leave(row))
         else hidden.push(place)
       }

@@ -166,12 +166,18 @@ export class Eviction {
   #leaving(): Array<Leaving> {
     const leaving: Array<Leaving> = []
     const began = performance.now()
-    // However late it is, one is chosen: none would mean that no sample meets any.
-    do {
-      const row = this.#leastWorthy()
-      if (row < 0) break
-      leaving.push(this.#leave(row))
-    } while (leaving.length < TOGETHER && this.#isBeyond(RELIEVED) && performance.now() - began < CHOOSING_MS)
+    try {
+      // However late it is, one is chosen: none would mean that no sample meets any.
+      do {
+        const row = this.#leastWorthy()
+        if (row < 0) break
+        leaving.push(this.#leave(row))
+      } while (leaving.length < TOGETHER && this.#isBeyond(RELIEVED) && performance.now() - began < CHOOSING_MS)
+    } catch (error) {
+      // A policy of the caller's may throw: what was chosen before is nobody's to delete.
+      for (const one of leaving) this.#entries.stay(one)
+      throw error
+    }
     return leaving
   }
 

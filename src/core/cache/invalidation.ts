@@ -55,8 +55,7 @@ export const judgedAs = (
 /** None where somebody else wrote what is no JSON, or something else. */
 const notesOf = (entry: PackedEntry): Notes => {
   try {
-    const notes: unknown = entry.notes
-    return typeof notes === "object" && notes !== null ? notes : {}
+    return entry.notes
   } catch (error) {
     if (error instanceof SyntaxError) return {}
     throw error

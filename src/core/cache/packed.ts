@@ -112,8 +112,11 @@ export class PackedEntry {
   get text(): string {
     return this.#bytes.toString("utf8", HEADER_BYTES, this.#notesAt)
   }
+  /** Throws `SyntaxError` where somebody else wrote something else. */
   get notes(): Notes {
-    return JSON.parse(this.#bytes.toString("utf8", this.#notesAt, this.#answerAt))
+    const notes: unknown = JSON.parse(this.#bytes.toString("utf8", this.#notesAt, this.#answerAt))
+    if (typeof notes !== "object" || notes === null) throw new SyntaxError("wanted an object")
+    return notes
   }
   /** The value, or the chunks: another object each time, so that nobody can change it for others. */
   get answer(): unknown {
