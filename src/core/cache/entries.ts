@@ -254,8 +254,8 @@ export class CacheEntries extends EntryRows {
   }
 
   /**
-   * Deletes the entries of these places that `isToGo` is true for; how many, when they are gone for good, those that
-   * somebody else was deleting included.
+   * Deletes the entries of these places that `isToGo` is true for; how many, when they are gone for good. Those that
+   * somebody else is deleting are waited for, and do not count.
    */
   async removeFrom(places: ReadonlyArray<EntryPlace>, isToGo: (row: number) => boolean): Promise<number> {
     let count = 0

@@ -16,8 +16,6 @@ import type { Asked } from "./request.ts"
 /** Steps between two looks at the clock, where a step takes a microsecond or less. */
 const STEPS_A_LOOK = 8
 
-const NOTHING = Buffer.alloc(0)
-
 /** An entry as it was found: its row may be another's by the time it is looked at again. */
 interface Place {
   readonly row: number
@@ -127,10 +125,10 @@ export class EntryRows {
     return PackedEntry.over(store.records.bytesAt(addressOf(store, row)))
   }
 
-  /** What is stored of the entry of a row. Valid until the turn ends. */
-  payloadOf(row: number): Buffer {
+  /** Whether this is what is stored of the entry of a row. */
+  holds(row: number, payload: Buffer): boolean {
     const { store } = this
-    return store.records.bytesAt(addressOf(store, row)) ?? NOTHING
+    return store.records.bytesAt(addressOf(store, row))?.equals(payload) === true
   }
 
   /** Whether a row still holds the entry that was found in it. */

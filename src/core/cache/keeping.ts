@@ -159,7 +159,7 @@ export class Keeping {
       const row = await entries.put(asked, vector, payload)
       // Whoever invalidated it while it was written waits for it to be gone.
       if (making.isStale(judged)) {
-        await entries.remove(row, (now) => payload.equals(entries.payloadOf(now)))
+        await entries.remove(row, (now) => entries.holds(now, payload))
         return "invalidated"
       }
       if (row < 0) return undefined

@@ -16,24 +16,20 @@ export interface EntryPlace {
 export const removeTogether = (parts: SharedWriting, places: ReadonlyArray<EntryPlace>) => {
   const { store, log, together, turns, trainInBackground } = parts
   const prepared = (): Prepared<void> => {
-    const rows = places.map(({ key, scope }) => store.find(checkedKey(key, scope)))
-    const keys = new Map<number, Array<string>>()
-    for (const [i, { key, scope }] of places.entries()) {
-      if (rows[i]! < 0) continue
-      const ofScope = keys.get(scope)
-      if (ofScope === undefined) keys.set(scope, [key])
-      else ofScope.push(key)
-    }
-    if (keys.size === 0) return { commit: () => undefined }
+    const found = places.map(({ key, scope }) => ({ key, scope, row: store.find(checkedKey(key, scope)) }))
+    const there = found.filter(({ row }) => row >= 0)
+    if (there.length === 0) return { commit: () => undefined }
     return {
       frames: Array.from(
-        keys,
-        ([scope, keys]): Frame => ({ operation: "delete", namespace: store.tags.text(scope), keys })
+        Map.groupBy(there, ({ scope }) => scope),
+        ([scope, own]): Frame => ({
+          operation: "delete",
+          namespace: store.tags.text(scope),
+          keys: own.map(({ key }) => key)
+        })
       ),
       commit: () => {
-        for (const [i, { key, scope }] of places.entries()) {
-          if (rows[i]! >= 0) store.remove(rows[i]!, checkedKey(key, scope))
-        }
+        for (const { row, key, scope } of there) store.remove(row, checkedKey(key, scope))
       }
     }
   }
